@@ -1,0 +1,66 @@
+# Every target sets up what it needs: a .venv with the pinned, hashed requirements.
+.DEFAULT_GOAL := help
+PY ?= python3
+PORT ?= 9800
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+# uv keeps its cache and its files on different disks on some machines; copying always works.
+export UV_LINK_MODE := copy
+UV := $(BIN)/uv pip
+
+.PHONY: help run test check lint types contracts bench docs wheel lock clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+.venv/.uv:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tidewire needs Python 3.11 or newer: make PY=python3.11 ..." >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PY) -m venv .venv; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.run: .venv/.uv requirements/run.txt pyproject.toml
+	@$(UV) install -q -p $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) install -q -p $(BIN)/python --require-hashes -r requirements/build.txt
+	@$(UV) install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@echo "Installing the development requirements ..."
+	@$(UV) install -q -p $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
+	@exec $(BIN)/tidewire demo --port $(PORT)
+
+test: .venv/.dev ## the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types contracts ## lint, types, import contracts
+
+lint: .venv/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/.dev
+	@$(BIN)/mypy
+
+contracts: .venv/.dev
+	@$(BIN)/lint-imports
+
+bench: .venv/.dev ## the benchmarks (bench/README.md says how to read them)
+	@$(BIN)/python bench/run.py $(ARGS)
+
+docs: .venv/.dev ## the documentation site, into docs/_build/html
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+wheel: .venv/.dev ## the wheel, into dist/
+	@$(BIN)/hatchling build -t wheel -d dist
+
+lock: .venv/.uv ## pins the requirements anew from pyproject.toml
+	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements/run.txt
+	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
+	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## removes what the targets made
+	@rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

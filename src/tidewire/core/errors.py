@@ -1,0 +1,178 @@
+"""The errors that a caller of the server can meet, in one tree.
+
+    TidewireError
+    ├── WireError                 anything that becomes an error answer (R6.5)
+    │   ├── BadRequest            BAD_REQUEST 400
+    │   │   ├── MissingParameter  REQUEST_VARIABLE_MISSING 400
+    │   │   ├── ParameterConflict REQUEST_CONFUSING_VAR 400
+    │   │   ├── BadEventQueueId   BAD_EVENT_QUEUE_ID 400
+    │   │   ├── InvalidNotice     INVALID_NOTICE 400
+    │   │   └── NoticeIdReused    NOTICE_ID_REUSED 409
+    │   ├── Unauthorized          UNAUTHORIZED 401
+    │   ├── InvalidApiKey         INVALID_API_KEY 401
+    │   ├── UserDeactivated       USER_DEACTIVATED 401
+    │   ├── RealmDeactivated      REALM_DEACTIVATED 401
+    │   ├── AccessDenied          BAD_REQUEST 403 (the code that R6.66 gives)
+    │   ├── NotFound              NOT_FOUND 404
+    │   ├── MethodNotAllowed      METHOD_NOT_ALLOWED 405
+    │   ├── PayloadTooLarge       PAYLOAD_TOO_LARGE 413
+    │   └── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
+    └── StateError                the state on disk can't be used
+
+`code` is a promise: clients, dashboards and tests rely on it. The sentence is not.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidewire import TidewireError
+
+
+class WireError(TidewireError):
+    """An error that becomes an error answer.
+
+    Attributes:
+        message: the sentence for a person (`msg` on the wire).
+        data: further members of the answer, beside `result`, `msg` and `code`.
+        headers: further headers of the answer.
+    """
+
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data: dict[str, Any] = data
+
+
+class BadRequest(WireError):
+    """The request is wrong, and stays wrong when repeated."""
+
+    code = "BAD_REQUEST"
+    http_status = 400
+
+
+class MissingParameter(BadRequest):
+    """A required parameter is absent (R6.10)."""
+
+    code = "REQUEST_VARIABLE_MISSING"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Missing '{name}' argument", var_name=name)
+
+
+class ParameterConflict(BadRequest):
+    """One parameter was given under two of its names (R6.7)."""
+
+    code = "REQUEST_CONFUSING_VAR"
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(
+            f"Can't decide between '{first}' and '{second}' arguments", var_name1=first, var_name2=second
+        )
+
+
+class BadEventQueueId(BadRequest):
+    """No such queue for this user (R6.44).
+
+    Attributes:
+        owner_id: who owns the queue, when it exists and is another user's; for the log only.
+    """
+
+    code = "BAD_EVENT_QUEUE_ID"
+
+    def __init__(self, queue_id: str, *, reason: str = "unknown", owner_id: int | None = None) -> None:
+        super().__init__(f"Bad event queue ID: {queue_id}", queue_id=queue_id, reason=reason)
+        self.owner_id = owner_id
+
+
+class InvalidNotice(BadRequest):
+    """A published notice is not of the form that `Notice` describes; nothing of its request was taken."""
+
+    code = "INVALID_NOTICE"
+
+
+class NoticeIdReused(BadRequest):
+    """A notice has the id of an earlier one but other content (D4)."""
+
+    code = "NOTICE_ID_REUSED"
+    http_status = 409
+
+
+class Unauthorized(WireError):
+    """The request does not say who asks, or not in a form that can be read (R6.3)."""
+
+    code = "UNAUTHORIZED"
+    http_status = 401
+    headers = {"WWW-Authenticate": 'Basic realm="zulip"'}
+
+
+class InvalidApiKey(WireError):
+    """The API key is malformed, unknown, or another account's (R6.3)."""
+
+    code = "INVALID_API_KEY"
+    http_status = 401
+
+
+class UserDeactivated(WireError):
+    """The account exists but is switched off (R6.3)."""
+
+    code = "USER_DEACTIVATED"
+    http_status = 401
+
+
+class RealmDeactivated(WireError):
+    """The account's organisation is switched off (R6.3)."""
+
+    code = "REALM_DEACTIVATED"
+    http_status = 401
+
+
+class AccessDenied(WireError):
+    """An internal or operator route was asked by someone it is not open to (R6.66)."""
+
+    code = "BAD_REQUEST"
+    http_status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Access denied")
+
+
+class NotFound(WireError):
+    """No such route."""
+
+    code = "NOT_FOUND"
+    http_status = 404
+
+
+class MethodNotAllowed(WireError):
+    """The route exists, but not for this method (R6.6)."""
+
+    code = "METHOD_NOT_ALLOWED"
+    http_status = 405
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__("Method Not Allowed", allowed_methods=allowed)
+        self.headers = {"Allow": ", ".join(allowed)}
+
+
+class PayloadTooLarge(WireError):
+    """The request's body is larger than the server takes."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    http_status = 413
+
+
+class Unavailable(WireError):
+    """The server can't take this now: it is starting, stopping, or can't write its journal."""
+
+    code = "SERVICE_UNAVAILABLE"
+    http_status = 503
+    retry_helps = True
+    headers = {"Retry-After": "1"}
+
+
+class StateError(TidewireError):
+    """The state on disk can't be used: damaged, of a newer version, or in use by another server."""
+
+    code = "STATE_UNUSABLE"

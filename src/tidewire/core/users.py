@@ -1,0 +1,43 @@
+"""Who the server knows: realms and their users, as plain values."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tidewire.core.ids import RealmId, UserId
+
+
+class Role(StrEnum):
+    """What a user is in their realm."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    GUEST = "guest"
+    BOT = "bot"
+    WEBHOOK_BOT = "webhook_bot"
+
+
+class Realm(Struct, frozen=True, kw_only=True):
+    """An organisation (tenant): events never cross from one to another (R0.5)."""
+
+    id: RealmId
+    host: str
+    name: str
+    active: bool = True
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """An account of one realm."""
+
+    id: UserId
+    realm_id: RealmId
+    email: str
+    full_name: str
+    role: Role = Role.MEMBER
+    active: bool = True
+
+    @property
+    def may_access_public_channels(self) -> bool:
+        """Guests see only the channels they are subscribed to (D-1, R6.32)."""
+        return self.role is not Role.GUEST
