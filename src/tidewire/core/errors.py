@@ -23,6 +23,7 @@
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tidewire import TidewireError
@@ -37,7 +38,7 @@ class WireError(TidewireError):
         headers: further headers of the answer.
     """
 
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)
@@ -104,7 +105,7 @@ class Unauthorized(WireError):
 
     code = "UNAUTHORIZED"
     http_status = 401
-    headers = {"WWW-Authenticate": 'Basic realm="zulip"'}
+    headers = MappingProxyType({"WWW-Authenticate": 'Basic realm="zulip"'})
 
 
 class InvalidApiKey(WireError):
@@ -169,7 +170,7 @@ class Unavailable(WireError):
     code = "SERVICE_UNAVAILABLE"
     http_status = 503
     retry_helps = True
-    headers = {"Retry-After": "1"}
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class StateError(TidewireError):
