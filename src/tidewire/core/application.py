@@ -1,0 +1,121 @@
+"""Carrying records out: the only code that changes the durable part of a state (D4).
+
+Live and in recovery the same: nothing here decides anything that rests on what recovery can't see.
+What a poll does is the one exception in time, not in kind: it prunes and merges at once, and the record
+that says so follows, before the answer (`Sealed`) or with the next tick (`Seen`); in recovery the record is
+all there is.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tidewire.core.descriptor import Descriptor
+from tidewire.core.dispatch import Dispatch, Failure
+from tidewire.core.ids import QueueId
+from tidewire.core.notice import Notice, decode_notice
+from tidewire.core.processors import processor_for
+from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Seen, Ticked
+from tidewire.core.state import State
+
+W = TypeVar("W")
+
+HEARTBEAT = {"type": "heartbeat"}
+"""Ends a long wait; takes an id and must be acknowledged like any event (R1.21)."""
+
+
+def apply_record(state: State[W], record: Record) -> list[Failure]:
+    """Changes the state as the record says; returns the deliveries that failed (D9)."""
+    match record:
+        case Registered():
+            state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            state.statistics.registered += 1
+        case Published():
+            return apply_notices(state, [decode_notice(raw) for raw in record.notices], record.now)
+        case Removed():
+            _end(state, record.queue_id, record.reason)
+        case Sealed():
+            _seal(state, record)
+        case Ticked():
+            _apply_tick(state, record)
+        case Announced():
+            _apply_announcement(state, record)
+    return []
+
+
+def apply_notices(state: State[W], notices: Sequence[Notice], now: float) -> list[Failure]:
+    """Carries out notices that are decoded already: what `apply_record` does for `Published`."""
+    failures: list[Failure] = []
+    for notice in notices:
+        if notice.id is not None:
+            state.remembered.add(notice.id, notice.digest, now)
+        dispatch = Dispatch(state, notice.realm_id)
+        try:
+            processor_for(notice.kind)(notice, dispatch)
+        except Exception as error:  # noqa: BLE001 - a broken notice must not stop those after it (D9)
+            dispatch.failures.append(Failure(notice.kind, None, error))
+        failures += dispatch.close()
+        state.statistics.notices[notice.kind] += 1
+    return failures
+
+
+def _apply_tick(state: State[W], tick: Ticked) -> None:
+    for seen in tick.seen:
+        _apply_seen(state, seen)
+    state.seen.clear()
+    if tick.heartbeats:
+        _push_heartbeats(state, tick.heartbeats)
+    for queue_id in tick.expired:
+        _end(state, queue_id, "expired")
+    for queue_id in tick.offline:
+        descriptor = state.directory.get(queue_id)
+        if descriptor is not None:
+            descriptor.offline = True
+    state.remembered.forget(tick.forget)
+
+
+def _apply_seen(state: State[W], seen: Seen) -> None:
+    descriptor = state.directory.get(seen.queue_id)
+    if descriptor is None:
+        return
+    if seen.pruned is not None:
+        descriptor.queue.prune(seen.pruned)
+    descriptor.last_active = max(descriptor.last_active, seen.last_active)
+    descriptor.offline = False
+
+
+def _seal(state: State[W], record: Sealed) -> None:
+    descriptor = state.directory.get(record.queue_id)
+    if descriptor is not None:
+        if record.pruned is not None:
+            descriptor.queue.prune(record.pruned)
+        descriptor.queue.seal(record.through)
+
+
+def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
+    """Without asking the acceptance: every waiting poll ends in time (R1.21)."""
+    dispatch = Dispatch(state)
+    heartbeat = dispatch.represent(HEARTBEAT)
+    for queue_id in queue_ids:
+        descriptor = state.directory.get(queue_id)
+        if descriptor is not None:
+            dispatch.push(descriptor, heartbeat)
+            state.statistics.heartbeats += 1
+    dispatch.close()
+
+
+def _apply_announcement(state: State[W], record: Announced) -> None:
+    dispatch = Dispatch(state)
+    shaped = dispatch.represent(record.event)
+    for queue_id in record.queue_ids:
+        if shaped.kind == "web_reload_client":
+            state.reload_set.pop(QueueId(queue_id), None)
+        descriptor = state.directory.get(queue_id)
+        if descriptor is not None:
+            dispatch.deliver(descriptor, shaped)
+    dispatch.close()
+
+
+def _end(state: State[W], queue_id: str, reason: str) -> None:
+    descriptor: Descriptor[W] | None = state.directory.get(queue_id)
+    if descriptor is not None:
+        state.drop_queue(descriptor, reason)

@@ -1,0 +1,143 @@
+"""Notices: what a publisher sends, an event and the users it is for, checked on arrival (R4.1).
+
+Everything that could make a notice fail later is refused here, before anything is journalled.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tidewire.core.errors import InvalidNotice
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.remembered import DIGEST_SIZE
+
+MAX_ID = 2**63 - 1
+"""Ids are kept as signed 64-bit integers, here and in every database they come from."""
+
+_Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
+
+USERS_MAY_BE_OBJECTS: frozenset[str] = frozenset({"message", "update_message"})
+"""Types whose notices say more about each user than the id (R4.1)."""
+
+
+class _Wire(Struct, forbid_unknown_fields=True):
+    """A notice as it stands in JSON."""
+
+    event: dict[str, Any]
+    users: list[int | dict[str, Any]]
+    id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    realm_id: _Id | None = None
+    traceparent: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Wire)
+_DIGEST_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class Notice:
+    """One checked notice.
+
+    Attributes:
+        raw: the JSON it was read from; what the journal keeps.
+        event: the event template, with a string `type`.
+        kind: the event's type.
+        users: for each user, in order and once, what the notice says of them beyond the id (D11).
+        id: the publisher's name for the notice; a repeat of it is recognised.
+        digest: digest of the content, when there is an id.
+        realm_id: when given, only queues of this realm get the event.
+    """
+
+    __slots__ = ("digest", "event", "id", "kind", "raw", "realm_id", "users")
+
+    def __init__(self, raw: bytes, wire: _Wire) -> None:
+        self.raw = raw
+        self.event = wire.event
+        self.kind: str = wire.event["type"]
+        self.id = wire.id
+        self.digest = b"" if wire.id is None else _digest(wire)
+        self.users = _users(self.kind, wire.users)
+        self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
+
+
+def decode_notice(raw: bytes) -> Notice:
+    """The notice in `raw`.
+
+    Raises:
+        InvalidNotice: `raw` is not JSON, or not of the form that the documentation gives.
+    """
+    try:
+        wire = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidNotice(f"Invalid notice: {error}") from None
+    kind = wire.event.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise InvalidNotice("Invalid notice: the event has no `type`")
+    return Notice(raw, wire)
+
+
+def decode_notices(body: bytes) -> list[Notice]:
+    """All notices of a request body: one notice, a JSON list, or one notice a line.
+
+    Raises:
+        InvalidNotice: one of them is wrong; its `data["index"]` says which.
+    """
+    notices: list[Notice] = []
+    for index, raw in enumerate(_split(body)):
+        try:
+            notices.append(decode_notice(raw))
+        except InvalidNotice as error:
+            error.data["index"] = index
+            raise
+    return notices
+
+
+def _split(body: bytes) -> list[bytes]:
+    text = body.strip()
+    if text.startswith(b"["):
+        try:
+            return [bytes(raw) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])]
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidNotice(f"Invalid list of notices: {error}") from None
+    lines = [line for line in text.split(b"\n") if not line.isspace() and line]
+    # A single notice may be spread over lines; then its first line is no JSON of its own.
+    if len(lines) > 1 and not _is_json(lines[0]):
+        return [text]
+    return lines
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _users(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:
+    """Each user once: a notice's users are a set (D11); what the first mention says counts."""
+    objects_allowed = kind in USERS_MAY_BE_OBJECTS
+    known: dict[UserId, Mapping[str, Any]] = {}
+    for position, user in enumerate(users):
+        if isinstance(user, int):
+            _check_id(user, f"users[{position}]")
+            known.setdefault(UserId(user), {})
+        elif not objects_allowed:
+            raise InvalidNotice(f"Invalid notice: users[{position}] must be an id for events of type {kind}")
+        else:
+            _check_id(user.get("id"), f"users[{position}].id")
+            known.setdefault(UserId(user["id"]), {key: value for key, value in user.items() if key != "id"})
+    return known
+
+
+def _check_id(value: object, where: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
+        raise InvalidNotice(f"Invalid notice: {where} must be an integer from 0 to {MAX_ID}")
+
+
+def _digest(wire: _Wire) -> bytes:
+    """Of the content alone: a retry may carry another trace, and other spacing."""
+    content = _DIGEST_ENCODER.encode((wire.event, wire.users, wire.realm_id))
+    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()

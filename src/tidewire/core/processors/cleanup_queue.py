@@ -1,0 +1,14 @@
+"""`cleanup_queue`: an internal notice that ends one queue of one user; never delivered (R4.49)."""
+
+from typing import Any
+
+from tidewire.core.dispatch import Dispatch
+from tidewire.core.notice import Notice
+
+
+def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
+    """Ends the queue for whichever of the notice's users owns it; an unknown queue is no failure."""
+    queue_id = notice.event.get("queue_id")
+    if isinstance(queue_id, str):
+        for user_id in notice.users:
+            dispatch.remove_queue(queue_id, user_id)

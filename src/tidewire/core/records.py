@@ -1,0 +1,108 @@
+"""Records: what the journal keeps, and the only way in which the state changes (D4).
+
+A record holds the raw input and every outcome that recovery can't work out again. `decide` makes it, the
+journal keeps it, `apply` carries it out, live and in recovery alike.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tidewire.core.descriptor import QueueSpec
+
+Reason: TypeAlias = Literal["deleted", "expired"]
+"""Why a queue ended."""
+
+REASONS: tuple[Reason, ...] = ("deleted", "expired")
+
+
+class Registered(Struct, frozen=True, tag="registered"):
+    """A queue was made."""
+
+    now: float
+    queue_id: str
+    spec: QueueSpec
+
+
+class Published(Struct, frozen=True, tag="published"):
+    """Notices were taken: the raw JSON of each that was not known before, in order."""
+
+    now: float
+    notices: tuple[bytes, ...]
+
+
+class Removed(Struct, frozen=True, tag="removed"):
+    """A queue was ended by request."""
+
+    now: float
+    queue_id: str
+    reason: Reason
+
+
+class Sealed(Struct, frozen=True, tag="sealed"):
+    """A poll's answer merged several events into one; written before the answer leaves (`core/queue.py`).
+
+    Attributes:
+        pruned: what was acknowledged by then; None when unknown (R2.30).
+        through: the boundary up to which waiting events were merged.
+    """
+
+    queue_id: str
+    pruned: int | None
+    through: int
+
+
+class Seen(Struct, frozen=True, array_like=True):
+    """What polls changed in one queue since the last tick; `pruned` is None when unknown (R2.30)."""
+
+    queue_id: str
+    pruned: int | None
+    last_active: float
+
+
+class Ticked(Struct, frozen=True, tag="ticked"):
+    """A second has passed: acknowledgements and activity, heartbeats, and what the collector decided.
+
+    Attributes:
+        seen: per queue that was polled.
+        heartbeats: queues whose waiting poll gets one (R2.12).
+        expired: queues that end (R2.22).
+        offline: queues whose owner now counts as gone (R2.23).
+        forget: how many of the oldest remembered notice ids are dropped.
+    """
+
+    now: float
+    seen: tuple[Seen, ...] = ()
+    heartbeats: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
+    forget: int = 0
+
+
+class Announced(Struct, frozen=True, tag="announced"):
+    """The shard itself made an event for these queues (R1.23-R1.26); each still has to accept it."""
+
+    now: float
+    event: dict[str, Any]
+    queue_ids: tuple[str, ...]
+
+
+Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as MessagePack; notices stand in it as the raw JSON they came in."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(data: bytes) -> Record:
+    """The record that `encode_record` encoded.
+
+    Raises:
+        msgspec.DecodeError: `data` is no record.
+    """
+    return _DECODER.decode(data)

@@ -1,0 +1,162 @@
+"""The core's door: one shard, a state machine that is turned from outside (D4).
+
+Rules of this file:
+
+1. Whatever changes queues, waiters or deadlines happens here or below; nobody outside changes core objects.
+2. A durable change takes three steps: `decide_*` makes a record, the caller journals it, `apply` carries it
+   out. If it can't be journalled, nothing has happened.
+3. `poll`, `unpark` and `take_*` change what needs no record of its own: waiters at once, acknowledgements
+   and activity until the next tick's record repeats them.
+4. Nothing awaits, so every call is atomic on a loop, and there are no locks.
+5. `W`, a waiter's token, is stored and handed back, never called.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from tidewire.core import application, decisions, polling, snapshot
+from tidewire.core.descriptor import Descriptor, QueueSpec
+from tidewire.core.dispatch import Failure
+from tidewire.core.ids import QueueId, UserId
+from tidewire.core.merge import MERGE_RULES, MergeRule
+from tidewire.core.notice import Notice
+from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
+from tidewire.core.snapshot import Snapshot
+from tidewire.core.state import Batch, Limits, State
+from tidewire.core.statistics import Statistics
+
+W = TypeVar("W")
+
+
+class Shard(Generic[W]):
+    """All queues of one process."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, *, limits: Limits | None = None, rules: Mapping[str, MergeRule] = MERGE_RULES) -> None:
+        self._state: State[W] = State(limits=limits or Limits(), rules=rules)
+
+    # Deciding and applying.
+
+    def decide_register(self, spec: QueueSpec, *, queue_id: QueueId, now: float) -> Registered:
+        """See `decisions.decide_register`."""
+        return decisions.decide_register(spec, queue_id, now)
+
+    def decide_publish(self, notices: Sequence[Notice]) -> list[Notice]:
+        """See `decisions.decide_publish`."""
+        return decisions.decide_publish(self._state, notices)
+
+    def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
+        """See `decisions.decide_delete`."""
+        return decisions.decide_delete(self._state, queue_id, user_id, now)
+
+    def decide_restart(self, event: Mapping[str, Any], *, now: float) -> Announced:
+        """See `decisions.decide_restart`."""
+        return decisions.decide_restart(self._state, event, now)
+
+    def decide_reload(self, *, immediate: bool, count: int | None, now: float) -> Announced:
+        """See `decisions.decide_reload`."""
+        return decisions.decide_reload(self._state, immediate=immediate, count=count, now=now)
+
+    def decide_tick(self, now: float, *, collect: bool) -> Ticked | None:
+        """See `decisions.decide_tick`."""
+        return decisions.decide_tick(self._state, now, collect=collect)
+
+    def apply(self, record: Record) -> list[Failure]:
+        """Carries a journalled record out; returns the deliveries that failed."""
+        return application.apply_record(self._state, record)
+
+    def apply_published(self, record: Published, notices: Sequence[Notice], repeated: int) -> list[Failure]:
+        """`apply` for notices that are decoded already; `repeated` of their batch were known before."""
+        self._state.statistics.repeated += repeated
+        return application.apply_notices(self._state, notices, record.now)
+
+    # Polls.
+
+    def poll(
+        self,
+        queue_id: str,
+        *,
+        user_id: UserId,
+        last_event_id: int,
+        block: bool,
+        waiter: W,
+        now: float,
+        heartbeat_at: float,
+    ) -> Batch | None:
+        """See `polling.poll`."""
+        return polling.poll(
+            self._state,
+            queue_id,
+            user_id=user_id,
+            last_event_id=last_event_id,
+            block=block,
+            waiter=waiter,
+            now=now,
+            heartbeat_at=heartbeat_at,
+        )
+
+    def unpark(self, queue_id: str, waiter: W, *, now: float) -> bool:
+        """See `polling.unpark`."""
+        return polling.unpark(self._state, queue_id, waiter, now=now)
+
+    def take_ready(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
+        """See `polling.take_ready`."""
+        return polling.take_ready(self._state, limit, now=now)
+
+    def take_waiting(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
+        """See `polling.take_waiting`."""
+        return polling.take_waiting(self._state, limit, now=now)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether `take_ready` would find something to look at."""
+        return bool(self._state.ready or self._state.finished)
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether `take_unwritten` has something to hand out."""
+        return bool(self._state.unwritten)
+
+    def take_unwritten(self) -> list[Sealed]:
+        """Hands out the records that must be journalled before any answer taken so far leaves (D3)."""
+        unwritten = self._state.unwritten
+        self._state.unwritten = []
+        return unwritten
+
+    # Looking in, keeping, and coming back.
+
+    @property
+    def statistics(self) -> Statistics:
+        """The running totals."""
+        return self._state.statistics
+
+    def queues(self) -> int:
+        """How many queues there are."""
+        return len(self._state.directory)
+
+    def find(self, queue_id: str) -> Descriptor[W] | None:
+        """A queue to look at, not to change."""
+        return self._state.directory.get(queue_id)
+
+    def snapshot(self, *, now: float) -> Snapshot:
+        """See `snapshot.take_snapshot`."""
+        return snapshot.take_snapshot(self._state, now)
+
+    def restore(self, image: Snapshot, *, now: float) -> None:
+        """See `snapshot.restore_snapshot`; the shard must be empty."""
+        snapshot.restore_snapshot(self._state, image, now=now)
+
+    def begin(self, *, resumed: bool) -> None:
+        """Ends recovery: every queue that is there now was made by an earlier process.
+
+        They are those to be told to reload (R1.25). `resumed` says that records were applied on top of a
+        snapshot, or without one, so that the queues may have been read in ways nobody wrote down.
+        """
+        state = self._state
+        by_realm = sorted(state.directory, key=lambda descriptor: descriptor.spec.realm_id)
+        state.reload_set = {descriptor.queue_id: None for descriptor in by_realm}
+        state.seen.clear()
+        if resumed:
+            for descriptor in state.directory:
+                descriptor.queue.resumed = True

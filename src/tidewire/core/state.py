@@ -1,0 +1,156 @@
+"""The state of one shard: its queues, what it remembers, and the lists of what is due.
+
+Plain data with the few changes that keep its indexes in agreement. Who may change it, and when, is said in
+`shard.py`.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from tidewire.core.acceptance import Acceptance
+from tidewire.core.deadlines import Deadlines
+from tidewire.core.descriptor import Descriptor, QueueSpec
+from tidewire.core.directory import Directory
+from tidewire.core.ids import QueueId
+from tidewire.core.interning import Interner
+from tidewire.core.merge import MergeRule
+from tidewire.core.records import Sealed
+from tidewire.core.remembered import RememberedIds
+from tidewire.core.shape import Shape
+from tidewire.core.statistics import Statistics
+from tidewire.core.wire import Entry
+
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The times and bounds a shard works by, in seconds and bytes; 0 turns one off where it says so.
+
+    Attributes:
+        offline_after: unpolled seconds after which an owner counts as gone; 0: never (R2.23).
+        remember_ids_for: how long a notice's id is remembered.
+        remember_ids_max: how many are at most; 0: no bound.
+        answer_max_bytes: size of one answer; 0: no bound.
+    """
+
+    offline_after: float = 600.0
+    remember_ids_for: float = 86_400.0
+    remember_ids_max: int = 1_000_000
+    answer_max_bytes: int = 1_048_576
+
+
+class Batch(NamedTuple):
+    """What one answer to a poll carries."""
+
+    queue_id: QueueId
+    entries: Sequence[Entry]
+
+
+class State(Generic[W]):
+    """Everything a shard knows. `W` is the token of a waiting poll: stored and handed back, never called."""
+
+    __slots__ = (
+        "_acceptances",
+        "_shapes",
+        "directory",
+        "finished",
+        "heartbeats",
+        "idle",
+        "limits",
+        "ready",
+        "reload_set",
+        "remembered",
+        "rules",
+        "seen",
+        "statistics",
+        "unwritten",
+    )
+
+    def __init__(self, *, limits: Limits, rules: Mapping[str, MergeRule]) -> None:
+        self.limits = limits
+        self.rules = rules
+        self.directory: Directory[W] = Directory()
+        self.remembered = RememberedIds()
+        self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
+        self.idle: Deadlines[Descriptor[W]] = Deadlines()
+        self.ready: deque[Descriptor[W]] = deque()
+        """Queues whose waiter has something to be told."""
+        self.finished: list[tuple[W, Batch]] = []
+        """Waiters that were displaced or whose queue ended, with their last answer."""
+        self.seen: dict[Descriptor[W], None] = {}
+        """Queues polled since the last tick; its record says what became of them."""
+        self.unwritten: list[Sealed] = []
+        """Records of merges, to be journalled before the answers that show them leave."""
+        self.reload_set: dict[QueueId, None] = {}
+        """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
+        self.statistics = Statistics()
+        self._shapes: Interner[Shape] = Interner()
+        self._acceptances: Interner[Acceptance] = Interner()
+
+    def add_queue(self, queue_id: QueueId, spec: QueueSpec, *, now: float) -> Descriptor[W]:
+        """Makes an empty queue.
+
+        Raises:
+            BadRequest: its narrow is not supported (R12.4); nothing was made.
+        """
+        key = spec.acceptance_key
+        acceptance = self._acceptances.acquire(key, lambda: Acceptance(key))
+        shape = self._shapes.acquire(spec.shape_key, lambda: Shape(*spec.shape_key))
+        descriptor: Descriptor[W] = Descriptor(queue_id, spec, shape, acceptance, now=now)
+        self.directory.add(descriptor)
+        self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
+        return descriptor
+
+    def drop_queue(self, descriptor: Descriptor[W], reason: str) -> None:
+        """Ends a queue; a poll that waits on it gets what is left (R2.26)."""
+        self.finish_waiter(descriptor)
+        self.directory.remove(descriptor)
+        self.heartbeats.cancel(descriptor, descriptor.heartbeat_second)
+        self.idle.cancel(descriptor, descriptor.idle_second)
+        self.seen.pop(descriptor, None)
+        self.reload_set.pop(descriptor.queue_id, None)
+        self._acceptances.release(descriptor.spec.acceptance_key)
+        self._shapes.release(descriptor.spec.shape_key)
+        self.statistics.removed[reason] += 1
+
+    def book_idle(self, descriptor: Descriptor[W], due: float) -> None:
+        """Has the collector look at the queue at `due`, and not before."""
+        descriptor.idle_second = self.idle.book(descriptor, due)
+
+    def book_heartbeat(self, descriptor: Descriptor[W], due: float) -> None:
+        """Has the tick look at the queue's waiter at `due`, and not before."""
+        descriptor.heartbeat_second = self.heartbeats.book(descriptor, due)
+
+    def touch(self, descriptor: Descriptor[W], now: float) -> None:
+        """Notes activity (D-3, D-4); the next tick's record says so."""
+        descriptor.last_active = now
+        descriptor.offline = False
+        self.seen[descriptor] = None
+
+    def read(self, descriptor: Descriptor[W]) -> Batch:
+        """The next answer for a queue; if it merged events, the record that must precede it is noted."""
+        queue = descriptor.queue
+        entries, through = queue.read(self.limits.answer_max_bytes)
+        if through is not None:
+            self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, through))
+        return Batch(descriptor.queue_id, entries)
+
+    def finish_waiter(self, descriptor: Descriptor[W]) -> bool:
+        """Ends a waiting poll with the present contents of its queue; whether there was one (R2.18)."""
+        waiter = descriptor.waiter
+        if waiter is None:
+            return False
+        descriptor.waiter = None
+        self.finished.append((waiter, self.read(descriptor)))
+        return True
+
+    def shapes(self) -> int:
+        """How many distinct shapes are in use."""
+        return len(self._shapes)
+
+    def acceptances(self) -> int:
+        """How many distinct acceptances are in use."""
+        return len(self._acceptances)

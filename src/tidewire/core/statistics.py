@@ -1,0 +1,50 @@
+"""What a shard counts while it works: plain ints, read when somebody asks."""
+
+from collections import Counter
+
+
+class Statistics:
+    """Totals since the shard began; none of them goes into the state."""
+
+    __slots__ = (
+        "answered",
+        "broken",
+        "delivered",
+        "displaced",
+        "encoded",
+        "foreign_realm",
+        "heartbeats",
+        "lost",
+        "notices",
+        "parked",
+        "refused",
+        "registered",
+        "removed",
+        "repeated",
+    )
+
+    def __init__(self) -> None:
+        self.registered = 0
+        self.removed: Counter[str] = Counter()
+        """Queues that ended, by reason."""
+        self.notices: Counter[str] = Counter()
+        """Notices carried out, by type of their event."""
+        self.repeated = 0
+        """Notices skipped because their id was known."""
+        self.delivered = 0
+        """Events put in queues."""
+        self.refused: Counter[str] = Counter()
+        """Events not put in a queue, by the rule that refused (`Acceptance.refusal`)."""
+        self.foreign_realm = 0
+        """Queues skipped because the notice was for another realm."""
+        self.broken = 0
+        """Queues or notices in which delivery failed; the others went on."""
+        self.encoded = 0
+        """Bodies encoded: the distinct representations of all events."""
+        self.parked = 0
+        self.answered = 0
+        """Polls answered after a wait."""
+        self.displaced = 0
+        self.lost = 0
+        """Waiting polls whose connection went away."""
+        self.heartbeats = 0

@@ -1,0 +1,59 @@
+"""Events as bytes: encoded once, then spliced (D2). The only module that puts JSON together by hand.
+
+A *body* is the JSON of an event without its `id` and without its closing brace. A *suffix* is what one
+user or queue adds, as JSON members that begin with a comma, or nothing. An *entry* is `(id, body,
+suffix)`; its JSON is body + suffix + `,"id":<id>}`. `tests/properties/test_wire.py` holds splicing
+against encoding from scratch.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+Entry: TypeAlias = tuple[int, bytes, bytes]
+
+ENTRY_FRAME = len(b',"id":') + len(b"},") + 20
+"""Bytes that an entry has in an answer beyond body and suffix: id member, brace, comma; ids are 64-bit."""
+
+ANSWER_FRAME = 256
+"""Bytes of an answer around its events: envelope and queue id, rounded up."""
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(dict[str, Any])
+
+
+def encode_body(event: Mapping[str, Any]) -> bytes:
+    """The shared bytes of an event; its own `id`, if it has one, is dropped (D2)."""
+    if "id" in event:
+        event = {key: value for key, value in event.items() if key != "id"}
+    return _ENCODER.encode(event)[:-1]
+
+
+def decode_body(body: bytes) -> dict[str, Any]:
+    """The event that `encode_body` encoded."""
+    return _DECODER.decode(body + b"}")
+
+
+def encode_suffix(members: Mapping[str, Any]) -> bytes:
+    """What one user or queue adds to an event, ready to be spliced in behind a body."""
+    return b"," + _ENCODER.encode(members)[1:-1] if members else b""
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """One event as its client sees it."""
+    return b'%b%b,"id":%d}' % (entry[1], entry[2], entry[0])
+
+
+def encode_answer(queue_id: str, entries: Sequence[Entry]) -> bytes:
+    """The answer to a poll: the success envelope with the events and the queue id (R6.4, R6.39)."""
+    events = b",".join([b'%b%b,"id":%d}' % (body, suffix, event_id) for event_id, body, suffix in entries])
+    return b'{"result":"success","msg":"","events":[%b],"queue_id":%b}\n' % (
+        events,
+        _ENCODER.encode(queue_id),
+    )
+
+
+def entry_size(entry: Entry) -> int:
+    """Bytes that the entry takes in an answer, rounded up."""
+    return len(entry[1]) + len(entry[2]) + ENTRY_FRAME

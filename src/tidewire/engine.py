@@ -1,0 +1,285 @@
+"""The engine: turns the crank of one shard.
+
+It adds to the core what the core must not have: the time, new ids, chance, and the journal. For each input
+it decides, journals, applies, and hands answers to the slots that wait for them. Everything is synchronous;
+a loop is needed only as something that calls a function soon.
+
+A *slot* is whoever waits for an answer, a poll or a confirmation alike: an object whose `complete` is called
+exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tidewire.clock import ShardClock
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.errors import Unavailable
+from tidewire.core.ids import QueueId, UserId
+from tidewire.core.notice import Notice
+from tidewire.core.records import Announced, Published, Record, Sealed
+from tidewire.core.shard import Shard
+from tidewire.core.snapshot import Snapshot
+from tidewire.core.state import Batch
+from tidewire.ports import Journal, Reporter, Slot
+
+FLUSH_SLICE = 500
+"""Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
+further events join its answer, so load turns into batching."""
+
+PollSlot: TypeAlias = Slot[Batch]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """The engine's times in seconds; `collect_every` 0 turns the collector off."""
+
+    heartbeat_min: float = 45.0
+    heartbeat_max: float = 55.0
+    collect_every: float = 60.0
+
+
+TICK = 1.0
+"""Seconds between ticks."""
+
+
+class Engine:
+    """One running shard."""
+
+    def __init__(
+        self,
+        *,
+        shard: Shard[PollSlot],
+        journal: Journal,
+        clock: ShardClock,
+        reporter: Reporter,
+        new_queue_id: Callable[[], str],
+        chance: Callable[[], float],
+        call_soon: Callable[[Callable[[], None]], object],
+        pace: Pace | None = None,
+    ) -> None:
+        """Takes everything it needs as arguments.
+
+        Args:
+            shard: empty, or restored and begun.
+            journal: where records go before they are applied.
+            clock: the shard's time.
+            reporter: told of what went wrong without stopping anything.
+            new_queue_id: a fresh, unguessable queue id (R1.2).
+            chance: a number from 0 up to 1, to spread heartbeats.
+            call_soon: calls a function after other work had a turn.
+            pace: the times to keep.
+        """
+        self._shard = shard
+        self._journal = journal
+        self._clock = clock
+        self._reporter = reporter
+        self._new_queue_id = new_queue_id
+        self._chance = chance
+        self._call_soon = call_soon
+        self._pace = pace or Pace()
+        # A deadline is acted on up to two ticks late (rounding, and the tick itself), never early.
+        self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
+        self._collect_at = clock.now() + self._pace.collect_every
+        self._position = journal.durable
+        self._owed: deque[Sealed] = deque()
+        self._gate: deque[tuple[int, Slot[Any], Any]] = deque()
+        self._flush_booked = False
+
+    # Requests. Each raises at once what is wrong with it, or completes its slot once.
+
+    def register(self, spec: QueueSpec, slot: Slot[QueueId]) -> None:
+        """Makes a queue and answers with its id.
+
+        Raises:
+            BadRequest: the narrow is not supported (R12.4).
+            Unavailable: the journal can't be written; nothing was made.
+        """
+        queue_id = QueueId(self._new_queue_id())
+        self._commit(self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()))
+        self._answer(slot, queue_id)
+
+    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
+        """Carries out notices as one record and answers with how many were taken, repeats included.
+
+        Raises:
+            NoticeIdReused: one of them has the id of another notice; none was taken.
+            Unavailable: the journal can't be written; none was taken.
+        """
+        fresh = self._shard.decide_publish(notices)
+        if fresh:
+            record = Published(now=self._clock.now(), notices=tuple(notice.raw for notice in fresh))
+            self._write(record)
+            failures = self._shard.apply_published(record, fresh, len(notices) - len(fresh))
+            for failure in failures:
+                self._reporter.delivery_failed(failure)
+        self._answer(slot, len(notices))
+        self.flush()
+
+    def poll(
+        self, queue_id: str, *, user_id: UserId, last_event_id: int, block: bool, slot: PollSlot
+    ) -> None:
+        """Answers a poll, at once or when there is something to say (R6.38).
+
+        Raises:
+            BadEventQueueId: the user has no such queue.
+            BadRequest: `last_event_id` can't be one that the client was given; nothing was changed (D-8).
+        """
+        now = self._clock.now()
+        batch = self._shard.poll(
+            queue_id,
+            user_id=user_id,
+            last_event_id=last_event_id,
+            block=block,
+            waiter=slot,
+            now=now,
+            heartbeat_at=now + self._pace.heartbeat_min + self._heartbeat_spread * self._chance(),
+        )
+        if batch is not None:
+            self._answer(slot, batch)
+        if self._shard.has_ready:
+            self.flush()
+
+    def delete(self, queue_id: str, *, user_id: UserId, slot: Slot[QueueId]) -> None:
+        """Ends a queue; a poll that waits on it gets what is left (R2.26, R6.65).
+
+        Raises:
+            BadEventQueueId: the user has no such queue.
+            Unavailable: the journal can't be written; the queue lives on.
+        """
+        self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
+        self._answer(slot, QueueId(queue_id))
+        self.flush()
+
+    def lost(self, queue_id: str, slot: PollSlot) -> bool:
+        """The connection of a waiting poll went away; False when it had been answered already (R2.21)."""
+        return self._shard.unpark(queue_id, slot, now=self._clock.now())
+
+    # Events of the shard's own.
+
+    def announce_restart(self, event: Mapping[str, Any]) -> None:
+        """Pushes a `restart` event to every queue that accepts it (R1.23)."""
+        self._commit(self._shard.decide_restart(event, now=self._clock.now()))
+        self.flush()
+
+    def reload_clients(self, *, immediate: bool, count: int | None) -> int:
+        """Tells `count` web clients of an earlier process to reload, or all; returns how many (R1.26)."""
+        record: Announced = self._shard.decide_reload(
+            immediate=immediate, count=count, now=self._clock.now()
+        )
+        if record.queue_ids:
+            self._commit(record)
+            self.flush()
+        return len(record.queue_ids)
+
+    # Time.
+
+    def tick(self) -> None:
+        """Once a second: what polls changed, heartbeats, and in its turn the collector."""
+        skipped = self._clock.skipped
+        now = self._clock.tick()
+        if self._clock.skipped > skipped:
+            self._reporter.clock_skipped(self._clock.skipped - skipped)
+        collect = bool(self._pace.collect_every) and now >= self._collect_at
+        if collect:
+            self._collect_at = now + self._pace.collect_every
+        self._run_tick(now, collect=collect)
+
+    def collect(self) -> tuple[str, ...]:
+        """Runs the collector now and returns the queues that expired (R2.24)."""
+        return self._run_tick(self._clock.now(), collect=True)
+
+    def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
+        record = self._shard.decide_tick(now, collect=collect)
+        if record is None:
+            return ()
+        try:
+            self._commit(record)
+        except Unavailable as error:
+            self._reporter.journal_failed(error)
+            return ()
+        if collect:
+            self._reporter.collected(expired=len(record.expired), queues=self._shard.queues())
+        self.flush()
+        return record.expired
+
+    # Answers.
+
+    def flush(self) -> None:
+        """Answers the polls that have something to be told, in slices (`FLUSH_SLICE`)."""
+        if not self._flush_booked:
+            self._flush_slice()
+
+    def _flush_slice(self) -> None:
+        self._flush_booked = False
+        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=self._clock.now()):
+            self._answer(slot, batch)
+        if self._shard.has_ready:
+            self._flush_booked = True
+            self._call_soon(self._flush_slice)
+
+    def release(self, limit: int) -> int:
+        """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5)."""
+        released = self._shard.take_waiting(limit, now=self._clock.now())
+        for slot, batch in released:
+            self._answer(slot, batch)
+        return len(released)
+
+    def durable_moved(self) -> None:
+        """The journal has made more records durable: the answers that waited for them leave."""
+        durable = self._journal.durable
+        while self._gate and self._gate[0][0] <= durable:
+            _, slot, answer = self._gate.popleft()
+            self._complete(slot, answer)
+
+    def _answer(self, slot: Slot[Any], answer: object) -> None:
+        if self._shard.has_unwritten or self._owed:
+            self._settle()
+        shown = self._position + len(self._owed)
+        if self._gate or shown > self._journal.durable:
+            self._gate.append((shown, slot, answer))
+        else:
+            self._complete(slot, answer)
+
+    def _complete(self, slot: Slot[Any], answer: object) -> None:
+        try:
+            slot.complete(answer)
+        except Exception as error:  # noqa: BLE001 - one broken connection must not keep others from theirs
+            self._reporter.answer_failed(error)
+
+    # The journal.
+
+    def _commit(self, record: Record) -> None:
+        self._write(record)
+        for failure in self._shard.apply(record):
+            self._reporter.delivery_failed(failure)
+
+    def _write(self, record: Record) -> None:
+        if self._owed and not self._settle():
+            raise Unavailable("The journal can't be written")
+        self._position = self._journal.append(record)
+
+    def _settle(self) -> bool:
+        """Writes the records of merges that answers are about to show; whether all could be."""
+        self._owed += self._shard.take_unwritten()
+        try:
+            while self._owed:
+                self._position = self._journal.append(self._owed[0])
+                self._owed.popleft()
+        except Unavailable as error:
+            self._reporter.journal_failed(error)
+            return False
+        self.durable_moved()
+        return True
+
+    # Keeping and looking in.
+
+    def snapshot(self) -> Snapshot:
+        """The durable part of the shard's state."""
+        return self._shard.snapshot(now=self._clock.now())
+
+    @property
+    def shard(self) -> Shard[PollSlot]:
+        """The shard, to look at."""
+        return self._shard
