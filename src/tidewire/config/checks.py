@@ -1,0 +1,65 @@
+"""Checks of settings against each other; what one setting alone may be is its kind's business."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidewire.config.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The value that a setting has in the end, and the source that gave it (None: the default)."""
+
+    value: Any
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Two numbers that must stand in an order.
+
+    Attributes:
+        name: the setting that a problem names.
+        other: the setting it is compared with.
+        relation: the order, in words.
+        holds: whether (name's value, other's value) are in order.
+    """
+
+    name: str
+    other: str
+    relation: str
+    holds: Callable[[int, int], bool]
+
+
+def _at_most_unless_off(value: int, bound: int) -> bool:
+    return bound == 0 or value <= bound
+
+
+def _at_least(value: int, bound: int) -> bool:
+    return value >= bound
+
+
+def _at_most(value: int, bound: int) -> bool:
+    return value <= bound
+
+
+ORDERS: tuple[Order, ...] = (
+    Order("queues.heartbeat_min", "queues.heartbeat_max", "at most", _at_most),
+    Order("queues.min_idle_timeout", "queues.max_idle_timeout", "at most", _at_most_unless_off),
+    Order("queues.idle_timeout", "queues.min_idle_timeout", "at least", _at_least),
+    Order("queues.idle_timeout", "queues.max_idle_timeout", "at most", _at_most_unless_off),
+)
+
+
+def contradictions(settled: Mapping[str, Settled]) -> Iterator[Problem]:
+    """Pairs of settings that don't go together; a pair with a setting left out is not judged.
+
+    The source named is that of the setting itself, else of the other one: one of them is no default.
+    """
+    for order in ORDERS:
+        ours, theirs = settled.get(order.name), settled.get(order.other)
+        if ours is None or theirs is None or order.holds(ours.value, theirs.value):
+            continue
+        expected = f"{order.relation} {order.other}, which is {theirs.value}"
+        yield Problem(ours.source or theirs.source or "defaults", order.name, expected, str(ours.value))

@@ -1,0 +1,164 @@
+"""The settings as typed, frozen records, one a section.
+
+What each value means stands in `table.py`; so do the defaults, which is why there are none here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tidewire.config.kinds import Network
+from tidewire.config.table import TABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Section `server`: addresses, who is trusted, the shared secret."""
+
+    host: str
+    port: int
+    secret: str = field(repr=False)
+    secret_file: Path | None
+    trusted_proxies: tuple[Network, ...]
+    internal_from: tuple[Network, ...]
+    cors_origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """Section `auth`: where users come from."""
+
+    users_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Section `storage`: the state directory and what is remembered; times in seconds."""
+
+    directory: Path
+    durability: Literal["none", "process", "power"]
+    remember_ids_for: int
+    remember_ids_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """Section `queues`: times in seconds, sizes in bytes; 0 is off where the table says so."""
+
+    idle_timeout: int
+    max_idle_timeout: int
+    min_idle_timeout: int
+    offline_after: int
+    collect_every: int
+    heartbeat_min: int
+    heartbeat_max: int
+    max_events: int
+    max_bytes: int
+    max_per_user: int
+    memory_budget: int | Literal["auto"]
+    answer_max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bus:
+    """Section `bus`: where notices come from."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """Section `shards`: which users are served here."""
+
+    map_file: Path | None
+    index: int
+    wrong_shard: Literal["proxy", "redirect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """Section `notifications`: the outbox."""
+
+    outbox_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compat:
+    """Section `compat`: what existing clients are told."""
+
+    feature_level: int
+    version: str
+    legacy_bad_queue_text: Literal["always", "never", "zulip-term"]
+    narrow_hears_public_channels: bool
+    realm_host: str
+    avatar_salt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Section `limits`: requests a minute and seconds; 0 is no limit."""
+
+    user_requests_per_minute: int
+    address_requests_per_minute: int
+    header_deadline: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """Section `log`: how the log is written."""
+
+    format: Literal["console", "json"]
+    level: Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, checked; nothing is read later than this.
+
+    Paths are absolute. Shards in one process each have a `Settings` of their own.
+    """
+
+    server: Server
+    auth: Auth
+    storage: Storage
+    queues: Queues
+    bus: Bus
+    shards: Shards
+    notifications: Notifications
+    compat: Compat
+    limits: Limits
+    log: Log
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Makes the records of fitted values by name (`section.key`); each setting must be there."""
+
+        def section(name: str) -> dict[str, Any]:
+            prefix = f"{name}."
+            return {key.removeprefix(prefix): v for key, v in values.items() if key.startswith(prefix)}
+
+        return cls(
+            server=Server(**section("server")),
+            auth=Auth(**section("auth")),
+            storage=Storage(**section("storage")),
+            queues=Queues(**section("queues")),
+            bus=Bus(**section("bus")),
+            shards=Shards(**section("shards")),
+            notifications=Notifications(**section("notifications")),
+            compat=Compat(**section("compat")),
+            limits=Limits(**section("limits")),
+            log=Log(**section("log")),
+        )
+
+    def not_effective(self) -> tuple[str, ...]:
+        """Names of settings that were given another value than the default, but are not acted on yet.
+
+        The server warns of them once, so that nobody relies on them.
+        """
+        return tuple(
+            setting.name
+            for setting in TABLE
+            if not setting.effective
+            and getattr(getattr(self, setting.section), setting.key) != setting.kind.fit(setting.default)
+        )

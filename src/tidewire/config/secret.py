@@ -1,0 +1,88 @@
+"""The shared secret of internal and operator routes: given, read from a file, or made at the first start."""
+
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from tidewire.config.problems import ConfigError, Problem
+
+SECRET_BYTES = 32  # 256 bits: beyond guessing, and 43 characters to paste
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+KEY = "server.secret_file"
+
+
+def shared_secret(*, secret: str, secret_file: Path | None, directory: Path) -> str:
+    """Gives the shared secret (R6.66).
+
+    Args:
+        secret: `server.secret`; it counts when not empty.
+        secret_file: `server.secret_file`; it counts when there is no `secret`, and must exist.
+        directory: the state directory; without the other two the secret is kept in its file `secret`, which
+            is made, with the directory, when it is not there.
+
+    Raises:
+        ConfigError: the file can't be read or made, is open to others than its owner, or holds no secret.
+    """
+    if secret:
+        return secret
+    if secret_file is not None:
+        return _read(secret_file)
+    kept = directory / "secret"
+    _make_if_missing(kept)
+    return _read(kept)
+
+
+def _read(file: Path) -> str:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - the mode is asked of the very file that is read
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            content = stream.read()
+    except OSError as error:
+        raise _wrong(file, "a file that can be read", (error.strerror or str(error)).lower()) from None
+    if mode & OTHERS:
+        expected = f"a file that only its owner can use: chmod 600 {file}"
+        raise _wrong(file, expected, f"mode {mode:04o}")
+    text = content.strip()
+    if not re.fullmatch(rb"[!-~]+", text):
+        expected = "one secret of printable ASCII characters without spaces"
+        raise _wrong(file, expected, "other bytes (not shown)" if text else "nothing")
+    return text.decode()
+
+
+def _make_if_missing(file: Path) -> None:
+    """Makes the file with a new secret unless it is there; when another process makes it at the same time, the first stays.
+
+    The secret is written beside the file and linked to its name when it is whole, so that neither a crash
+    nor a second start can meet half of it.
+    """
+    draft = file.with_name(f".secret.{secrets.token_hex(8)}")
+    try:
+        if file.exists():
+            return
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="ascii") as stream:  # noqa: PTH123 - made with mode 0600 above
+                stream.write(f"{secrets.token_urlsafe(SECRET_BYTES)}\n")
+                stream.flush()
+                os.fsync(descriptor)
+            _link(draft, file)
+        finally:
+            draft.unlink()
+    except OSError as error:
+        expected = "a directory in which the secret can be kept, or server.secret"
+        raise _wrong(file, expected, (error.strerror or str(error)).lower()) from None
+
+
+def _link(draft: Path, file: Path) -> None:
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:
+        return  # another process was first; its secret is the one that is read back
+
+
+def _wrong(file: Path, expected: str, found: str) -> ConfigError:
+    return ConfigError([Problem(str(file), KEY, expected, found)])
