@@ -165,9 +165,7 @@ class Engine:
 
     def reload_clients(self, *, immediate: bool, count: int | None) -> int:
         """Tells `count` web clients of an earlier process to reload, or all; returns how many (R1.26)."""
-        record: Announced = self._shard.decide_reload(
-            immediate=immediate, count=count, now=self._clock.now()
-        )
+        record: Announced = self._shard.decide_reload(immediate=immediate, count=count, now=self._clock.now())
         if record.queue_ids:
             self._commit(record)
             self.flush()
