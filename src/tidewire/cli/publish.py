@@ -1,0 +1,173 @@
+"""`tidewire publish`: sends notices from a file or a pipe, one JSON object a line."""
+
+import json
+import os
+import stat
+import sys
+from typing import Any, BinaryIO, NoReturn, TextIO
+
+import click
+
+from tidewire.cli.lines import Limits, Line, batches, source_of
+from tidewire.cli.terminal import escaped
+from tidewire.publisher import BadUrl, Publisher, PublishFailed
+
+#: Large enough that a request's own cost hardly counts, small enough for progress to be seen; lines that
+#: come one by one, as from `tail -f`, are confirmed after the delay.
+LIMITS = Limits(lines=500, size=1 << 20, delay=0.05)
+
+PAYLOAD_TOO_LARGE = 413
+
+Numbered = tuple[int, dict[str, Any]]
+"""A notice, and the number of its line."""
+
+
+@click.command("publish")
+@click.option(
+    "--url", default="http://127.0.0.1:9800", envvar="TIDEWIRE_URL", show_default=True, help="The server."
+)
+@click.option("--secret", envvar="TIDEWIRE_SECRET", help="The server's secret [env: TIDEWIRE_SECRET].")
+@click.argument("file", type=click.File("rb", lazy=False), default="-")
+def publish_command(url: str, secret: str | None, file: BinaryIO) -> None:
+    """Send notices from FILE, or from standard input, one JSON object a line.
+
+    Prints how many were confirmed. A notice that is refused is reported with the number of its line, and the
+    others are sent all the same; the exit code is 1 then. Give each notice an `id`, and sending the same file
+    again is safe.
+    """
+    if not secret:
+        raise click.UsageError(
+            "No secret: give --secret or set TIDEWIRE_SECRET; the server has it in its settings, "
+            "or in the file that it made in its state directory."
+        )
+    with _publisher(url, secret) as publisher:
+        sending = _Sending(publisher, _Progress(file, sys.stderr))
+        try:
+            for lines in batches(source_of(file), LIMITS):
+                sending.send_lines(lines)
+        finally:
+            sending.finish()
+    if sending.confirmed < sending.read:
+        sys.exit(1)
+
+
+def _publisher(url: str, secret: str) -> Publisher:
+    try:
+        return Publisher(url, secret=secret)
+    except BadUrl as error:
+        raise click.BadParameter(str(error), param_hint="--url") from error
+    except PublishFailed as error:
+        raise click.BadParameter(error.message, param_hint="--secret") from error
+
+
+class _Progress:
+    """One line on a terminal that shows how far the sending is; nothing anywhere else.
+
+    The share of the file is shown when its size is known, and counts of notices in any case.
+    """
+
+    def __init__(self, file: BinaryIO, screen: TextIO) -> None:
+        self._screen = screen if screen.isatty() else None
+        self._total = _size_of(file) if self._screen is not None else 0
+
+    def show(self, sent_bytes: int, confirmed: int, refused: int) -> None:
+        """Draws the line anew."""
+        if self._screen is None:
+            return
+        share = min(1.0, sent_bytes / self._total) if self._total else None
+        bar = "" if share is None else f"[{'#' * round(share * 30):30}] {share:4.0%}  "
+        self._screen.write(f"\r\x1b[K{bar}confirmed {confirmed}, refused {refused}")
+        self._screen.flush()
+
+    def clear(self) -> None:
+        """Makes room for a line of text."""
+        if self._screen is not None:
+            self._screen.write("\r\x1b[K")
+            self._screen.flush()
+
+
+class _Sending:
+    """Sends batch after batch, and counts."""
+
+    def __init__(self, publisher: Publisher, progress: _Progress) -> None:
+        self._publisher = publisher
+        self._progress = progress
+        self._sent_bytes = 0
+        self._refused = 0
+        self.read = 0
+        self.confirmed = 0
+
+    def send_lines(self, lines: list[Line]) -> None:
+        """Sends a batch of lines; reports those that are no notice, or are refused."""
+        self.read += len(lines)
+        notices: list[Numbered] = []
+        for line in lines:
+            try:
+                notices.append((line.number, _notice(line.text)))
+            except ValueError as error:
+                self._refuse(line.number, str(error))
+        self._send(notices)
+        self._sent_bytes += sum(len(line.text) + 1 for line in lines)
+        self._progress.show(self._sent_bytes, self.confirmed, self._refused)
+
+    def finish(self) -> None:
+        """Says how many notices were confirmed."""
+        self._progress.clear()
+        click.echo(f"confirmed {self.confirmed} of {self.read} notices")
+
+    def _send(self, notices: list[Numbered]) -> None:
+        while notices:
+            try:
+                self._publisher.send([notice for _, notice in notices])
+            except PublishFailed as failure:
+                notices = self._without_refused(notices, failure)
+            else:
+                self.confirmed += len(notices)
+                return
+
+    def _without_refused(self, notices: list[Numbered], failure: PublishFailed) -> list[Numbered]:
+        """Returns what is still to be sent of a batch of which the server took nothing."""
+        index = failure.index
+        if failure.http_status == PAYLOAD_TOO_LARGE and index is None:
+            if len(notices) > 1:
+                half = len(notices) // 2
+                self._send(notices[:half])
+                return notices[half:]
+            index = 0
+        if index is None or failure.retry_helps:
+            raise failure
+        self._refuse(notices[index][0], f"{failure.message} ({failure.code})")
+        return notices[:index] + notices[index + 1 :]
+
+    def _refuse(self, number: int, reason: str) -> None:
+        self._refused += 1
+        self._progress.clear()
+        click.echo(f"line {number}: {escaped(reason)}", err=True)
+
+
+def _notice(text: bytes) -> dict[str, Any]:
+    """Reads one line; raises `ValueError` with a sentence that says what is wrong with it."""
+    try:
+        notice = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 (INVALID_NOTICE)") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno} (INVALID_NOTICE)") from None
+    except RecursionError:
+        raise ValueError("nested too deeply (INVALID_NOTICE)") from None
+    if not isinstance(notice, dict):
+        raise ValueError("a notice is a JSON object (INVALID_NOTICE)")  # noqa: TRY004  # the line is wrong, not a type
+    return notice
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON (INVALID_NOTICE)")
+
+
+def _size_of(file: BinaryIO) -> int:
+    """Returns the size of a regular file in bytes; 0 for what has no size."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
