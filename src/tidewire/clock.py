@@ -29,8 +29,12 @@ class ShardClock:
         self._read_at = monotonic()
         self._now = max(wall(), floor)
         self._ticked_at = self._now
-        self.skipped = 0.0
+        self._skipped = 0.0
+
+    @property
+    def skipped(self) -> float:
         """Seconds that were not counted, since the process was not running."""
+        return self._skipped
 
     def now(self) -> float:
         """The shard's time; rises from reading to reading."""
@@ -38,7 +42,7 @@ class ShardClock:
         gap = read_at - self._read_at
         self._read_at = read_at
         if gap > LATE:
-            self.skipped += gap - LATE_COUNTS_AS
+            self._skipped += gap - LATE_COUNTS_AS
             gap = LATE_COUNTS_AS
         self._now += gap
         return self._now

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tidewire.clock import ShardClock
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, UserId
@@ -22,7 +21,7 @@ from tidewire.core.records import Announced, Published, Record, Sealed
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
-from tidewire.ports import Journal, Reporter, Slot
+from tidewire.ports import Clock, Journal, Reporter, Slot
 
 FLUSH_SLICE = 500
 """Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
@@ -52,7 +51,7 @@ class Engine:
         *,
         shard: Shard[PollSlot],
         journal: Journal,
-        clock: ShardClock,
+        clock: Clock,
         reporter: Reporter,
         new_queue_id: Callable[[], str],
         chance: Callable[[], float],

@@ -23,6 +23,23 @@ class Slot(Protocol[A_contra]):
         ...
 
 
+class Clock(Protocol):
+    """The shard's time, in UNIX seconds (D12)."""
+
+    @property
+    def skipped(self) -> float:
+        """Seconds left out so far, because the process was not running."""
+        ...
+
+    def now(self) -> float:
+        """The time; never less than at the reading before."""
+        ...
+
+    def tick(self) -> float:
+        """The time; called once a second, the clock may correct itself."""
+        ...
+
+
 class Journal(Protocol):
     """Where records are kept, in the order in which they are appended (D4)."""
 
