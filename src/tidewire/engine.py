@@ -223,6 +223,10 @@ class Engine:
             self._answer(slot, batch)
         return len(released)
 
+    def waiting(self) -> int:
+        """How many polls wait."""
+        return self._shard.waiting()
+
     def durable_moved(self) -> None:
         """The journal has made more records durable: the answers that waited for them leave."""
         durable = self._journal.durable

@@ -5,6 +5,7 @@ so that a record which can't be journalled is simply decided anew at the next ti
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tidewire.core.acceptance import Acceptance
@@ -17,6 +18,9 @@ from tidewire.core.records import Announced, Registered, Removed, Seen, Ticked
 from tidewire.core.state import State
 
 W = TypeVar("W")
+
+RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
+"""Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""
@@ -74,9 +78,7 @@ def decide_restart(state: State[W], event: Mapping[str, Any], now: float) -> Ann
 def decide_reload(state: State[W], *, immediate: bool, count: int | None, now: float) -> Announced:
     """`web_reload_client` for the first `count` queues still to be told, or for all (R1.24-R1.26)."""
     queue_ids = tuple(state.reload_set)[:count]
-    return Announced(
-        now=now, event={"type": "web_reload_client", "immediate": immediate}, queue_ids=queue_ids
-    )
+    return Announced(now=now, event={**RELOAD, "immediate": immediate}, queue_ids=queue_ids)
 
 
 def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:

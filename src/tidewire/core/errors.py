@@ -16,7 +16,8 @@
     │   ├── NotFound              NOT_FOUND 404
     │   ├── MethodNotAllowed      METHOD_NOT_ALLOWED 405
     │   ├── PayloadTooLarge       PAYLOAD_TOO_LARGE 413
-    │   └── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
+    │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
+    │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
 
 `code` is a promise: clients, dashboards and tests rely on it. The sentence is not.
@@ -171,6 +172,15 @@ class Unavailable(WireError):
     http_status = 503
     retry_helps = True
     headers = MappingProxyType({"Retry-After": "1"})
+
+
+class InternalError(WireError):
+    """Something failed that should not have; the log says what (R6.6)."""
+
+    code = "INTERNAL_ERROR"
+
+    def __init__(self) -> None:
+        super().__init__("Internal server error")
 
 
 class StateError(TidewireError):

@@ -30,8 +30,9 @@ class FlagChanges:
     """`update_message_flags`: changes of one flag in one direction join their lists of messages.
 
     Removals of `read` stay apart, because each carries details that belong to its messages (R1.6), and so do
-    changes of all messages. A change closes the open group of the opposite direction on its flag, and a
-    change of all messages closes both (R1.15), so that the last change of a message stays the last.
+    changes of all messages. Any change closes the open group of the opposite direction on its flag (R1.15),
+    so that the last change of a message stays the last. Changes in the same direction may pass each other:
+    whatever their order, they leave the same flags.
     """
 
     def key(self, event: Event) -> str | None:
@@ -44,7 +45,7 @@ class FlagChanges:
     def closes(self, event: Event, open_key: str) -> bool:
         """R1.15, by sealing."""
         _, operation, flag = open_key.split("/", 2)
-        return flag == str(event.get("flag")) and bool(event.get("all") or operation != _operation(event))
+        return flag == str(event.get("flag")) and operation != _operation(event)
 
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
         """R1.9: all messages in order, the newest time, everything else from the first event."""

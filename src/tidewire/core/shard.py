@@ -135,6 +135,10 @@ class Shard(Generic[W]):
         """How many queues there are."""
         return len(self._state.directory)
 
+    def waiting(self) -> int:
+        """How many polls wait; looks at every queue."""
+        return sum(descriptor.waiter is not None for descriptor in self._state.directory)
+
     def find(self, queue_id: str) -> Descriptor[W] | None:
         """A queue to look at, not to change."""
         return self._state.directory.get(queue_id)
@@ -150,12 +154,16 @@ class Shard(Generic[W]):
     def begin(self, *, resumed: bool) -> None:
         """Ends recovery: every queue that is there now was made by an earlier process.
 
-        They are those to be told to reload (R1.25). `resumed` says that records were applied on top of a
+        Those that accept the word for it are the ones to be told to reload (R1.25). `resumed` says that records were applied on top of a
         snapshot, or without one, so that the queues may have been read in ways nobody wrote down.
         """
         state = self._state
         by_realm = sorted(state.directory, key=lambda descriptor: descriptor.spec.realm_id)
-        state.reload_set = {descriptor.queue_id: None for descriptor in by_realm}
+        state.reload_set = {
+            descriptor.queue_id: None
+            for descriptor in by_realm
+            if descriptor.acceptance.refusal(decisions.RELOAD) is None
+        }
         state.seen.clear()
         if resumed:
             for descriptor in state.directory:

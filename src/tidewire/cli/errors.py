@@ -1,0 +1,49 @@
+"""How commands fail: one line on standard error that says what to do, and an exit code."""
+
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from tidewire import TidewireError
+from tidewire.config import ConfigError
+
+FAILED = 1
+WRONG_USAGE = 2
+"""Also of a configuration that can't be used."""
+
+
+class OneLineGroup(click.Group):
+    """A command group whose errors are one line each; `--debug` adds the traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command line and exits."""
+        kwargs["standalone_mode"] = False
+        try:
+            super().main(*args, **kwargs)
+        except click.exceptions.Exit as ended:
+            sys.exit(ended.exit_code)
+        except click.Abort:
+            sys.exit(FAILED)
+        except click.ClickException as error:
+            fail(_with_hint(error), error.exit_code)
+        except ConfigError as error:
+            fail(str(error), WRONG_USAGE)
+        except TidewireError as error:
+            fail(str(error), FAILED)
+        sys.exit(0)
+
+
+def _with_hint(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context is not None else ""
+    return error.format_message() + hint
+
+
+def fail(sentence: str, code: int) -> None:
+    """Ends the process with a sentence."""
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    click.echo(f"tidewire: {sentence}", err=True)
+    sys.exit(code)

@@ -1,0 +1,25 @@
+"""The `tidewire` command: its subcommands and what they have in common."""
+
+import click
+
+from tidewire import __version__
+from tidewire.cli.demo import demo_command
+from tidewire.cli.errors import OneLineGroup
+from tidewire.cli.publish import publish_command
+from tidewire.cli.replay import replay_command
+from tidewire.cli.serve import serve_command
+from tidewire.cli.tail import tail_command
+
+
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidewire", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Tidewire, a real-time event-queue server."""
+
+
+main.add_command(serve_command)
+main.add_command(demo_command)
+main.add_command(publish_command)
+main.add_command(tail_command)
+main.add_command(replay_command)

@@ -1,0 +1,92 @@
+"""Who asks: the one rule for the peer's address and for what is internal (D5, R6.66, R6.67)."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+from starlette.datastructures import Headers
+
+from tidewire.core.errors import AccessDenied, MissingParameter
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+FORWARDING_HEADERS = ("x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto")
+"""Any of these says that the request came through something."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """What decides who is internal.
+
+    Attributes:
+        secret: the shared secret.
+        internal_from: addresses that internal requests may come from.
+        trusted_proxies: peers whose `X-Forwarded-For` is believed.
+    """
+
+    secret: str = field(repr=False)
+    internal_from: Sequence[Network]
+    trusted_proxies: Sequence[Network]
+
+    def check_internal(self, peer: str | None, headers: Headers, form_secret: str | None) -> None:
+        """Lets an internal request pass.
+
+        Args:
+            peer: address of the other end of the connection.
+            headers: the request's headers; the secret may be in `Authorization: Bearer`.
+            form_secret: the secret from the form; one in a query string never counts.
+
+        Raises:
+            MissingParameter: no secret was given (R6.66).
+            AccessDenied: it is wrong, or the request does not come from an internal address.
+        """
+        given = _bearer(headers) or form_secret
+        if given is None:
+            raise MissingParameter("secret")
+        right = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode())
+        if not right or not self._is_internal(peer, headers):
+            raise AccessDenied
+
+    def client_address(self, peer: str | None, headers: Headers) -> Address | None:
+        """Where the request began: the peer, or behind trusted proxies the last address they didn't add.
+
+        None when that can't be said, as for a forwarding header from a peer that is not trusted.
+        """
+        address = _address(peer)
+        if address is None or not any(name in headers for name in FORWARDING_HEADERS):
+            return address
+        hops = [part.strip() for value in headers.getlist("x-forwarded-for") for part in value.split(",")]
+        while address is not None and _within(address, self.trusted_proxies):
+            if not hops:
+                return None
+            address = _address(hops.pop())
+            if address is not None and not _within(address, self.trusted_proxies):
+                return address
+        return None
+
+    def _is_internal(self, peer: str | None, headers: Headers) -> bool:
+        if "origin" in headers:
+            return False
+        address = self.client_address(peer, headers)
+        return address is not None and _within(address, self.internal_from)
+
+
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+
+
+def _address(text: str | None) -> Address | None:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _within(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)

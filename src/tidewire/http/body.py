@@ -1,0 +1,91 @@
+"""Reading a request: its body within bounds, and its parameters from query string and form (R6.7)."""
+
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from tidewire.core.errors import BadRequest, PayloadTooLarge
+from tidewire.http.parameters import Parameters
+
+MAX_FORM_BYTES = 1024 * 1024
+"""Of a form: parameters are short; the largest is the notice in `data`."""
+
+MAX_FIELDS = 100
+"""Of a form or a query string: the longest list of parameters that a client sends has twenty."""
+
+
+def bounded(request: Request, max_bytes: int) -> Request:
+    """The same request, whose body raises `PayloadTooLarge` beyond `max_bytes`, before it is read in."""
+    if int(request.headers.get("content-length") or 0) > max_bytes:
+        raise PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
+    return Request(request.scope, _bounded_receive(request.receive, max_bytes))
+
+
+def _bounded_receive(receive: Receive, max_bytes: int) -> Receive:
+    left = max_bytes
+
+    async def receive_bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
+        return message
+
+    return receive_bounded
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, as it came."""
+    return await bounded(request, max_bytes).body()
+
+
+def query_parameters(request: Request) -> dict[str, str]:
+    """The parameters of the query string; of a repeated one the last counts."""
+    try:
+        pairs = parse_qsl(
+            request.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise BadRequest("The query string is not UTF-8, or has too many parameters") from None
+    return dict(pairs)
+
+
+async def form_parameters(request: Request) -> dict[str, str]:
+    """The parameters of a form, urlencoded or multipart; empty when the body is something else."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        body = await read_body(request, MAX_FORM_BYTES)
+        try:
+            pairs = parse_qsl(
+                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+            )
+        except ValueError:
+            raise BadRequest("The form is not UTF-8, or has too many fields") from None
+        return dict(pairs)
+    if kind == "multipart/form-data":
+        return await _multipart(request)
+    return {}
+
+
+async def _multipart(request: Request) -> dict[str, str]:
+    form = bounded(request, MAX_FORM_BYTES).form(
+        max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES
+    )
+    try:
+        async with form as fields:
+            return {name: value for name, value in fields.multi_items() if isinstance(value, str)}
+    except HTTPException as error:
+        raise BadRequest(f"The form can't be read: {error.detail}") from None
+    except UnicodeDecodeError:
+        raise BadRequest("The form is not UTF-8") from None
+
+
+async def parameters_of(request: Request) -> Parameters:
+    """All parameters of a request; a form's win over those of the query string."""
+    return Parameters(query_parameters(request) | await form_parameters(request))

@@ -1,0 +1,75 @@
+"""The internal views: the application's side of queues, and publishing (6E)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewire.core.errors import BadRequest
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.notice import Notice, decode_notice, decode_notices
+from tidewire.http import answers
+from tidewire.http.body import form_parameters, query_parameters, read_body
+from tidewire.http.parameters import Parameters
+from tidewire.http.public import poll_or_create
+from tidewire.http.registration import Owner
+from tidewire.http.site import Site
+from tidewire.http.slots import AsgiSlot
+
+MAX_NOTICES_BYTES = 16 * 1024 * 1024
+"""Of one request to publish: thousands of notices, decoded in well under a second."""
+
+
+async def internal_parameters(request: Request, site: Site) -> Parameters:
+    """The parameters of a request that may only come from inside, its secret checked and taken out."""
+    form = await form_parameters(request)
+    _check_internal(request, site, form.pop("secret", None))
+    return Parameters(query_parameters(request) | form)
+
+
+def _check_internal(request: Request, site: Site, form_secret: str | None) -> None:
+    peer = request.client.host if request.client else None
+    site.access.check_internal(peer, request.headers, form_secret)
+
+
+async def events_internal(request: Request, site: Site) -> Response:
+    """`POST /api/v1/events/internal`: makes or reads a queue on a user's behalf (R6.68)."""
+    parameters = await internal_parameters(request, site)
+    owner = _owner(parameters, site)
+    return await poll_or_create(request, site, parameters, owner=owner, client="internal")
+
+
+def _owner(parameters: Parameters, site: Site) -> Owner:
+    """The named user; one that the users file doesn't know is described by the caller."""
+    user_id = UserId(parameters.required_integer("user_profile_id", minimum=0))
+    realm_id = parameters.integer("realm_id", minimum=0)
+    may_access = parameters.boolean("can_access_public_streams", default=False)
+    user = site.authenticator.user(user_id)
+    if user is not None:
+        return Owner.of(user)
+    if realm_id is None:
+        raise BadRequest(f"User {user_id} is not known here; give its realm_id too")
+    return Owner(user_id=user_id, realm_id=RealmId(realm_id), may_access_public_channels=may_access)
+
+
+async def notify_tornado(request: Request, site: Site) -> Response:
+    """`POST /api/internal/notify_tornado`: one notice in the form field `data` (R6.69)."""
+    parameters = await internal_parameters(request, site)
+    notice = decode_notice(parameters.required_text("data").encode())
+    await _publish([notice], site)
+    return answers.success({}, ignored=parameters.ignored())
+
+
+async def notices(request: Request, site: Site) -> Response:
+    """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
+    _check_internal(request, site, None)
+    body = await read_body(request, MAX_NOTICES_BYTES)
+    taken = decode_notices(body)
+    if not taken:
+        raise BadRequest("The request has no notice in its body")
+    return answers.success({"accepted": await _publish(taken, site)})
+
+
+async def _publish(taken: list[Notice], site: Site) -> int:
+    site.lifecycle.check_serving()
+    slot: AsgiSlot[int] = AsgiSlot()
+    site.engine.publish(taken, slot)
+    return await slot.wait()

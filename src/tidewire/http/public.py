@@ -1,0 +1,185 @@
+"""The public views: register, events, server settings, the own user (6B, 6C, 6D, R6.15)."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewire.core.errors import BadRequest, Unauthorized
+from tidewire.core.ids import QueueId
+from tidewire.core.state import Batch
+from tidewire.core.users import Role, User
+from tidewire.http import answers
+from tidewire.http.body import parameters_of
+from tidewire.http.client_name import client_name
+from tidewire.http.parameters import Parameters
+from tidewire.http.registration import (
+    Owner,
+    capabilities_by_name,
+    capabilities_of_register,
+    queue_spec,
+)
+from tidewire.http.site import Site
+from tidewire.http.slots import AsgiSlot
+
+ROLE_CODES: Mapping[Role, int] = MappingProxyType(
+    {
+        Role.OWNER: 100,
+        Role.ADMIN: 200,
+        Role.MEMBER: 400,
+        Role.BOT: 400,
+        Role.WEBHOOK_BOT: 400,
+        Role.GUEST: 600,
+    }
+)
+"""Roles as the numbers that clients know."""
+
+SNAPSHOT_PARAMETERS = (
+    "fetch_event_types",
+    "include_subscribers",
+    "presence_history_limit_days",
+)
+"""Parameters of `register` that only concern the initial state; understood, so not reported as ignored."""
+
+
+def authenticated(request: Request, site: Site) -> User:
+    """The user that the request's credentials name (R6.2, R6.3)."""
+    return site.authenticator.authenticate(request.headers.get("authorization"), request.headers.get("host"))
+
+
+async def register(request: Request, site: Site) -> Response:
+    """`POST /api/v1/register`: makes a queue (R6.50-R6.57)."""
+    user = authenticated(request, site)
+    parameters = await parameters_of(request)
+    user_agent = request.headers.get("user-agent")
+    for name in SNAPSHOT_PARAMETERS:
+        parameters.text(name)
+    spec = queue_spec(
+        parameters,
+        owner=Owner.of(user),
+        capabilities=capabilities_of_register(parameters, user_agent),
+        client_name=client_name(parameters.text("client"), user_agent),
+        idle_timeouts=site.idle_timeouts,
+    )
+    site.lifecycle.check_serving()
+    slot: AsgiSlot[QueueId] = AsgiSlot()
+    site.engine.register(spec, slot)
+    queue_id = await slot.wait()
+    payload = {
+        "queue_id": queue_id,
+        "last_event_id": -1,
+        "idle_queue_timeout_secs": spec.idle_timeout,
+        **site.compat.versions,
+    }
+    return answers.success(payload, ignored=parameters.ignored())
+
+
+async def get_events(request: Request, site: Site) -> Response:
+    """`GET /api/v1/events`: the poll (6B)."""
+    user = authenticated(request, site)
+    parameters = await parameters_of(request)
+    name = client_name(parameters.text("client"), request.headers.get("user-agent"))
+    return await poll_or_create(request, site, parameters, owner=Owner.of(user), client=name)
+
+
+async def poll_or_create(
+    request: Request, site: Site, parameters: Parameters, *, owner: Owner, client: str
+) -> Response:
+    """Reads a queue, or makes one when none is named (R6.34-R6.39); also what internal callers get."""
+    queue_id = parameters.text("queue_id")
+    last_event_id = parameters.integer("last_event_id")
+    dont_block = parameters.boolean("dont_block", default=False)
+    user_client = parameters.text("user_client", max_length=30)
+    # Parameters of a registration are checked on a poll too: clients send some of them there (R6.91).
+    spec = queue_spec(
+        parameters,
+        owner=owner,
+        capabilities=capabilities_by_name(parameters, request.headers.get("user-agent")),
+        client_name=user_client or client,
+        idle_timeouts=site.idle_timeouts,
+    )
+    if queue_id is None:
+        if not dont_block:
+            raise BadRequest("Missing 'queue_id' argument")
+        site.lifecycle.check_serving()
+        made: AsgiSlot[QueueId] = AsgiSlot()
+        site.engine.register(spec, made)
+        payload: dict[str, Any] = {"events": [], "queue_id": await made.wait()}
+        payload["idle_queue_timeout_secs"] = spec.idle_timeout
+        return answers.success(payload, ignored=parameters.ignored())
+    if last_event_id is None:
+        raise BadRequest("Missing 'last_event_id' argument")
+    batch = await _poll(request, site, queue_id, last_event_id, owner=owner, block=not dont_block)
+    return answers.events(batch, ignored=parameters.ignored())
+
+
+async def _poll(
+    request: Request, site: Site, queue_id: str, last_event_id: int, *, owner: Owner, block: bool
+) -> Batch:
+    slot: AsgiSlot[Batch] = AsgiSlot()
+    # While stopping nobody is parked any more, and what is there still goes out (D5).
+    block = block and not site.lifecycle.stopping
+    site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    batch = await slot.wait_connected(request.receive)
+    if batch is None:
+        site.engine.lost(queue_id, slot)
+        site.log.info("client disconnected", queue_id=queue_id, user_id=owner.user_id)
+        # Nobody reads this: the connection is gone (R6.16).
+        return Batch(QueueId(queue_id), ())
+    return batch
+
+
+async def delete_events(request: Request, site: Site) -> Response:
+    """`DELETE /api/v1/events`: ends a queue (R6.63)."""
+    user = authenticated(request, site)
+    parameters = await parameters_of(request)
+    queue_id = parameters.required_text("queue_id")
+    slot: AsgiSlot[QueueId] = AsgiSlot()
+    site.engine.delete(queue_id, user_id=user.id, slot=slot)
+    await slot.wait()
+    return answers.success({}, ignored=parameters.ignored())
+
+
+async def server_settings(request: Request, site: Site) -> Response:
+    """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
+    parameters = await parameters_of(request)
+    payload: dict[str, Any] = {
+        **site.compat.versions,
+        "authentication_methods": {},
+        "push_notifications_enabled": False,
+        "is_incompatible": False,
+        "email_auth_enabled": False,
+        "require_email_format_usernames": True,
+        "realm_url": f"{request.url.scheme}://{request.headers.get('host', '')}",
+    }
+    return answers.success(payload, ignored=parameters.ignored())
+
+
+async def users_me(request: Request, site: Site) -> Response:
+    """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
+    user = authenticated(request, site)
+    parameters = await parameters_of(request)
+    payload = {
+        "user_id": user.id,
+        "email": user.email,
+        "delivery_email": user.email,
+        "full_name": user.full_name,
+        "role": ROLE_CODES[user.role],
+        "is_active": user.active,
+        "is_admin": user.role in (Role.OWNER, Role.ADMIN),
+        "is_owner": user.role is Role.OWNER,
+        "is_guest": user.role is Role.GUEST,
+        "is_bot": user.role in (Role.BOT, Role.WEBHOOK_BOT),
+        "avatar_url": None,
+        "timezone": "",
+    }
+    return answers.success(payload, ignored=parameters.ignored())
+
+
+async def no_session(_request: Request, _site: Site) -> Response:
+    """Any route under `/json`: no kind of browser session is configured, and Basic is never taken there."""
+    error = Unauthorized("Not logged in: API authentication or user session required")
+    error.headers = MappingProxyType({"WWW-Authenticate": 'Session realm="zulip"'})
+    raise error

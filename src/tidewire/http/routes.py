@@ -1,0 +1,49 @@
+"""The routes, as a table: path and method to view."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidewire.http import health, internal, public
+from tidewire.http.site import Site
+
+View: TypeAlias = Callable[[Request, Site], Awaitable[Response]]
+Methods: TypeAlias = Mapping[str, View]
+
+PUBLIC: Mapping[str, Methods] = MappingProxyType(
+    {
+        "v1/register": MappingProxyType({"POST": public.register}),
+        "v1/events": MappingProxyType({"GET": public.get_events, "DELETE": public.delete_events}),
+        "v1/server_settings": MappingProxyType({"GET": public.server_settings}),
+        "v1/users/me": MappingProxyType({"GET": public.users_me}),
+    }
+)
+"""Under `/api`, with HTTP Basic; under `/json`, with browser sessions, by their name without `v1` too."""
+
+INTERNAL: Mapping[str, Methods] = MappingProxyType(
+    {
+        "/api/v1/events/internal": MappingProxyType({"POST": internal.events_internal}),
+        "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
+        "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
+    }
+)
+
+HEALTH: Mapping[str, Methods] = MappingProxyType(
+    {
+        "/health/live": MappingProxyType({"GET": health.live}),
+        "/health/ready": MappingProxyType({"GET": health.ready}),
+    }
+)
+
+
+def all_routes() -> dict[str, Methods]:
+    """Every path with its methods."""
+    routes: dict[str, Methods] = {f"/api/{path}": methods for path, methods in PUBLIC.items()}
+    for path, methods in PUBLIC.items():
+        closed = dict.fromkeys(methods, public.no_session)
+        routes[f"/json/{path}"] = closed
+        routes[f"/json/{path.removeprefix('v1/')}"] = closed
+    return routes | dict(INTERNAL) | dict(HEALTH)

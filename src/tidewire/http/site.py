@@ -1,0 +1,73 @@
+"""What the views of one server share."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from structlog.typing import FilteringBoundLogger
+
+from tidewire.core.errors import Unavailable
+from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.engine import Engine
+from tidewire.http.access import Access
+from tidewire.ports import Authenticator
+
+
+@dataclass(kw_only=True, slots=True)
+class Lifecycle:
+    """How far the server is: set by whoever runs it, read by the views.
+
+    Attributes:
+        degraded: names of what is wrong although clients can be served.
+    """
+
+    ready: bool = False
+    stopping: bool = False
+    degraded: list[str] = field(default_factory=list)
+
+    def check_serving(self) -> None:
+        """Refuses new queues and notices outside the time between start and stop.
+
+        Raises:
+            Unavailable: the server is starting or stopping.
+        """
+        if self.stopping:
+            raise Unavailable("The server is stopping")
+        if not self.ready:
+            raise Unavailable("The server is starting")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compat:
+    """What existing clients are told about the server.
+
+    Attributes:
+        version: what `zulip_version` says.
+        feature_level: what `zulip_feature_level` says (R6.14).
+        bad_queue_text: when the older sentence of BAD_EVENT_QUEUE_ID is used (R6.95).
+    """
+
+    version: str
+    feature_level: int
+    bad_queue_text: Literal["always", "never", "zulip-term"]
+
+    @property
+    def versions(self) -> dict[str, str | int]:
+        """The members that `register` and `server_settings` have in common (R6.57)."""
+        return {
+            "zulip_version": self.version,
+            "zulip_merge_base": self.version,
+            "zulip_feature_level": self.feature_level,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """Everything a view may need."""
+
+    engine: Engine
+    authenticator: Authenticator
+    access: Access
+    idle_timeouts: IdleTimeouts
+    compat: Compat
+    lifecycle: Lifecycle
+    log: FilteringBoundLogger

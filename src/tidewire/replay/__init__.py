@@ -1,0 +1,1 @@
+"""Replaying recorded scenarios on the real engine, with a clock that only moves when told to."""

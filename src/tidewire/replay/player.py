@@ -1,0 +1,251 @@
+"""Playing a scenario: each step on the real engine, and what every client got."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import msgspec
+
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
+from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.ids import QueueId, UserId
+from tidewire.core.notice import decode_notice
+from tidewire.core.shard import Shard
+from tidewire.core.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.state import Batch, Limits
+from tidewire.core.wire import encode_entry
+from tidewire.engine import TICK, Engine, Pace, PollSlot
+from tidewire.replay.clock import VirtualClock
+from tidewire.replay.reporting import RaisingReporter
+from tidewire.replay.scenario import Scenario, ScenarioError, Step, queue_spec
+from tidewire.storage.null_journal import NullJournal
+
+Result: TypeAlias = dict[str, Any]
+
+START = 1_790_000_000.0
+"""When every scenario begins."""
+
+STRANGER = UserId(10)
+"""Who asks for a queue that nobody owns."""
+
+RESTART: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "restart",
+        "zulip_version": "12.0",
+        "zulip_merge_base": "12.0",
+        "zulip_feature_level": 491,
+        "server_generation": int(START),
+    }
+)
+
+
+class Play:
+    """One scenario under way."""
+
+    def __init__(self, *, limits: Limits, pace: Pace, timeouts: IdleTimeouts) -> None:
+        self._limits = limits
+        self._pace = pace
+        self._timeouts = timeouts
+        self._clock = VirtualClock(START)
+        self._soon: deque[Callable[[], None]] = deque()
+        self._chance = random.Random(0)  # noqa: S311 - when heartbeats come, the same in every run
+        self._owners: list[QueueSpec] = []
+        self._waiting: dict[str, _Waiter] = {}
+        self._completions: list[Result] = []
+        self._step = -1
+        self._engine = self._new_engine(Shard(limits=limits))
+
+    def run(self, scenario: Scenario) -> Result:
+        """Plays it and returns what everybody got."""
+        registered = [self._register(client) for client in scenario.clients]
+        steps: list[Result] = []
+        for number, step in enumerate(scenario.steps):
+            self._step = number
+            steps.append(self._play(step))
+        return {
+            "name": scenario.name,
+            "register": registered,
+            "steps": steps,
+            "completions": self._completions,
+            "published": [],
+        }
+
+    def _play(self, step: Step) -> Result:
+        play = STEPS.get(step.kind)
+        if play is None:
+            raise ScenarioError(f"step {self._step}: this version can't play `{step.kind}`")
+        try:
+            result = play(self, step.arguments)
+        except WireError as error:
+            result = _error(error)
+        except KeyError as error:
+            raise ScenarioError(f"step {self._step}: `{step.kind}` needs {error}") from None
+        self._run_soon()
+        return result
+
+    # Steps.
+
+    def _register(self, arguments: dict[str, Any]) -> Result:
+        try:
+            spec = queue_spec(arguments, self._timeouts)
+            slot = _Answer()
+            self._engine.register(spec, slot)
+        except WireError as error:
+            return _error(error)
+        self._owners.append(spec)
+        return {"events": [], "queue_id": slot.answer}
+
+    def _notify(self, arguments: dict[str, Any]) -> Result:
+        self._engine.publish([decode_notice(msgspec.json.encode(arguments))], _Answer())
+        return {}
+
+    def _poll(self, arguments: dict[str, Any]) -> Result:
+        queue_id, user_id = self._asked(arguments)
+        if arguments.get("last_event_id") is None:
+            raise BadRequest("Missing 'last_event_id' argument")
+        waiter = _Waiter(self)
+        self._engine.poll(
+            queue_id,
+            user_id=user_id,
+            last_event_id=int(arguments["last_event_id"]),
+            block=bool(arguments.get("block", False)),
+            slot=waiter,
+        )
+        if waiter.events is None:
+            self._waiting[queue_id] = waiter
+            waiter.parked = True
+            return {"pending": True}
+        return {"events": waiter.events}
+
+    def _disconnect(self, arguments: dict[str, Any]) -> Result:
+        queue_id, _ = self._asked(arguments)
+        waiter = self._waiting.pop(queue_id, None)
+        if waiter is not None:
+            self._engine.lost(queue_id, waiter)
+        return {}
+
+    def _cleanup(self, arguments: dict[str, Any]) -> Result:
+        queue_id, user_id = self._asked(arguments)
+        self._engine.delete(queue_id, user_id=user_id, slot=_Answer())
+        return {}
+
+    def _advance(self, arguments: dict[str, Any]) -> Result:
+        seconds = float(arguments["secs"])
+        # Second by second while a heartbeat may be due, then in one step: nobody waits any more.
+        for _ in range(min(int(seconds), int(self._pace.heartbeat_max) + 5)):
+            self._clock.advance(TICK)
+            self._engine.tick()
+            self._run_soon()
+            seconds -= TICK
+        self._clock.advance(seconds)
+        self._engine.tick()
+        return {}
+
+    def _collect(self, arguments: dict[str, Any]) -> Result:
+        self._advance({"secs": arguments.get("advance_secs", 0)})
+        return {"removed": list(self._engine.collect())}
+
+    def _dump_and_load(self, arguments: dict[str, Any]) -> Result:
+        self._engine.release(self._engine.shard.queues())
+        snapshot = decode_snapshot(encode_snapshot(self._engine.snapshot()))
+        shard: Shard[PollSlot] = Shard(limits=self._limits)
+        shard.restore(snapshot, now=self._clock.now())
+        shard.begin(resumed=False)
+        self._engine = self._new_engine(shard)
+        result: Result = {"queues": shard.queues()}
+        if arguments.get("restart_events"):
+            self._engine.announce_restart(RESTART)
+        if arguments.get("web_reload"):
+            result |= self._web_reload(arguments["web_reload"])
+        return result
+
+    def _web_reload(self, arguments: dict[str, Any]) -> Result:
+        sent = self._engine.reload_clients(
+            immediate=bool(arguments.get("immediate", False)), count=arguments.get("count")
+        )
+        return {"sent": sent}
+
+    def _restart_events(self, _arguments: dict[str, Any]) -> Result:
+        self._engine.announce_restart(RESTART)
+        return {}
+
+    # Around the engine.
+
+    def _new_engine(self, shard: Shard[PollSlot]) -> Engine:
+        return Engine(
+            shard=shard,
+            journal=NullJournal(),
+            clock=self._clock,
+            reporter=RaisingReporter(),
+            # The next free number; a refused registration takes none.
+            new_queue_id=lambda: f"q{len(self._owners)}",
+            chance=self._chance.random,
+            call_soon=self._soon.append,
+            pace=self._pace,
+        )
+
+    def _run_soon(self) -> None:
+        while self._soon:
+            self._soon.popleft()()
+
+    def _asked(self, arguments: dict[str, Any]) -> tuple[str, UserId]:
+        """The queue and the user that a step names (by default the queue's owner)."""
+        queue_id = str(arguments["queue_id"] if "queue_id" in arguments else f"q{arguments['client']}")
+        number = int(queue_id[1:]) if queue_id[:1] == "q" and queue_id[1:].isdigit() else len(self._owners)
+        owner = self._owners[number].user_id if number < len(self._owners) else STRANGER
+        return queue_id, UserId(arguments.get("as_user", owner))
+
+    def completed(self, batch: Batch, events: list[Result]) -> None:
+        """A poll that waited was answered."""
+        self._waiting.pop(batch.queue_id, None)
+        self._completions.append({"step": self._step, "queue_id": batch.queue_id, "events": events})
+
+
+class _Answer:
+    """A slot that keeps its answer."""
+
+    def __init__(self) -> None:
+        self.answer: QueueId | int | None = None
+
+    def complete(self, answer: QueueId | int) -> None:
+        self.answer = answer
+
+
+class _Waiter:
+    """The slot of a poll: its events at once, or later as a completion."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self.parked = False
+        self.events: list[Result] | None = None
+
+    def complete(self, answer: Batch) -> None:
+        self.events = [msgspec.json.decode(encode_entry(entry)) for entry in answer.entries]
+        if self.parked:
+            self._play.completed(answer, self.events)
+
+
+def _error(error: WireError) -> Result:
+    result: Result = {"code": error.code, "msg": error.message, "http_status": error.http_status}
+    if isinstance(error, BadEventQueueId):
+        result["queue_id"] = error.data["queue_id"]
+    return {"error": result}
+
+
+STEPS: Mapping[str, Callable[[Play, dict[str, Any]], Result]] = MappingProxyType(
+    {
+        "register": Play._register,  # noqa: SLF001 - the table belongs to the class
+        "notify": Play._notify,  # noqa: SLF001 - the same
+        "poll": Play._poll,  # noqa: SLF001 - the same
+        "disconnect": Play._disconnect,  # noqa: SLF001 - the same
+        "cleanup": Play._cleanup,  # noqa: SLF001 - the same
+        "advance": Play._advance,  # noqa: SLF001 - the same
+        "gc": Play._collect,  # noqa: SLF001 - the same
+        "dump_and_load": Play._dump_and_load,  # noqa: SLF001 - the same
+        "web_reload": Play._web_reload,  # noqa: SLF001 - the same
+        "restart_events": Play._restart_events,  # noqa: SLF001 - the same
+    }
+)

@@ -1,0 +1,92 @@
+"""Scenarios: the form of a recorded sequence, as it stands in its file.
+
+{"name", "clients": [REG...], "steps": [{KIND: ARGS}...]}
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tidewire import TidewireError
+from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.errors import BadRequest
+from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.ids import RealmId, UserId
+from tidewire.http.parameters import as_boolean, as_integer, as_narrow, as_string, as_strings
+
+
+class ScenarioError(TidewireError):
+    """A file is no scenario, or a step is not of the form that its kind has."""
+
+    code = "BAD_SCENARIO"
+
+
+class Step(NamedTuple):
+    """One thing that happens."""
+
+    kind: str
+    arguments: dict[str, Any]
+
+
+class Scenario(NamedTuple):
+    """Clients that register, then steps."""
+
+    name: str
+    clients: list[dict[str, Any]]
+    steps: list[Step]
+
+
+def parse_scenario(content: bytes, *, source: str) -> Scenario:
+    """The scenario in a file.
+
+    Raises:
+        ScenarioError: it has not the form of one.
+    """
+    try:
+        data = msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        raise ScenarioError(f"{source} is not JSON: {error}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
+        raise ScenarioError(f"{source} is no scenario: it must be an object with a list of `steps`")
+    steps = [_step(step, f"{source}: steps[{number}]") for number, step in enumerate(data["steps"])]
+    clients = data.get("clients", [])
+    if not isinstance(clients, list) or not all(isinstance(client, dict) for client in clients):
+        raise ScenarioError(f"{source}: `clients` must be a list of registrations")
+    return Scenario(str(data.get("name", source)), clients, steps)
+
+
+def _step(step: object, where: str) -> Step:
+    if not isinstance(step, dict) or len(step) != 1:
+        raise ScenarioError(f"{where} must be an object with one member, its kind")
+    ((kind, arguments),) = step.items()
+    if not isinstance(arguments, dict):
+        raise ScenarioError(f"{where}: the arguments of `{kind}` must be an object")
+    return Step(kind, arguments)
+
+
+def queue_spec(registration: dict[str, Any], timeouts: IdleTimeouts) -> QueueSpec:
+    """What a recorded registration asks for; all users may see public channels.
+
+    Raises:
+        BadRequest: a member is wrong.
+    """
+    flags = {name: as_boolean(registration[name], name) for name in CAPABILITY_NAMES if name in registration}
+    lifespan = as_integer(registration.get("lifespan_secs", 0), "lifespan_secs", 0)
+    return QueueSpec(
+        user_id=UserId(_id(registration, "user_profile_id")),
+        realm_id=RealmId(_id(registration, "realm_id")),
+        event_types=as_strings(registration.get("event_types"), "event_types"),
+        narrow=as_narrow(registration.get("narrow"), "narrow"),
+        all_public_streams=as_boolean(registration.get("all_public_streams", False), "all_public_streams"),
+        may_access_public_channels=True,
+        client_type_name=as_string(registration.get("client_type_name", "website"), "client_type_name"),
+        capabilities=Capabilities(**flags),
+        idle_timeout=timeouts.effective(lifespan),
+    )
+
+
+def _id(registration: dict[str, Any], name: str) -> int:
+    if name not in registration:
+        raise BadRequest(f"Missing '{name}' argument")
+    return as_integer(registration[name], name, 0)
