@@ -2,7 +2,9 @@
 
 from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
@@ -74,16 +76,36 @@ async def form_parameters(request: Request) -> dict[str, str]:
 
 
 async def _multipart(request: Request) -> dict[str, str]:
-    form = bounded(request, MAX_FORM_BYTES).form(
-        max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES
+    parser = MultiPartParser(
+        Headers({"Content-Type": _bytewise(request.headers["content-type"])}),
+        bounded(request, MAX_FORM_BYTES).stream(),
+        max_files=0,
+        max_fields=MAX_FIELDS,
+        max_part_size=MAX_FORM_BYTES,
     )
     try:
-        async with form as fields:
-            return {name: value for name, value in fields.multi_items() if isinstance(value, str)}
-    except HTTPException as error:
-        raise BadRequest(f"The form can't be read: {error.detail}") from None
+        fields = await parser.parse()
+    except MultiPartException as error:
+        raise BadRequest(f"The form can't be read: {error.message}") from None
+    try:
+        return {_utf8(name): _utf8(value) for name, value in fields.multi_items() if isinstance(value, str)}
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8") from None
+
+
+def _bytewise(content_type: str) -> str:
+    """The header with a charset that keeps every byte: which one is decoded by is not the sender's choice.
+
+    Python has charsets that fail in ways of their own, and some that give text which is no Unicode.
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"").decode("latin-1")
+    if not boundary or '"' in boundary or "\\" in boundary:
+        raise BadRequest("The form can't be read: its Content-Type gives no boundary")
+    return f'multipart/form-data; boundary="{boundary}"; charset=latin-1'
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode()
 
 
 async def parameters_of(request: Request) -> Parameters:
