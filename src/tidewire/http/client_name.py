@@ -7,6 +7,7 @@ MAX_LENGTH = 30
 """Characters of a name; longer ones are cut (R6.20)."""
 
 _USER_AGENT = re.compile(r"(?P<name>[^/ ]*[^0-9/(]*)(/(?P<version>[^/ ]*))?")
+_MAJOR_MINOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _PRONOUNS_SINCE = (27, 192)
 """Version of the mobile app from which on it knows pronoun fields (R6.23)."""
 
@@ -37,5 +38,5 @@ def knows_pronouns(user_agent: str | None) -> bool:
     agent = parse_user_agent(user_agent or "")
     if agent.name != "ZulipMobile" or not agent.version:
         return True
-    numbers = re.match(r"(\d+)\.(\d+)", agent.version)
+    numbers = _MAJOR_MINOR.match(agent.version)
     return numbers is None or (int(numbers[1]), int(numbers[2])) >= _PRONOUNS_SINCE
