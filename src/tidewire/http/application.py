@@ -26,10 +26,13 @@ LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 
 def build_application(site: Site) -> ASGIApp:
     """The server's ordinary routes as an ASGI application without a lifespan of its own."""
-    return Starlette(
+    application = Starlette(
         routes=[Route(path, Endpoint(methods, site)) for path, methods in all_routes().items()],
         exception_handlers={HTTPException: _http_error},
     )
+    # A path with a slash too many is unknown like any other (R6.6).
+    application.router.redirect_slashes = False
+    return application
 
 
 class Endpoint:
@@ -58,7 +61,8 @@ class Endpoint:
             # Went away in the middle of its body: nobody reads the answer.
             return answers.failure(BadRequest("The request broke off"))
         except Exception:
-            self._site.log.exception("request failed", method=request.method, path=request.url.path)
+            # The path as it is in the scope: a whole URL can't be made of every request that can fail.
+            self._site.log.exception("request failed", method=request.method, path=request.scope["path"])
             return answers.failure(InternalError())
 
     def _view(self, method: str) -> View:
