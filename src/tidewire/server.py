@@ -36,7 +36,10 @@ RELEASE_SPREAD = 1.0
 """Seconds over which parked polls are ended at a stop, so that their clients don't come back as one (D5)."""
 
 STOP_GRACE = 3
-"""Seconds for the connections that are still busy after that."""
+"""Seconds for the connections that are still busy after that; then they are cut off."""
+
+CANCEL_GRACE = STOP_GRACE + 1
+"""Seconds after which what even that did not end is cancelled."""
 
 
 class ListenError(TidewireError):
@@ -55,6 +58,17 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cutting = asyncio.get_running_loop().call_later(STOP_GRACE, self._cut_off)
+        await super().shutdown(sockets)
+        cutting.cancel()
+
+    def _cut_off(self) -> None:
+        # As if the client had gone: a request that never came whole ends quietly, where uvicorn's own
+        # cancelling makes it a failure, with a traceback.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -89,6 +103,11 @@ class _Life:
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
         """The whole life, as it reads."""
         loop = asyncio.get_running_loop()
+        # From here on a signal waits until the loop runs. Without that one that comes while the state is brought
+        # back would end the process after the snapshot was set aside, and so all queues (R9.14).
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the users are about to be read anyway
         listener = bind(self._settings.server.host, self._settings.server.port)
         with contextlib.closing(listener), contextlib.closing(self._state_directory()) as store:
             app = build(
@@ -98,10 +117,8 @@ class _Life:
                 log=self._log,
                 call_soon=loop.call_soon,
             )
-            self._begin(app, store)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stop.set)
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
+            self._begin(app, store)
             with self._library_logs():
                 await self._listen(app, listener, on_ready)
             store.save(app.engine.snapshot())
@@ -169,7 +186,7 @@ class _Life:
                 app.engine.tick()
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)
-            except Exception:
+            except Exception:  # noqa: BLE001 - any failure is logged, and the loop goes on
                 # Whatever it is, the next second must come: without it no poll ends and no queue expires.
                 self._log.exception("tick failed")
 
@@ -231,5 +248,5 @@ def _uvicorn_config(app: App) -> uvicorn.Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=STOP_GRACE,
+        timeout_graceful_shutdown=CANCEL_GRACE,
     )

@@ -63,6 +63,7 @@ class ServerProcess:
         self._log_path = directory / "log"
         self._settings: Sequence[str] = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._connections: list[RawConnection] = []
 
     @property
     def url(self) -> str:
@@ -123,7 +124,9 @@ class ServerProcess:
         self.start()
 
     def destroy(self) -> None:
-        """Ends it whatever it does."""
+        """Ends it whatever it does, and the connections to it."""
+        for connection in self._connections:
+            connection.close()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -131,12 +134,14 @@ class ServerProcess:
     # Requests.
 
     def connect(self) -> RawConnection:
-        """A connection to it."""
-        return RawConnection(self.port)
+        """A connection to it; it is closed with the server, if not before."""
+        connection = RawConnection(self.port)
+        self._connections.append(connection)
+        return connection
 
     def ask(self, method: str, path: str, **request: Any) -> Answer:
         """One request on a connection of its own; the keywords are those of `request_bytes`."""
-        with self.connect() as connection:
+        with RawConnection(self.port) as connection:
             connection.send(request_bytes(method, path, **request))
             return connection.answer(to_head=method == "HEAD")
 
