@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 import uvloop
 from structlog.typing import FilteringBoundLogger
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidewire import TidewireError
 from tidewire.app import App, build
@@ -46,6 +48,26 @@ class ListenError(TidewireError):
     """The server can't listen where it was told to."""
 
     code = "CANNOT_LISTEN"
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's connection, which tells its loss only to the newest of pipelined requests.
+
+    The one under way would write to a connection that is gone, and fail with a traceback in the log.
+    """
+
+    _running: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pipeline.clear()
+        super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -239,7 +261,7 @@ def bind(host: str, port: int) -> socket.socket:
 def _uvicorn_config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app.asgi,
-        http="httptools",
+        http=_Connection,
         ws="none",
         lifespan="off",
         log_config=None,
