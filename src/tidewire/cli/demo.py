@@ -38,6 +38,8 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
         settings = load_settings(
             None,
             [
+                # Everybody knows the secret and the keys: no file or environment may open it to others.
+                "server.host=127.0.0.1",
                 f"server.port={port}",
                 f"server.secret={SECRET}",
                 f"auth.users_file={users}",
