@@ -247,6 +247,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise ListenError(f"{host} is no address to listen on: {error.strerror}") from None
+    except UnicodeError:
+        raise ListenError(f"{host} is no address to listen on: no name is written like this") from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -83,6 +83,8 @@ class Play:
             result = _error(error)
         except KeyError as error:
             raise ScenarioError(f"step {self._step}: `{step.kind}` needs {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ScenarioError(f"step {self._step}: wrong arguments of `{step.kind}`: {error}") from error
         self._run_soon()
         return result
 
