@@ -169,8 +169,8 @@ class _Life:
                 app.engine.tick()
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)
-            except Exception:
-                # Whatever it is, the next second must come: without it no poll ends and no queue expires.
+            except Exception:  # noqa: BLE001 - whatever it is, the next second must come
+                # Without it no poll would end and no queue expire.
                 self._log.exception("tick failed")
 
     def _reload_users(self, app: App) -> None:

@@ -26,10 +26,13 @@ LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 
 def build_application(site: Site) -> ASGIApp:
     """The server's ordinary routes as an ASGI application without a lifespan of its own."""
-    return Starlette(
+    application = Starlette(
         routes=[Route(path, Endpoint(methods, site)) for path, methods in all_routes().items()],
         exception_handlers={HTTPException: _http_error},
     )
+    # A path with a slash too many is no route; a redirect would turn a POST into a GET.
+    application.router.redirect_slashes = False
+    return application
 
 
 class Endpoint:
