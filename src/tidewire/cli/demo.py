@@ -38,6 +38,7 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
         settings = load_settings(
             None,
             [
+                "server.host=127.0.0.1",  # the secret and the keys are known to everybody
                 f"server.port={port}",
                 f"server.secret={SECRET}",
                 f"auth.users_file={users}",
