@@ -27,8 +27,8 @@ TAIL_FRONT = re.compile(r"^\d\d:\d\d:\d\d \d+ ", re.MULTILINE)
 DEMO_URL = "http://127.0.0.1:9800"
 SERVER_BLOCK = "make run"
 
-DEADLINE = 60.0
-"""Seconds for what comes by itself: the demo's traffic repeats within half of it."""
+DEADLINE = 30.0
+"""Seconds for what comes by itself: the demo's traffic repeats every twenty."""
 
 WITH_SERVER = ["README.md", "docs/tutorial/first-event.md", "docs/howto/publish-from-an-application.md"]
 WITHOUT_SERVER = ["docs/howto/replay-a-scenario.md"]
