@@ -26,6 +26,9 @@ class OneLineGroup(click.Group):
             sys.exit(ended.exit_code)
         except click.Abort:
             sys.exit(FAILED)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             fail(_with_hint(error), error.exit_code)
         except ConfigError as error:
