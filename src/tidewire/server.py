@@ -186,10 +186,9 @@ class _Life:
             reloaded = app.authenticator.reload()
         except UsersFileError as error:
             self._log.error("users file is wrong; the users read before stay in force", problem=str(error))
-        else:
-            self._log.info(
-                "users reloaded", users=len(app.authenticator.users()), generation=reloaded.generation
-            )
+            return
+        ended = app.engine.revoke(reloaded.revoked)
+        self._log.info("users reloaded", users=len(app.authenticator.users()), queues_ended=ended)
 
     @contextlib.contextmanager
     def _library_logs(self) -> Iterator[None]:
