@@ -8,14 +8,15 @@ UV_VERSION := 0.13.9
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test check lint types contracts bench docs wheel lock clean
+.PHONY: help run test check lint types contracts bench docs wheel lock clean .packages
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .venv/.uv:
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tidewire needs Python 3.11 or newer: make PY=python3.11 ..." >&2; exit 2; }
-	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PY) -m venv .venv; }
+	@# pip, not python: a .venv that was made while ensurepip was missing has python only.
+	@test -x $(BIN)/pip || { echo "Making .venv ..."; $(PY) -m venv .venv; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
@@ -33,7 +34,7 @@ help: ## what there is
 run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
 	@exec $(BIN)/tidewire demo --port $(PORT)
 
-test: .venv/.dev ## the whole test suite
+test: .packages .venv/.dev ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
@@ -62,5 +63,9 @@ lock: .venv/.uv ## pins the requirements anew from pyproject.toml
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements/dev.txt
 
+# Tests need a few Debian packages; root gets them installed, others are told.
+.packages:
+	@.ci/run packages
+
 clean: ## removes what the targets made
-	@rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,7 +9,7 @@ exactly once, at once or later. An answer leaves only when the journal has made 
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -150,6 +150,18 @@ class Engine:
         self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
         self._answer(slot, QueueId(queue_id))
         self.flush()
+
+    def revoke(self, user_ids: Iterable[UserId]) -> int:
+        """Ends every queue of users whose rights have changed; returns how many (D11).
+
+        Raises:
+            Unavailable: the journal can't be written; queues not yet ended live on.
+        """
+        records = self._shard.decide_revoke(user_ids, now=self._clock.now())
+        for record in records:
+            self._commit(record)
+        self.flush()
+        return len(records)
 
     def lost(self, queue_id: str, slot: PollSlot) -> bool:
         """The connection of a waiting poll went away; False when it had been answered already (R2.21)."""

@@ -25,7 +25,9 @@ def build_log(
         stream: where to; standard error by default.
     """
     target = stream or sys.stderr
-    renderer = _render_json if form == "json" else structlog.dev.ConsoleRenderer(colors=target.isatty())
+    # Values are shown as Python writes them, so that none can forge a line with control characters.
+    console = structlog.dev.ConsoleRenderer(colors=target.isatty(), repr_native_str=True)
+    renderer = _render_json if form == "json" else console
     logger = structlog.wrap_logger(
         structlog.PrintLogger(target),
         processors=[

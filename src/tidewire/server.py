@@ -8,6 +8,7 @@ write the state (R9.15)
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -42,6 +43,12 @@ STOP_GRACE = 3
 
 CANCEL_GRACE = STOP_GRACE + 1
 """Seconds after which what even that did not end is cancelled."""
+
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""How rarely the garbage collector runs. A queued event is a tuple that lives long, so the default of a
+collection every 700 allocations goes through all queues again and again, and frees nothing: at 5,000 waiting
+polls it took half of the time."""
 
 
 class ListenError(TidewireError):
@@ -110,6 +117,7 @@ def run(
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Life(settings, log).serve(on_ready))
 
@@ -208,8 +216,8 @@ class _Life:
                 app.engine.tick()
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)
-            except Exception:  # noqa: BLE001 - any failure is logged, and the loop goes on
-                # Whatever it is, the next second must come: without it no poll ends and no queue expires.
+            except Exception:  # noqa: BLE001 - whatever it is, the next second must come
+                # Without it no poll would end and no queue expire.
                 self._log.exception("tick failed")
 
     def _reload_users(self, app: App) -> None:
@@ -217,10 +225,9 @@ class _Life:
             reloaded = app.authenticator.reload()
         except UsersFileError as error:
             self._log.error("users file is wrong; the users read before stay in force", problem=str(error))
-        else:
-            self._log.info(
-                "users reloaded", users=len(app.authenticator.users()), generation=reloaded.generation
-            )
+            return
+        ended = app.engine.revoke(reloaded.revoked)
+        self._log.info("users reloaded", users=len(app.authenticator.users()), queues_ended=ended)
 
     @contextlib.contextmanager
     def _library_logs(self) -> Iterator[None]:

@@ -246,7 +246,7 @@ def test_too_large_a_body_is_refused_although_it_is_sent(shared_server: ServerPr
 
 def random_requests(seed: int, count: int) -> Iterator[bytes]:
     """Good requests with bytes changed, dropped, doubled or inserted."""
-    chance = random.Random(seed)  # noqa: S311 - the same requests in every run
+    chance = random.Random(seed)
     good = [
         LIVE,
         post(FORM + b"Content-Length: 23\r\n", b"event_types=%5B%22t%22%5D"[:23]),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import shlex
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import click
 import msgspec
 
 from tidewire.app import App
-from tidewire.cli.serve import load_settings
+from tidewire.config import load
 from tidewire.core.notice import decode_notice
 from tidewire.logs import build_log
 from tidewire.server import run
@@ -35,11 +36,12 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
     with contextlib.ExitStack() as stack:
         directory = state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidewire-")))
         users = stack.enter_context(resources.as_file(resources.files("tidewire.cli") / "demo_users.toml"))
-        settings = load_settings(
-            None,
-            [
-                # Everybody knows the secret and the keys: no file or environment may open it to others.
-                "server.host=127.0.0.1",
+        # No settings file: whatever lies in the working directory is not about the demo.
+        settings = load(
+            file=None,
+            environ=os.environ,
+            overrides=[
+                "server.host=127.0.0.1",  # the secret and the keys are known to everybody
                 f"server.port={port}",
                 f"server.secret={SECRET}",
                 f"auth.users_file={users}",

@@ -20,6 +20,9 @@ class OneLineGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the command line and exits."""
         kwargs["standalone_mode"] = False
+        if not args and kwargs.get("args") is None:
+            # Understood in any place: whoever meets an error puts it at the end.
+            kwargs["args"] = [argument for argument in sys.argv[1:] if argument != "--debug"]
         try:
             super().main(*args, **kwargs)
         except click.exceptions.Exit as ended:
@@ -27,7 +30,7 @@ class OneLineGroup(click.Group):
         except click.Abort:
             sys.exit(FAILED)
         except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
+            click.echo(error.format_message(), err=True)
             sys.exit(error.exit_code)
         except click.ClickException as error:
             fail(_with_hint(error), error.exit_code)

@@ -24,8 +24,8 @@ a TOML value (`true`, `17`, `["a", "b"]`), and a list may also be written with c
 Relative paths start from the folder of the configuration file when there is one, else from the working directory,
 wherever they were given.
 
-An unknown name and a value that does not fit are errors, and all of them are reported together:
-`tidewire check-config` shows them without starting anything.
+An unknown name and a value that does not fit are errors, and all of them are reported together
+when a command starts.
 """
 
 

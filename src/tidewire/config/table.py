@@ -82,7 +82,7 @@ STORAGE = (
         name="storage.directory",
         kind=File(),
         default="state",
-        meaning="The state directory: journal, snapshots and the secret made at the first start.",
+        meaning="The state directory: the snapshot of the last clean stop, and the secret made at the first start.",
     ),
     Setting(
         name="storage.durability",
@@ -283,6 +283,7 @@ COMPAT = (
         kind=Text(expected="a host name, or an empty string", pattern=r"[^\s/]*"),
         default="",
         meaning="The host in the stand-in addresses of users whose real one is hidden; when empty, the realm's own host.",
+        effective=False,
     ),
     Setting(
         name="compat.avatar_salt",
@@ -290,6 +291,7 @@ COMPAT = (
         default="",
         meaning="The salt in the file names of uploaded avatars, the same as the application's.",
         private=True,
+        effective=False,
     ),
 )
 

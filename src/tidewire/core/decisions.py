@@ -4,7 +4,7 @@ Nothing here changes the durable part of the state. Deadlines that are looked at
 so that a record which can't be journalled is simply decided anew at the next tick.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -67,6 +67,15 @@ def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -
     """
     state.directory.owned(queue_id, user_id)
     return Removed(now=now, queue_id=queue_id, reason="deleted")
+
+
+def decide_revoke(state: State[W], user_ids: Iterable[UserId], now: float) -> list[Removed]:
+    """The end of every queue of these users, whose rights are no longer what the queues rest on (D11)."""
+    return [
+        Removed(now=now, queue_id=descriptor.queue_id, reason="revoked")
+        for user_id in user_ids
+        for descriptor in state.directory.of_user(user_id)
+    ]
 
 
 def decide_restart(state: State[W], event: Mapping[str, Any], now: float) -> Announced:

@@ -17,20 +17,33 @@ class Directory(Generic[W]):
 
     def __init__(self) -> None:
         self._by_id: dict[QueueId, Descriptor[W]] = {}
-        self._by_user: dict[UserId, dict[QueueId, Descriptor[W]]] = {}
+        # Most users have one queue: it stands here itself, which saves them a dictionary and publishing two
+        # cold cache lines.
+        self._by_user: dict[UserId, Descriptor[W] | dict[QueueId, Descriptor[W]]] = {}
 
     def add(self, descriptor: Descriptor[W]) -> None:
         """Enters a new queue."""
         self._by_id[descriptor.queue_id] = descriptor
-        self._by_user.setdefault(descriptor.spec.user_id, {})[descriptor.queue_id] = descriptor
+        user_id = descriptor.spec.user_id
+        owned = self._by_user.get(user_id)
+        if owned is None:
+            self._by_user[user_id] = descriptor
+        elif isinstance(owned, Descriptor):
+            self._by_user[user_id] = {owned.queue_id: owned, descriptor.queue_id: descriptor}
+        else:
+            owned[descriptor.queue_id] = descriptor
 
     def remove(self, descriptor: Descriptor[W]) -> None:
         """Takes a queue out of every index."""
         del self._by_id[descriptor.queue_id]
-        owned = self._by_user[descriptor.spec.user_id]
+        user_id = descriptor.spec.user_id
+        owned = self._by_user[user_id]
+        if isinstance(owned, Descriptor):
+            del self._by_user[user_id]
+            return
         del owned[descriptor.queue_id]
-        if not owned:
-            del self._by_user[descriptor.spec.user_id]
+        if len(owned) == 1:
+            (self._by_user[user_id],) = owned.values()
 
     def get(self, queue_id: str) -> Descriptor[W] | None:
         """The queue of that id, whoever owns it."""
@@ -52,7 +65,9 @@ class Directory(Generic[W]):
     def of_user(self, user_id: UserId) -> Iterable[Descriptor[W]]:
         """The user's queues; must not be held while queues come or go."""
         owned = self._by_user.get(user_id)
-        return () if owned is None else owned.values()
+        if owned is None:
+            return ()
+        return (owned,) if isinstance(owned, Descriptor) else owned.values()
 
     def users(self) -> int:
         """How many users have a queue."""

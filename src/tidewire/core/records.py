@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
 
-Reason: TypeAlias = Literal["deleted", "expired"]
+Reason: TypeAlias = Literal["deleted", "expired", "revoked"]
 """Why a queue ended."""
 
-REASONS: tuple[Reason, ...] = ("deleted", "expired")
+REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked")
 
 
 class Registered(Struct, frozen=True, tag="registered"):
@@ -33,7 +33,7 @@ class Published(Struct, frozen=True, tag="published"):
 
 
 class Removed(Struct, frozen=True, tag="removed"):
-    """A queue was ended by request."""
+    """A queue was ended, by its owner's request or because its owner lost the right to it."""
 
     now: float
     queue_id: str

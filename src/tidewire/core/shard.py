@@ -11,7 +11,7 @@ Rules of this file:
 5. `W`, a waiter's token, is stored and handed back, never called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from tidewire.core import application, decisions, polling, snapshot
@@ -49,6 +49,10 @@ class Shard(Generic[W]):
     def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
         """See `decisions.decide_delete`."""
         return decisions.decide_delete(self._state, queue_id, user_id, now)
+
+    def decide_revoke(self, user_ids: Iterable[UserId], *, now: float) -> list[Removed]:
+        """See `decisions.decide_revoke`."""
+        return decisions.decide_revoke(self._state, user_ids, now)
 
     def decide_restart(self, event: Mapping[str, Any], *, now: float) -> Announced:
         """See `decisions.decide_restart`."""

@@ -20,7 +20,7 @@ from tidewire.core.records import Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
-from tidewire.core.wire import Entry
+from tidewire.core.wire import ANSWER_FRAME, Entry
 
 W = TypeVar("W")
 
@@ -133,7 +133,9 @@ class State(Generic[W]):
     def read(self, descriptor: Descriptor[W]) -> Batch:
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
-        entries, through = queue.read(self.limits.answer_max_bytes)
+        most = self.limits.answer_max_bytes
+        # At least one byte: 0 would mean no bound.
+        entries, through = queue.read(max(1, most - ANSWER_FRAME) if most else 0)
         if through is not None:
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, through))
         return Batch(descriptor.queue_id, entries)

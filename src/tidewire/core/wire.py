@@ -45,12 +45,16 @@ def encode_entry(entry: Entry) -> bytes:
     return b'%b%b,"id":%d}' % (entry[1], entry[2], entry[0])
 
 
-def encode_answer(queue_id: str, entries: Sequence[Entry]) -> bytes:
-    """The answer to a poll: the success envelope with the events and the queue id (R6.4, R6.39)."""
+def encode_answer(queue_id: str, entries: Sequence[Entry], members: Mapping[str, Any] | None = None) -> bytes:
+    """The answer to a poll: the success envelope with the events and the queue id (R6.4, R6.39).
+
+    `members` are further members of the answer, for the rare answer that has any.
+    """
     events = b",".join([b'%b%b,"id":%d}' % (body, suffix, event_id) for event_id, body, suffix in entries])
-    return b'{"result":"success","msg":"","events":[%b],"queue_id":%b}\n' % (
+    return b'{"result":"success","msg":"","events":[%b],"queue_id":%b%b}\n' % (
         events,
         _ENCODER.encode(queue_id),
+        encode_suffix(members) if members else b"",
     )
 
 

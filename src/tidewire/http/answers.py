@@ -12,6 +12,9 @@ from tidewire.core.wire import encode_answer
 
 _ENCODER = msgspec.json.Encoder()
 
+IGNORED = "ignored_parameters_unsupported"
+"""Names the parameters of a successful request that had no effect (R6.11)."""
+
 NO_CACHE = "max-age=0, no-cache, no-store, must-revalidate, private"
 """No answer may be kept by anybody: each is for one client at one moment (R6.12)."""
 
@@ -20,19 +23,14 @@ def success(payload: Mapping[str, Any], *, ignored: list[str] | None = None) -> 
     """The success envelope around a payload; parameters that were ignored are named (R6.11)."""
     body = {"result": "success", "msg": "", **payload}
     if ignored:
-        body["ignored_parameters_unsupported"] = ignored
+        body[IGNORED] = ignored
     return json_answer(_ENCODER.encode(body) + b"\n")
 
 
 def events(batch: Batch, *, ignored: list[str]) -> Response:
     """The answer to a poll, spliced from shared bytes (D2)."""
-    body = encode_answer(batch.queue_id, batch.entries)
-    if ignored:
-        body = b'%b,"ignored_parameters_unsupported":%b}\n' % (
-            body[: -len(b"}\n")],
-            _ENCODER.encode(ignored),
-        )
-    return json_answer(body)
+    members = {IGNORED: ignored} if ignored else None
+    return json_answer(encode_answer(batch.queue_id, batch.entries, members))
 
 
 def failure(error: WireError) -> Response:

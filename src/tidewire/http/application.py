@@ -30,7 +30,7 @@ def build_application(site: Site) -> ASGIApp:
         routes=[Route(path, Endpoint(methods, site)) for path, methods in all_routes().items()],
         exception_handlers={HTTPException: _http_error},
     )
-    # A path with a slash too many is unknown like any other (R6.6).
+    # A path with a slash too many is no route; a redirect would turn a POST into a GET.
     application.router.redirect_slashes = False
     return application
 

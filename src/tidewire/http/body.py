@@ -12,7 +12,7 @@ from tidewire.core.errors import BadRequest, PayloadTooLarge
 from tidewire.http.parameters import Parameters
 
 MAX_FORM_BYTES = 1024 * 1024
-"""Of a form: parameters are short; the largest is the notice in `data`."""
+"""Of a form: parameters are short."""
 
 MAX_FIELDS = 100
 """Of a form or a query string: the longest list of parameters that a client sends has twenty."""
@@ -58,11 +58,11 @@ def query_parameters(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-async def form_parameters(request: Request) -> dict[str, str]:
+async def form_parameters(request: Request, max_bytes: int = MAX_FORM_BYTES) -> dict[str, str]:
     """The parameters of a form, urlencoded or multipart; empty when the body is something else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        body = await read_body(request, MAX_FORM_BYTES)
+        body = await read_body(request, max_bytes)
         try:
             pairs = parse_qsl(
                 body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
@@ -71,17 +71,17 @@ async def form_parameters(request: Request) -> dict[str, str]:
             raise BadRequest("The form is not UTF-8, or has too many fields") from None
         return dict(pairs)
     if kind == "multipart/form-data":
-        return await _multipart(request)
+        return await _multipart(request, max_bytes)
     return {}
 
 
-async def _multipart(request: Request) -> dict[str, str]:
+async def _multipart(request: Request, max_bytes: int) -> dict[str, str]:
     parser = MultiPartParser(
         Headers({"Content-Type": _bytewise(request.headers["content-type"])}),
-        bounded(request, MAX_FORM_BYTES).stream(),
+        bounded(request, max_bytes).stream(),
         max_files=0,
         max_fields=MAX_FIELDS,
-        max_part_size=MAX_FORM_BYTES,
+        max_part_size=max_bytes,
     )
     try:
         fields = await parser.parse()

@@ -20,7 +20,7 @@ MAX_NOTICES_BYTES = 16 * 1024 * 1024
 
 async def internal_parameters(request: Request, site: Site) -> Parameters:
     """The parameters of a request that may only come from inside, its secret checked and taken out."""
-    form = await form_parameters(request)
+    form = await form_parameters(request, MAX_NOTICES_BYTES)
     _check_internal(request, site, form.pop("secret", None))
     return Parameters(query_parameters(request) | form)
 

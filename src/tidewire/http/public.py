@@ -122,13 +122,15 @@ async def _poll(
     # While stopping nobody is parked any more, and what is there still goes out (D5).
     block = block and not site.lifecycle.stopping
     site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
-    batch = await slot.wait_connected(request.receive)
-    if batch is None:
-        site.engine.lost(queue_id, slot)
-        site.log.info("client disconnected", queue_id=queue_id, user_id=owner.user_id)
-        # Nobody reads this: the connection is gone (R6.16).
-        return Batch(QueueId(queue_id), ())
-    return batch
+    try:
+        batch = await slot.wait_connected(request.receive)
+    finally:
+        # The client went away, or the request was cancelled: what arrives now stays in the queue.
+        if slot.answer is None:
+            site.engine.lost(queue_id, slot)
+            site.log.info("client disconnected", queue_id=queue_id, user_id=owner.user_id)
+    # Without a connection nobody reads this answer (R6.16).
+    return batch or Batch(QueueId(queue_id), ())
 
 
 async def delete_events(request: Request, site: Site) -> Response:

@@ -1,0 +1,29 @@
+"""Runs the benchmarks: `make bench`; `make bench ARGS="--rounds 21 publish_scaling"` for one of them."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import fan_out
+import publish_scaling
+
+BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
+    {
+        "publish_scaling": publish_scaling.main,
+        "fan_out": fan_out.main,
+    }
+)
+
+
+def main() -> None:
+    """Runs those that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; all by default")
+    parser.add_argument("--rounds", type=int, default=11, help="rounds that count [11]")
+    arguments = parser.parse_args()
+    for name in arguments.names or BENCHMARKS:
+        BENCHMARKS[name](rounds=arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

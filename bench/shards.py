@@ -1,0 +1,48 @@
+"""Engines for the benchmarks: in process, with a real clock, and no journal."""
+
+import itertools
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+
+from tidewire.clock import ShardClock
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.shard import Shard
+from tidewire.engine import Engine, PollSlot
+from tidewire.replay.reporting import RaisingReporter
+from tidewire.storage.null_journal import NullJournal
+
+
+class Kept:
+    """A slot that keeps its newest answer."""
+
+    def __init__(self) -> None:
+        self.answer: object = None
+
+    def complete(self, answer: object) -> None:
+        """Takes it."""
+        self.answer = answer
+
+
+def engine_with_queues(count: int) -> tuple[Engine, list[str]]:
+    """An engine with one queue for each of the users 0 to `count`; returns their ids too."""
+    soon: deque[Callable[[], None]] = deque()
+    shard: Shard[PollSlot] = Shard()
+    numbers = itertools.count()
+    engine = Engine(
+        shard=shard,
+        journal=NullJournal(),
+        clock=ShardClock(wall=time.time, monotonic=time.monotonic),
+        reporter=RaisingReporter(),
+        new_queue_id=lambda: f"queue-{next(numbers)}",
+        chance=random.Random(1).random,
+        call_soon=soon.append,
+    )
+    queue_ids = []
+    for user in range(count):
+        slot = Kept()
+        engine.register(QueueSpec(user_id=UserId(user), realm_id=RealmId(1)), slot)
+        queue_ids.append(str(slot.answer))
+    return engine, queue_ids

@@ -1,0 +1,164 @@
+"""The first steps that the pages show are carried out as they stand, and print what the pages say.
+
+A block is marked by a comment above it: `run NAME` carries it out, `start NAME` carries it out in the background,
+`output NAME` is what it prints. The address is replaced by a free port; queue ids, times and numbers of
+events that other traffic shifts may differ.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.demo_server import DemoServer, clean_environment, demo_server, running
+from support.markdown import Block, marked_blocks
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TIDEWIRE = [sys.executable, "-m", "tidewire"]
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TAIL_FRONT = re.compile(r"^\d\d:\d\d:\d\d \d+ ", re.MULTILINE)
+DEMO_URL = "http://127.0.0.1:9800"
+SERVER_BLOCK = "make run"
+
+DEADLINE = 30.0
+"""Seconds for what comes by itself: the demo's traffic repeats every twenty."""
+
+WITH_SERVER = ["README.md", "docs/tutorial/first-event.md", "docs/howto/publish-from-an-application.md"]
+WITHOUT_SERVER = ["docs/howto/replay-a-scenario.md"]
+
+
+class Reader:
+    """Somebody who follows a page, block after block, in a folder of their own."""
+
+    def __init__(self, folder: Path, background: contextlib.ExitStack, server: DemoServer | None) -> None:
+        self._folder = folder
+        self._background = background
+        self._server = server
+        self._printed: dict[str, Path] = {}
+        self._growing: set[str] = set()
+        self._queue_ids: dict[str, str] = {}
+
+    def follow(self, block: Block) -> None:
+        """Does what the block says, or compares what it shows."""
+        if block.text == SERVER_BLOCK:
+            assert self._server is not None
+            self._printed[block.name] = self._server.output
+            self._growing.add(block.name)
+        elif block.verb == "output":
+            self._compare(block)
+        else:
+            output = self._folder / f"{block.name}.out"
+            self._printed[block.name] = output
+            command = self._command(block)
+            if block.verb == "start":
+                self._growing.add(block.name)
+                self._background.enter_context(running(command, output=output, cwd=self._folder))
+            else:
+                self._run(command, output)
+
+    def _run(self, command: list[str], output: Path) -> None:
+        done = subprocess.run(  # noqa: S603 - the pages' own commands
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._folder,
+            env=clean_environment(),
+            timeout=DEADLINE,
+            check=False,
+        )
+        output.write_bytes(done.stdout)
+        assert done.returncode == 0, done.stdout.decode()
+
+    def _command(self, block: Block) -> list[str]:
+        text = self._actual(block.text).replace(".venv/bin/", f"{BIN}/")
+        if block.language == "python":
+            return [sys.executable, "-W", "error", "-c", text]
+        assert block.language == "sh", f"{block.name}: can't run {block.language}"
+        script = f"exec {text}" if block.verb == "start" else f"set -euo pipefail\n{text}"
+        return ["bash", "-c", script]
+
+    def _actual(self, text: str) -> str:
+        """The text with this run's address and queue ids in place of the page's."""
+        if self._server is not None:
+            text = text.replace(DEMO_URL, self._server.url)
+        return UUID.sub(lambda match: self._queue_ids.get(match[0], match[0]), text)
+
+    def _compare(self, block: Block) -> None:
+        output = self._printed[block.name]
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            printed = output.read_text(encoding="utf-8")
+            self._learn_queue_ids(block.text, printed)
+            expected = _lines(self._actual(block.text))
+            missing = [line for line in expected if line not in _lines(printed)]
+            if not missing:
+                return
+            if block.name not in self._growing or time.monotonic() > deadline:
+                pytest.fail(f"{block.name} did not print {missing}, but:\n{printed}")
+            time.sleep(0.1)
+
+    def _learn_queue_ids(self, shown: str, printed: str) -> None:
+        for name, actual in zip(UUID.findall(shown), UUID.findall(printed), strict=False):
+            self._queue_ids.setdefault(name, actual)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in TAIL_FRONT.sub("", text).splitlines()]
+
+
+def blocks_of(name: str) -> list[Block]:
+    return marked_blocks((ROOT / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def _curl() -> None:
+    missing = [tool for tool in ("bash", "curl") if shutil.which(tool) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"needs {missing}")
+    assert missing == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_curl")
+@pytest.mark.parametrize("name", WITH_SERVER)
+def test_the_steps_of_a_page_do_what_it_says(name: str, tmp_path: Path) -> None:
+    with demo_server(TIDEWIRE, tmp_path) as server, contextlib.ExitStack() as background:
+        reader = Reader(tmp_path, background, server)
+        for block in blocks_of(name):
+            reader.follow(block)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_curl")
+@pytest.mark.parametrize("name", WITHOUT_SERVER)
+def test_the_steps_of_a_page_without_a_server_do_what_it_says(name: str, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as background:
+        reader = Reader(tmp_path, background, None)
+        for block in blocks_of(name):
+            reader.follow(block)
+
+
+@pytest.mark.parametrize("name", [*WITH_SERVER, *WITHOUT_SERVER])
+def test_every_output_belongs_to_a_block_before_it(name: str) -> None:
+    blocks = blocks_of(name)
+    done: set[str] = set()
+    for block in blocks:
+        if block.verb != "output":
+            done.add(block.name)
+        assert block.name in done
+    assert any(block.verb == "run" for block in blocks)
+
+
+def test_make_run_is_the_demo() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert "tidewire demo --port $(PORT)" in makefile
+    assert "PORT ?= 9800\n" in makefile
