@@ -154,6 +154,7 @@ async def test_an_answer_to_a_request_that_was_given_up_is_taken_quietly(local: 
     poll = await local.park("ada", queue_id)
     poll.cancel()
     await asgi.settle()
+    assert local.engine.waiting() == 0
     await local.publish("ada", type="t")
     assert [event["id"] for event in await local.events("ada", queue_id)] == [0]
 
