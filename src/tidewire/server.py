@@ -72,6 +72,11 @@ class _Connection(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        # To ignore an upgrade is all that HTTP asks for; anybody could fill the log with such requests, and the
+        # advice that uvicorn would give with it is wrong here.
+        pass
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)

@@ -1,14 +1,11 @@
 """Fixtures of the tests over real sockets and processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
-from support.server_process import ServerProcess
-
-StartServer: TypeAlias = Callable[..., ServerProcess]
+from support.server_process import ServerProcess, StartServer
 
 
 @pytest.fixture

@@ -283,6 +283,17 @@ def test_requests_broken_at_random_never_fail(shared_server: ServerProcess) -> N
     assert "Traceback" not in shared_server.log[logged_before:]
 
 
+def test_an_upgrade_is_ignored_and_so_not_logged(shared_server: ServerProcess) -> None:
+    logged_before = len(shared_server.log)
+    for protocol in (b"websocket", b"h2c"):
+        with shared_server.connect() as connection:
+            connection.send(get(b"/health/live", b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocol))
+            assert connection.answer().status == 200
+            connection.send(LIVE)
+            assert connection.answer().status == 200
+    assert shared_server.log[logged_before:] == ""
+
+
 def test_nothing_secret_was_logged_by_all_this(shared_server: ServerProcess) -> None:
     """R11.18."""
     shared_server.ask("GET", "/api/v1/users/me", headers=credentials("ada"))

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import StartServer
 from support.raw_http import Closed, RawConnection, basic, request_bytes
-from support.server_process import clean_environment, free_port, users_file
+from support.server_process import StartServer, clean_environment, free_port, users_file
 from support.waiting import eventually
 from tidewire.client import Client
 

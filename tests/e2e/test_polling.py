@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from e2e.conftest import StartServer
 from support.raw_http import Answer, RawConnection
-from support.server_process import BEARER, KEYS, SECRET, ServerProcess, credentials, email
+from support.server_process import BEARER, KEYS, SECRET, ServerProcess, StartServer, credentials, email
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from support.raw_http import Answer, Closed, RawConnection, basic, request_bytes
 from support.waiting import eventually
@@ -191,6 +191,9 @@ class ServerProcess:
         except (OSError, Closed):
             return False
 
+
+StartServer: TypeAlias = Callable[..., ServerProcess]
+"""Starts a server with `section.key=value` settings."""
 
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 
