@@ -14,6 +14,7 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.ids import QueueId
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.processors import processor_for
+from tidewire.core.queue import Merge
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Seen, Ticked
 from tidewire.core.state import State
 
@@ -88,7 +89,7 @@ def _seal(state: State[W], record: Sealed) -> None:
     if descriptor is not None:
         if record.pruned is not None:
             descriptor.queue.prune(record.pruned)
-        descriptor.queue.seal(record.through)
+        descriptor.queue.redo(Merge(record.placed, record.through))
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

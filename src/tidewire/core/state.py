@@ -133,9 +133,9 @@ class State(Generic[W]):
     def read(self, descriptor: Descriptor[W]) -> Batch:
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
-        entries, through = queue.read(self.limits.answer_max_bytes)
-        if through is not None:
-            self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, through))
+        entries, merge = queue.read(self.limits.answer_max_bytes)
+        if merge is not None:
+            self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
 
     def finish_waiter(self, descriptor: Descriptor[W]) -> bool:
