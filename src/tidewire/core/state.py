@@ -127,8 +127,12 @@ class State(Generic[W]):
     def touch(self, descriptor: Descriptor[W], now: float) -> None:
         """Notes activity (D-3, D-4); the next tick's record says so."""
         descriptor.last_active = now
-        descriptor.offline = False
         self.seen[descriptor] = None
+        if descriptor.offline:
+            descriptor.offline = False
+            # The only deadline that moves earlier: the owner may be gone again long before the queue expires.
+            self.idle.cancel(descriptor, descriptor.idle_second)
+            self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
 
     def read(self, descriptor: Descriptor[W]) -> Batch:
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
