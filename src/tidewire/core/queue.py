@@ -83,7 +83,8 @@ class EventQueue:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.open: dict[str, Group] = {}
+        self.open: dict[tuple[str, str], Group] = {}
+        """Groups that take more events, by the type of these and the key that their rule gives them."""
         self.closed: list[Group] = []
         self.next_event_id = 0
         self.newest_pruned_id: int | None = -1
@@ -104,27 +105,30 @@ class EventQueue:
         return [*self.open.values(), *self.closed]
 
     def push(self, shaped: Pushable, suffix: bytes = b"") -> int:
-        """Appends one event and returns its id."""
+        """Appends one event and returns its id; if its rule raises, nothing has changed."""
         event_id = self.next_event_id
-        self.next_event_id = event_id + 1
         body = shaped.body
-        self.size += len(body) + len(suffix) + ENTRY_FRAME
+        entry = (event_id, body, suffix)
         if shaped.rule is None:
-            self.entries.append((event_id, body, suffix))
+            self.entries.append(entry)
         else:
-            self._push_mergeable((event_id, body, suffix), shaped, shaped.rule)
+            self._push_mergeable(entry, shaped, shaped.rule)
+        self.next_event_id = event_id + 1
+        self.size += len(body) + len(suffix) + ENTRY_FRAME
         return event_id
 
     def _push_mergeable(self, entry: Entry, shaped: Pushable, rule: MergeRule) -> None:
-        for key in [key for key in self.open if rule.closes(shaped.event, key)]:
+        kind, event = shaped.kind, shaped.event
+        joined = rule.key(event)
+        ended = [key for key in self.open if key[0] == kind and rule.closes(event, key[1])]
+        for key in ended:
             self.closed.append(self.open.pop(key))
-        joined = rule.key(shaped.event)
         if joined is None:
             self.entries.append(entry)
-        elif joined in self.open:
-            self.open[joined].contributors.append(entry)
+        elif (kind, joined) in self.open:
+            self.open[kind, joined].contributors.append(entry)
         else:
-            self.open[joined] = Group(shaped.kind, rule, [entry])
+            self.open[kind, joined] = Group(kind, rule, [entry])
 
     def check(self, last_event_id: int) -> None:
         """Validates an acknowledgement without changing anything (R6.40, R6.41).
