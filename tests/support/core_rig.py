@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from support.events import Json, decode, notice
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
@@ -15,8 +16,6 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, Pace, PollSlot
-
-from support.events import Json, decode, notice
 
 A = TypeVar("A")
 
@@ -155,6 +154,7 @@ class Soon:
         self.calls: deque[Callable[[], None]] = deque()
 
     def __call__(self, call: Callable[[], None]) -> object:
+        """Books a call."""
         self.calls.append(call)
         return None
 

@@ -5,7 +5,7 @@ from typing import Any
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.interning import Interner
 from tidewire.core.queue import EventQueue
-from tidewire.core.records import Record
+from tidewire.core.records import Record, Seen
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Limits, State
@@ -74,6 +74,14 @@ def recovered(snapshot: bytes | None, records: list[Record], *, now: float, limi
     for record in records:
         shard.apply(record)
     return shard
+
+
+def seen_so_far(shard: Shard[Any]) -> tuple[Seen, ...]:
+    """What the next tick's record would say of polls."""
+    return tuple(
+        Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
+        for descriptor in shard._state.seen
+    )
 
 
 def durable_form(state: State[Any]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ import copy
 import json
 from dataclasses import dataclass, field
 
-from tidewire.core.descriptor import QueueSpec
-
 from support.core_rig import Poll
 from support.events import Json, state_of_flags
+from tidewire.core.descriptor import QueueSpec
 
 MESSAGES = tuple(range(1, 6))
 """All messages there are; a change of all messages changes these."""

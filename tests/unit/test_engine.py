@@ -3,6 +3,8 @@
 import pytest
 
 import tidewire.engine
+from support.core_rig import KeepingSlot, Poll, Rig, spec
+from support.events import flags, notice
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.errors import BadRequest, NoticeIdReused, Unavailable
@@ -10,11 +12,8 @@ from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Sealed, Ticked
 from tidewire.core.snapshot import encode_snapshot
-from tidewire.core.state import Limits
+from tidewire.core.state import Batch, Limits
 from tidewire.engine import Engine, Pace
-
-from support.core_rig import KeepingSlot, Poll, Rig, spec
-from support.events import flags, notice
 
 DEPLOY = {"type": "deploy"}
 
@@ -161,13 +160,12 @@ def test_every_answer_waits_for_the_journal_and_leaves_in_order() -> None:
             self.name = name
 
         def complete(self, answer: object) -> None:
+            super().complete(answer)
             order.append(self.name)
 
     rig.engine.register(spec(), Noting("register"))
     rig.engine.publish(decode_notices(notice(DEPLOY)), Noting("publish"))
-    rig.engine.poll(
-        queue_id, user_id=UserId(1), last_event_id=-1, block=False, slot=Noting("poll")
-    )
+    rig.engine.poll(queue_id, user_id=UserId(1), last_event_id=-1, block=False, slot=Noting("poll"))
     rig.engine.delete(doomed, user_id=UserId(1), slot=Noting("delete"))
     assert order == []
     rig.journal.sync(1)
@@ -215,7 +213,8 @@ def test_a_slot_that_raises_keeps_nobody_from_their_answer() -> None:
     rig = Rig()
 
     class Broken(Poll):
-        def complete(self, answer: object) -> None:
+        def complete(self, answer: Batch) -> None:
+            super().complete(answer)
             raise ConnectionError
 
     queue_id = rig.register()
@@ -310,12 +309,12 @@ def test_the_record_of_a_merge_is_retried_by_a_tick_that_has_nothing_else_to_wri
     rig.engine.tick()
     rig.journal.room = 1
     deleted = rig.delete(queue_ids[1])
-    assert not deleted.answered
+    assert deleted.answers == []
     rig.soon.run()
     rig.engine.tick()
     rig.journal.room = None
     rig.engine.tick()
-    assert deleted.answered
+    assert deleted.answer == queue_ids[1]
     assert waiting[1].ids == [1]
 
 

@@ -79,7 +79,16 @@ class Group:
 class EventQueue:
     """The undelivered and unacknowledged events of one client."""
 
-    __slots__ = ("closed", "entries", "newest_pruned_id", "next_event_id", "open", "placed", "resumed", "size")
+    __slots__ = (
+        "closed",
+        "entries",
+        "newest_pruned_id",
+        "next_event_id",
+        "open",
+        "placed",
+        "resumed",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []

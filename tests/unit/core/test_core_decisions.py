@@ -2,6 +2,8 @@
 
 import pytest
 
+from support.core_rig import KeepingSlot, Rig, spec
+from support.events import notice
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import BadEventQueueId, BadRequest
 from tidewire.core.ids import UserId
@@ -9,9 +11,6 @@ from tidewire.core.notice import decode_notices
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
 from tidewire.engine import Pace, PollSlot
-
-from support.core_rig import KeepingSlot, Rig, spec
-from support.events import notice
 
 DEPLOY = {"type": "deploy"}
 

@@ -148,9 +148,9 @@ def test_an_id_that_was_never_in_the_queue_is_refused_and_the_queue_is_intact_r6
 def test_the_sentences_of_r6_40() -> None:
     queue = filled(DEPLOY, DEPLOY)
     queue.prune(0)
-    with pytest.raises(BadRequest, match="^An event newer than -1 has already been pruned!$"):
+    with pytest.raises(BadRequest, match=r"^An event newer than -1 has already been pruned!$"):
         queue.check(-1)
-    with pytest.raises(BadRequest, match="^Event 9 was not in this queue$"):
+    with pytest.raises(BadRequest, match=r"^Event 9 was not in this queue$"):
         queue.check(9)
     queue.check(0)
     queue.check(1)
