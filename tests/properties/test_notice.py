@@ -10,25 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.events import Json
+from support.json_values import JSON_VALUES, TEXT
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import MAX_ID, Notice, decode_notice, decode_notices
 from tidewire.core.wire import decode_body, encode_body
 
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 EVENTS = st.builds(
     lambda members, kind: {**members, "type": kind},
-    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), JSON_VALUES, max_size=4),
+    st.dictionaries(TEXT, JSON_VALUES, max_size=4),
     st.sampled_from(["deploy", "message", "ü"]),
 )
 NOTICES = st.fixed_dictionaries(

@@ -14,81 +14,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from support.core_rig import KeepingSlot, Poll, Rig
-from support.core_states import check_indexes, check_snapshot, durable_form, recovered, seen_so_far
+from support.core_states import durable_form
 from support.events import Json, flags
-from support.shard_model import FOREVER, MESSAGES, Client, Model
-from tidewire.core.capabilities import Capabilities
+from support.shard_inputs import ANSWER_BOUNDS, NOTICES, SPECS
+from support.shard_model import FOREVER, MESSAGES, Client
+from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
-from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import decode_notices
-from tidewire.core.queue import EventQueue
-from tidewire.core.records import Ticked
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Limits
 from tidewire.engine import Pace
 
-USERS = (1, 2)
-OFFLINE_AFTER = 80
-COLLECT_EVERY = 20
 
-_few_messages = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=3)
-_plain = st.one_of(
-    st.builds(lambda n: {"type": "deploy", "n": n, "id": "its own"}, st.integers(0, 99)),
-    st.builds(lambda n: {"type": "deploy", "text": "é" * n}, st.integers(0, 60)),
-    st.builds(lambda n: {"type": "typing", "stream_id": n}, st.integers(0, 2)),
-    st.just({"type": "typing", "op": "start"}),
-    st.just({"type": "muted_topics", "muted_topics": []}),
-)
-_changes = st.one_of(
-    st.builds(flags, st.just("add"), st.sampled_from(["read", "starred", "collapsed"]), _few_messages),
-    st.builds(flags, st.just("remove"), st.sampled_from(["starred", "collapsed"]), _few_messages),
-    st.builds(lambda messages: flags("remove", "read", messages, message_details={"1": {}}), _few_messages),
-    st.builds(
-        lambda op, flag: flags(op, flag, [], for_all=True),
-        st.sampled_from(["add", "remove"]),
-        st.sampled_from(["read", "starred"]),
-    ),
-)
-_events = st.one_of(_plain, _changes, _changes)
-_notices = st.fixed_dictionaries(
-    {"event": _events, "users": st.lists(st.sampled_from(USERS), min_size=1, max_size=4)},
-    optional={"id": st.sampled_from("abcd"), "realm_id": st.sampled_from([1, 2])},
-)
-_specs = st.builds(
-    lambda user, realm, types, typing, idle: QueueSpec(
-        user_id=UserId(user),
-        realm_id=RealmId(realm),
-        event_types=types,
-        capabilities=Capabilities(stream_typing_notifications=typing),
-        idle_timeout=idle,
-    ),
-    st.sampled_from(USERS),
-    st.sampled_from([1, 1, 1, 2]),
-    st.sampled_from([None, None, None, ("deploy",), ("update_message_flags", "typing")]),
-    st.booleans(),
-    st.sampled_from([60, 130, 1000]),
-)
-_answer_bounds = st.sampled_from([0, 60, 150, 250, 400, 1_000_000])
-
-
-class ShardMachine(RuleBasedStateMachine):
+class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rig = Rig()
-        self.model = Model()
-        self.snapshot: bytes | None = None
-        self.kept_through = 0
-        self.looked_at = 0
-        self.open: list[Poll] = []
-        self.trusted = True
-
     @initialize(
-        bound=_answer_bounds,
+        bound=ANSWER_BOUNDS,
         lags=st.sampled_from([False, False, True]),
-        wanted=st.lists(_specs, min_size=1, max_size=3),
+        wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
     def begin(self, bound: int, lags: bool, wanted: list[QueueSpec]) -> None:
         """A shard with a few queues, whose journal may take its time."""
@@ -100,7 +45,7 @@ class ShardMachine(RuleBasedStateMachine):
 
     # Requests.
 
-    @rule(wanted=_specs)
+    @rule(wanted=SPECS)
     def register(self, wanted: QueueSpec) -> None:
         """A client registers."""
         slot: KeepingSlot[Any] = KeepingSlot()
@@ -116,21 +61,21 @@ class ShardMachine(RuleBasedStateMachine):
             queue_id, wanted, made=len(self.rig.journal.written), active=self.rig.clock.time
         )
 
-    @rule(batch=st.lists(_notices, min_size=1, max_size=3))
+    @rule(batch=st.lists(NOTICES, min_size=1, max_size=3))
     def publish(self, batch: list[Json]) -> None:
         """A publisher sends a batch; some of its ids may be known."""
         fresh = self.model.fresh(batch)
         slot: KeepingSlot[int] = KeepingSlot()
-        before = self._everything()
+        before = self.everything()
         try:
             self.rig.engine.publish(decode_notices(json.dumps(batch).encode()), slot)
         except NoticeIdReused:
             assert fresh is None
-            assert self._everything() == before
+            assert self.everything() == before
             return
         except Unavailable:
             assert self.rig.journal.fails
-            assert self._everything() == before
+            assert self.everything() == before
             return
         assert fresh is not None
         position = len(self.rig.journal.written)
@@ -180,12 +125,12 @@ class ShardMachine(RuleBasedStateMachine):
             assert client.alive
 
     def _poll(self, client: Client, block: bool, slot: Poll) -> None:
-        self._send(client, client.processed, block, slot)
+        self.send(client, client.processed, block, slot)
         client.unread = None
         client.active = self.rig.clock.time
         client.waiting = slot
         client.parked_at = self.rig.clock.time
-        client.parked = self._parked(slot)
+        client.parked = self.parked(slot)
         self.open.append(slot)
 
     @precondition(lambda self: self.model.clients)
@@ -194,22 +139,22 @@ class ShardMachine(RuleBasedStateMachine):
         """An id that can't be one is refused and changes nothing (D-8); a resumed queue knows less."""
         client = self._client(data)
         found = self.rig.engine.shard.find(client.queue_id)
-        if found is None or last in self._valid_ids(found.queue):
+        if found is None or last in self.valid_ids(found.queue):
             return
-        before = self._everything()
+        before = self.everything()
         with pytest.raises(BadRequest):
-            self._send(client, last, False, Poll())
-        assert self._everything() == before
+            self.send(client, last, False, Poll())
+        assert self.everything() == before
 
     @precondition(lambda self: self.model.clients)
     @rule(data=st.data())
     def poll_as_another(self, data: st.DataObject) -> None:
         """Somebody else polls a queue that isn't theirs."""
         client = self._client(data)
-        before = self._everything()
+        before = self.everything()
         with pytest.raises(BadEventQueueId):
             self.rig.poll(client.queue_id, client.processed, user=99)
-        assert self._everything() == before
+        assert self.everything() == before
 
     @precondition(lambda self: any(client.unread for client in self.model.clients.values()))
     @rule(data=st.data(), part=st.sampled_from(["all", "all", "all", "part", "lost"]))
@@ -230,7 +175,7 @@ class ShardMachine(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(waiting))
         slot = client.waiting
         assert slot is not None
-        parked = self._parked(slot)
+        parked = self.parked(slot)
         assert self.rig.engine.lost(client.queue_id, slot) == parked
         if parked:
             client.active = self.rig.clock.time
@@ -266,7 +211,7 @@ class ShardMachine(RuleBasedStateMachine):
             self.rig.clock.time += 1
             self.rig.engine.tick()
             self.follow()
-            self._check_deadlines_are_kept()
+            self.check_deadlines()
         self.rig.chances.clear()
 
     @rule(fraction=st.floats(0, 0.9))
@@ -311,7 +256,7 @@ class ShardMachine(RuleBasedStateMachine):
         assert self.snapshot is not None
         self.rig.restart(decode_snapshot(self.snapshot), [], resumed=False)
         assert durable_form(self.rig.engine.shard._state) == before
-        self._forget_connections()
+        self.forget_connections()
         for client in self.model.clients.values():
             client.active += away
         shard = self.rig.engine.shard
@@ -327,71 +272,30 @@ class ShardMachine(RuleBasedStateMachine):
         self.looked_at = min(self.looked_at, len(self.rig.journal.written))
         self.rig.journal.fails = False
         self.trusted = False
-        self._forget_connections()
+        self.forget_connections()
 
     @precondition(lambda self: self.model.clients)
     @rule(data=st.data())
     def drain(self, data: st.DataObject) -> None:
         """A client that goes on until there is nothing more has everything."""
-        self._drain(self._client(data))
+        self.empty(self._client(data))
 
     # What always holds.
 
     @invariant()
-    def follow(self) -> None:
-        """Takes in what the engine did: records of ticks, and answers that came."""
-        self.rig.soon.run()
-        self._follow_records()
-        for slot in list(self.open):
-            assert len(slot.answers) <= 1
-            if slot.answered:
-                assert slot.ids == sorted(set(slot.ids))
-                self.open.remove(slot)
-            else:
-                assert self._parked(slot) or self._gated(slot)
-        for client in self.model.clients.values():
-            if client.parked and not (client.waiting and self._parked(client.waiting)):
-                client.parked = False
-                client.active = self.rig.clock.time
-            if client.waiting is not None and client.waiting.answered:
-                assert all(event_id > client.processed for event_id in client.waiting.ids)
-                client.unread = client.waiting
-                client.waiting = None
+    def answers_and_ticks_are_right(self) -> None:
+        """Every poll is answered once, waits, or is lost; heartbeats and expiry come in their time."""
+        self.follow()
 
     @invariant()
-    def indexes_agree(self) -> None:
+    def parts_agree(self) -> None:
         """The parts of the shard agree with each other and with the model."""
-        shard = self.rig.engine.shard
-        state = shard._state
-        check_indexes(state)
-        check_snapshot(shard, now=self.rig.clock.time, limits=self.rig.limits)
-        assert {descriptor.queue_id for descriptor in state.directory} == {
-            client.queue_id for client in self.model.live()
-        }
-        if not shard.has_ready:
-            assert not state.ready
-        if not len(state.directory):
-            assert (state.shapes(), state.acceptances(), len(state.idle), len(state.heartbeats)) == (
-                0,
-                0,
-                0,
-                0,
-            )
-        assert not self.rig.reporter.failures
-        assert not self.rig.reporter.answer_errors
+        self.check_parts()
 
     @invariant()
     def records_tell_everything(self) -> None:
-        """Recovery gives what the live shard holds, once a tick has written down what polls did."""
-        if self.rig.engine._owed:
-            return
-        live = self.rig.engine.shard
-        now = self.rig.clock.time
-        records = self.rig.journal.records(self.kept_through)
-        again = recovered(self.snapshot, records, now=now, limits=self.rig.limits)
-        again.apply(Ticked(now=now, seen=seen_so_far(live)))
-        assert durable_form(again._state) == durable_form(live._state)
-        check_indexes(again._state)
+        """Recovery gives what the live shard holds."""
+        self.check_records()
 
     def teardown(self) -> None:
         """In the end everybody gets everything."""
@@ -399,97 +303,10 @@ class ShardMachine(RuleBasedStateMachine):
         self.rig.journal.lags = False
         self.sync(None)
         for client in list(self.model.clients.values()):
-            self._drain(client)
-
-    # How.
+            self.empty(client)
 
     def _client(self, data: st.DataObject) -> Client:
         return data.draw(st.sampled_from(list(self.model.clients.values())))
-
-    def _send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
-        self.rig.engine.poll(
-            client.queue_id, user_id=client.spec.user_id, last_event_id=last, block=block, slot=slot
-        )
-
-    def _drain(self, client: Client) -> None:
-        self.rig.journal.fails = False
-        client.unread = client.waiting = None
-        client.parked = False
-        while client.alive:
-            slot = Poll()
-            self._send(client, client.processed, False, slot)
-            client.active = self.rig.clock.time
-            self.rig.journal.sync()
-            self.rig.engine.durable_moved()
-            if not slot.ids:
-                client.check_complete()
-                break
-            client.process(slot.events)
-        self.follow()
-
-    @staticmethod
-    def _valid_ids(queue: EventQueue) -> set[int]:
-        pruned = queue.newest_pruned_id
-        assert pruned is not None
-        if queue.resumed:
-            return set(range(pruned, queue.next_event_id))
-        return {pruned, *(entry[0] for entry in queue.entries)}
-
-    def _everything(self) -> tuple[Any, ...]:
-        engine = self.rig.engine
-        image = encode_snapshot(engine.shard.snapshot(now=0.0))
-        waiters = [descriptor.waiter for descriptor in engine.shard._state.directory]
-        return image, waiters, len(self.rig.journal.written)
-
-    def _parked(self, slot: Poll) -> bool:
-        return any(descriptor.waiter is slot for descriptor in self.rig.engine.shard._state.directory)
-
-    def _gated(self, slot: Poll) -> bool:
-        waits = [gated for _, gated, _ in self.rig.engine._gate].count(slot) == 1
-        return waits and (self.rig.journal.lags or self.rig.journal.fails or bool(self.rig.engine._owed))
-
-    def _forget_connections(self) -> None:
-        self.open.clear()
-        for client in self.model.clients.values():
-            client.waiting = None
-            client.parked = False
-
-    def _follow_records(self) -> None:
-        for position, record in enumerate(self.rig.journal.records(self.looked_at), self.looked_at + 1):
-            if isinstance(record, Ticked):
-                self._follow_tick(record, position)
-        self.looked_at = len(self.rig.journal.written)
-
-    def _follow_tick(self, record: Ticked, position: int) -> None:
-        for queue_id in record.heartbeats:
-            client = self.model.clients[queue_id]
-            if self.trusted:
-                assert 45 <= record.now - client.parked_at <= 55
-            client.active = record.now
-        for queue_id in record.expired:
-            client = self.model.clients[queue_id]
-            assert client.ended == FOREVER
-            if self.trusted:
-                assert record.now - client.active >= client.spec.idle_timeout
-            client.ended = position
-
-    def _check_deadlines_are_kept(self) -> None:
-        """No poll waits longer than the bound, and the collector sees who is gone, and only them."""
-        if not self.trusted:
-            return
-        now = self.rig.clock.time
-        for client in self.model.live():
-            descriptor = self.rig.engine.shard.find(client.queue_id)
-            assert descriptor is not None
-            if client.parked:
-                assert now - client.parked_at <= 55
-                continue
-            idle = now - client.active
-            assert idle <= client.spec.idle_timeout + 2 * COLLECT_EVERY
-            if idle < OFFLINE_AFTER:
-                assert not descriptor.offline
-            if idle > OFFLINE_AFTER + 2 * COLLECT_EVERY:
-                assert descriptor.offline
 
 
 TestShardMachine = ShardMachine.TestCase

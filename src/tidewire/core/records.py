@@ -107,4 +107,7 @@ def decode_record(data: bytes) -> Record:
     Raises:
         msgspec.DecodeError: `data` is no record.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None

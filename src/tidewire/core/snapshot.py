@@ -78,7 +78,10 @@ def decode_snapshot(data: bytes) -> Snapshot:
     Raises:
         msgspec.DecodeError: `data` is none.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 class _Bodies:
