@@ -20,9 +20,6 @@ from tidewire.core.state import State
 
 W = TypeVar("W")
 
-HEARTBEAT = {"type": "heartbeat"}
-"""Ends a long wait; takes an id and must be acknowledged like any event (R1.21)."""
-
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
@@ -93,9 +90,12 @@ def _seal(state: State[W], record: Sealed) -> None:
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
-    """Without asking the acceptance: every waiting poll ends in time (R1.21)."""
+    """Ends long waits: with an event that takes an id and must be acknowledged like any other (R1.21).
+
+    The acceptance isn't asked, so that every waiting poll ends in time.
+    """
     dispatch = Dispatch(state)
-    heartbeat = dispatch.represent(HEARTBEAT)
+    heartbeat = dispatch.represent({"type": "heartbeat"})
     for queue_id in queue_ids:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
