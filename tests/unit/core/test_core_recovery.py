@@ -132,6 +132,19 @@ def test_two_crashes_in_a_row_with_an_acknowledgement_between_them_that_no_tick_
     assert messages(rig.poll(queue_id, 2)) == []
 
 
+def test_what_was_acknowledged_after_one_crash_is_not_drawn_into_a_merge_by_the_next() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    for message in (1, 2):
+        rig.publish(read(message))
+        rig.poll(queue_id)
+    crash(rig)
+    rig.publish(read(3))
+    assert messages(rig.poll(queue_id, 0)) == [(2, [2, 3])]
+    crash(rig)
+    assert messages(rig.poll(queue_id, 0)) == [(2, [2, 3])]
+
+
 def test_a_snapshot_in_between_is_a_base_for_what_came_later() -> None:
     rig = Rig()
     queue_id = rig.register()
