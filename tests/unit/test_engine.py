@@ -160,6 +160,17 @@ def test_a_queue_whose_rules_raise_keeps_no_other_queue_from_its_event() -> None
     assert rig.engine.shard.statistics.broken == 1
 
 
+def test_a_failure_to_deliver_an_event_of_the_shards_own_is_reported_too() -> None:
+    rig = Rig()
+    broken, healthy = rig.register(), rig.register()
+    descriptor = rig.engine.shard.find(broken)
+    assert descriptor is not None
+    descriptor.acceptance = None  # type: ignore[assignment]  # breaks this one queue
+    rig.engine.announce_restart({"type": "restart"})
+    assert rig.poll(healthy).ids == [0]
+    assert [failure.queue_id for failure in rig.reporter.failures] == [broken]
+
+
 def test_a_notice_whose_processor_raises_keeps_no_other_notice_from_its_queues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -36,7 +36,7 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
         case Ticked():
             _apply_tick(state, record)
         case Announced():
-            _apply_announcement(state, record)
+            return _apply_announcement(state, record)
     return []
 
 
@@ -104,7 +104,7 @@ def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
     dispatch.close()
 
 
-def _apply_announcement(state: State[W], record: Announced) -> None:
+def _apply_announcement(state: State[W], record: Announced) -> list[Failure]:
     dispatch = Dispatch(state)
     shaped = dispatch.represent(record.event)
     for queue_id in record.queue_ids:
@@ -113,7 +113,7 @@ def _apply_announcement(state: State[W], record: Announced) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             dispatch.deliver(descriptor, shaped)
-    dispatch.close()
+    return dispatch.close()
 
 
 def _end(state: State[W], queue_id: str, reason: str) -> None:
