@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import tidewire.engine
 from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import durable_form
 from support.events import Json, flags
@@ -30,13 +31,17 @@ from tidewire.engine import Pace
 class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
+    usual_slice = tidewire.engine.FLUSH_SLICE
+
     @initialize(
         bound=ANSWER_BOUNDS,
         lags=st.sampled_from([False, False, True]),
+        flush_slice=st.sampled_from([1, 500]),
         wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
-    def begin(self, bound: int, lags: bool, wanted: list[QueueSpec]) -> None:
+    def begin(self, bound: int, lags: bool, flush_slice: int, wanted: list[QueueSpec]) -> None:
         """A shard with a few queues, whose journal may take its time."""
+        tidewire.engine.FLUSH_SLICE = flush_slice
         limits = Limits(offline_after=OFFLINE_AFTER, answer_max_bytes=bound, remember_ids_for=FOREVER)
         self.rig = Rig(limits=limits, pace=Pace(collect_every=COLLECT_EVERY))
         for each in wanted:
@@ -210,6 +215,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
             self.rig.chances.append(chance)
             self.rig.clock.time += 1
             self.rig.engine.tick()
+            self.work()
             self.follow()
             self.check_deadlines()
         self.rig.chances.clear()
@@ -219,6 +225,11 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         """Time that is no whole second; the bounds on times are given for ticks at whole ones."""
         self.rig.clock.time += fraction
         self.trusted = False
+
+    @rule()
+    def turn(self) -> None:
+        """The loop turns once: the next slice of answers."""
+        self.rig.soon.run()
 
     @rule(count=st.sampled_from([1, 2, None]))
     def sync(self, count: int | None) -> None:
@@ -247,6 +258,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def stop_and_start(self, away: int) -> None:
         """A clean stop loses nothing, and the time away is nobody's idle time."""
         self.rig.journal.fails = False
+        self.work()
         self.rig.engine.tick()
         self.sync(None)
         self.follow()
@@ -299,8 +311,10 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everybody gets everything."""
+        tidewire.engine.FLUSH_SLICE = self.usual_slice
         self.rig.journal.fails = False
         self.rig.journal.lags = False
+        self.work()
         self.sync(None)
         for client in list(self.model.clients.values()):
             self.empty(client)

@@ -35,7 +35,6 @@ class ShardWorld:
 
     def follow(self) -> None:
         """Takes in what the engine did: records of ticks, and answers that came."""
-        self.rig.soon.run()
         self._follow_records()
         for slot in list(self.open):
             assert len(slot.answers) <= 1
@@ -43,7 +42,7 @@ class ShardWorld:
                 assert slot.ids == sorted(set(slot.ids))
                 self.open.remove(slot)
             else:
-                assert self.parked(slot) or self.gated(slot)
+                assert self.parked(slot) or self.gated(slot) or self.finished(slot)
         for client in self.model.clients.values():
             if client.parked and not (client.waiting and self.parked(client.waiting)):
                 client.parked = False
@@ -62,8 +61,7 @@ class ShardWorld:
         assert {descriptor.queue_id for descriptor in state.directory} == {
             client.queue_id for client in self.model.live()
         }
-        if not shard.has_ready:
-            assert not state.ready
+        assert bool(self.rig.soon.calls) == shard.has_ready
         if not len(state.directory):
             assert (state.shapes(), state.acceptances(), len(state.idle), len(state.heartbeats)) == (
                 0,
@@ -128,6 +126,16 @@ class ShardWorld:
     def parked(self, slot: Poll) -> bool:
         """Whether a poll waits on its queue."""
         return any(descriptor.waiter is slot for descriptor in self.rig.engine.shard._state.directory)
+
+    def finished(self, slot: Poll) -> bool:
+        """Whether a poll that was displaced, or whose queue ended, waits for its slice."""
+        waits = [finished for finished, _ in self.rig.engine.shard._state.finished].count(slot) == 1
+        return waits and bool(self.rig.soon.calls)
+
+    def work(self) -> None:
+        """The loop turns until nothing is to be done soon."""
+        while self.rig.soon.calls:
+            self.rig.soon.run()
 
     def gated(self, slot: Poll) -> bool:
         """Whether an answer waits for the journal, which has a reason to keep it waiting."""
