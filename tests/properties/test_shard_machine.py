@@ -135,6 +135,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         client.active = self.rig.clock.time
         client.waiting = slot
         client.parked_at = self.rig.clock.time
+        client.blocks = block
         client.parked = self.parked(slot)
         self.open.append(slot)
 

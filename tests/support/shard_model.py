@@ -39,6 +39,7 @@ class Client:
     processed: int = -1
     seen: list[Json] = field(default_factory=list)
     waiting: Poll | None = None
+    blocks: bool = False
     parked: bool = False
     parked_at: float = 0.0
     unread: Poll | None = None

@@ -8,6 +8,7 @@ from support.shard_model import FOREVER, Client, Model
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Ticked
 from tidewire.core.snapshot import encode_snapshot
+from tidewire.core.wire import entry_size
 
 OFFLINE_AFTER = 80
 COLLECT_EVERY = 20
@@ -40,6 +41,8 @@ class ShardWorld:
             assert len(slot.answers) <= 1
             if slot.answered:
                 assert slot.ids == sorted(set(slot.ids))
+                bound = self.rig.limits.answer_max_bytes
+                assert not bound or len(slot.ids) <= 1 or sum(map(entry_size, slot.answer.entries)) <= bound
                 self.open.remove(slot)
             else:
                 assert self.parked(slot) or self.gated(slot) or self.finished(slot)
@@ -49,6 +52,8 @@ class ShardWorld:
                 client.active = self.rig.clock.time
             if client.waiting is not None and client.waiting.answered:
                 assert all(event_id > client.processed for event_id in client.waiting.ids)
+                # Only who is displaced, or whose queue ended, waits for nothing.
+                assert client.waiting.ids or not client.blocks or not client.alive
                 client.unread = client.waiting
                 client.waiting = None
 
