@@ -120,3 +120,18 @@ def test_taking_waiters_leaves_their_events_where_they_are(monkeypatch: pytest.M
     assert rig.engine.release(10) == 1
     assert waiting.ids == []
     assert rig.poll(queue_id, user=UserId(1)).ids == [0]
+
+
+def test_a_poll_does_not_get_the_slice_of_the_one_it_displaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidewire.engine.FLUSH_SLICE", 1)
+    rig = Rig()
+    other, queue_id = rig.register(), rig.register()
+    rig.poll(other, block=True)
+    displaced = rig.poll(queue_id, block=True)
+    rig.publish(DEPLOY)
+    assert rig.poll(queue_id).ids == [0]
+    waiting = rig.poll(queue_id, 0, block=True)
+    for _ in range(3):
+        rig.soon.run()
+    assert displaced.ids == [0]
+    assert not waiting.answered
