@@ -78,7 +78,10 @@ def decode_snapshot(data: bytes) -> Snapshot:
     Raises:
         msgspec.DecodeError: `data` is none.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 class _Bodies:
@@ -110,7 +113,7 @@ def take_snapshot(state: State[W], now: float) -> Snapshot:
 
 def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     queue = descriptor.queue
-    groups: list[tuple[str | None, Group]] = [*queue.open.items()]
+    groups: list[tuple[str | None, Group]] = [(key, group) for (_, key), group in queue.open.items()]
     groups += [(None, group) for group in queue.closed]
     return QueueImage(
         queue_id=descriptor.queue_id,
@@ -150,7 +153,7 @@ def _fill_queue(
         if group_image.key is None:
             queue.closed.append(group)
         else:
-            queue.open[group_image.key] = group
+            queue.open[group_image.kind, group_image.key] = group
     queue.size = sum(map(entry_size, queue.entries))
     queue.size += sum(entry_size(entry) for group in queue.groups() for entry in group.contributors)
 
