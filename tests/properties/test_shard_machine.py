@@ -20,6 +20,7 @@ from support.events import Json, flags
 from support.shard_inputs import ANSWER_BOUNDS, NOTICES, SPECS
 from support.shard_model import FOREVER, MESSAGES, Client
 from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
+from tidewire.core.decisions import RELOAD
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
 from tidewire.core.notice import decode_notices
@@ -273,7 +274,8 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         for client in self.model.clients.values():
             client.active += away
         shard = self.rig.engine.shard
-        assert len(shard._state.reload_set) == shard.queues()
+        told = [queue.queue_id for queue in shard._state.directory if not queue.acceptance.refusal(RELOAD)]
+        assert sorted(shard._state.reload_set) == sorted(told)
 
     @rule()
     def crash(self) -> None:

@@ -53,10 +53,10 @@ def lived(steps: list[tuple[str, Any]]) -> tuple[Rig, list[str]]:
     return rig, queue_ids
 
 
-def restored(image: Snapshot, *, now: float) -> Shard[Any]:
+def restored(image: Snapshot) -> Shard[Any]:
     """A shard from the bytes of a snapshot."""
     shard: Shard[Any] = Shard()
-    shard.restore(decode_snapshot(encode_snapshot(image)), now=now)
+    shard.restore(decode_snapshot(encode_snapshot(image)))
     return shard
 
 
@@ -64,7 +64,7 @@ def restored(image: Snapshot, *, now: float) -> Shard[Any]:
 def test_the_snapshot_of_a_restored_shard_is_the_snapshot(steps: list[tuple[str, Any]]) -> None:
     rig, _ = lived(steps)
     image = rig.engine.snapshot()
-    again = restored(image, now=image.now)
+    again = restored(image)
     assert again.snapshot(now=image.now) == image
     assert durable_form(again._state) == durable_form(rig.engine.shard._state)
     check_indexes(again._state)
@@ -92,7 +92,8 @@ def test_a_restored_shard_answers_like_the_original_c5(
 def test_the_time_between_snapshot_and_restore_is_nobodys(steps: list[tuple[str, Any]], away: float) -> None:
     rig, queue_ids = lived(steps)
     image = rig.engine.snapshot()
-    again = restored(image, now=image.now + away)
+    again = restored(image)
+    again.begin(now=image.now + away, resumed=False)
     for queue_id in queue_ids:
         before, after = rig.engine.shard.find(queue_id), again.find(queue_id)
         assert before is not None

@@ -210,10 +210,10 @@ class Rig:
         """Goes on with a new engine, made from a snapshot and the records since."""
         shard: Shard[PollSlot] = Shard(limits=self.limits)
         if image is not None:
-            shard.restore(image, now=self.clock.now())
+            shard.restore(image)
         for record in records:
             shard.apply(record)
-        shard.begin(resumed=resumed)
+        shard.begin(now=self.clock.now(), resumed=resumed)
         self.soon.calls.clear()
         self.engine = self._engine(shard)
 

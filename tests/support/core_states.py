@@ -15,7 +15,10 @@ from tidewire.core.wire import Entry, entry_size
 def check_indexes(state: State[Any]) -> None:
     """Every index agrees with the queues that there are."""
     directory = state.directory
-    by_user = {key: dict(owned) for key, owned in directory._by_user.items()}
+    by_user = {
+        user_id: {queue.queue_id: queue for queue in directory.of_user(user_id)}
+        for user_id in directory._by_user
+    }
     assert {queue_id for owned in by_user.values() for queue_id in owned} == set(directory._by_id)
     assert all(by_user.values())
     for user_id, owned in by_user.items():
@@ -66,11 +69,11 @@ def check_queue(queue: EventQueue) -> None:
         assert all(event_id > queue.newest_pruned_id for event_id in ids)
 
 
-def recovered(snapshot: bytes | None, records: list[Record], *, now: float, limits: Limits) -> Shard[Any]:
+def recovered(snapshot: bytes | None, records: list[Record], *, limits: Limits) -> Shard[Any]:
     """A shard made from a snapshot and the records since, not begun."""
     shard: Shard[Any] = Shard(limits=limits)
     if snapshot is not None:
-        shard.restore(decode_snapshot(snapshot), now=now)
+        shard.restore(decode_snapshot(snapshot))
     for record in records:
         shard.apply(record)
     return shard
@@ -111,6 +114,6 @@ def check_snapshot(shard: Shard[Any], *, now: float, limits: Limits) -> None:
     data = encode_snapshot(image)
     assert decode_snapshot(data) == image
     again: Shard[Any] = Shard(limits=limits)
-    again.restore(image, now=now)
+    again.restore(image)
     assert again.snapshot(now=now) == image
     check_indexes(again._state)

@@ -84,7 +84,7 @@ class ShardWorld:
         live = self.rig.engine.shard
         now = self.rig.clock.time
         records = self.rig.journal.records(self.kept_through)
-        again = recovered(self.snapshot, records, now=now, limits=self.rig.limits)
+        again = recovered(self.snapshot, records, limits=self.rig.limits)
         again.apply(Ticked(now=now, seen=seen_so_far(live)))
         assert durable_form(again._state) == durable_form(live._state)
         check_indexes(again._state)

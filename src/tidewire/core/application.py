@@ -23,6 +23,8 @@ W = TypeVar("W")
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
+    if not isinstance(record, Sealed):
+        state.recorded_at = record.now
     match record:
         case Registered():
             state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
@@ -42,6 +44,7 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
 
 def apply_notices(state: State[W], notices: Sequence[Notice], now: float) -> list[Failure]:
     """Carries out notices that are decoded already: what `apply_record` does for `Published`."""
+    state.recorded_at = now
     failures: list[Failure] = []
     for notice in notices:
         if notice.id is not None:

@@ -128,15 +128,15 @@ def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     )
 
 
-def restore_snapshot(state: State[W], snapshot: Snapshot, *, now: float) -> None:
-    """Fills an empty state; the time between the snapshot and `now` is no one's idle time (D4)."""
-    away = now - snapshot.now
+def restore_snapshot(state: State[W], snapshot: Snapshot) -> None:
+    """Fills an empty state with what the snapshot holds, as it was then."""
+    state.recorded_at = snapshot.now
     for image in snapshot.queues:
-        descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active + away)
+        descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
         descriptor.offline = image.offline
         _fill_queue(descriptor, image, snapshot.bodies, state.rules)
     for notice_id, digest, taken in snapshot.remembered:
-        state.remembered.add(notice_id, digest, taken + away)
+        state.remembered.add(notice_id, digest, taken)
 
 
 def _fill_queue(

@@ -61,6 +61,7 @@ class State(Generic[W]):
         "idle",
         "limits",
         "ready",
+        "recorded_at",
         "reload_set",
         "remembered",
         "rules",
@@ -86,6 +87,8 @@ class State(Generic[W]):
         """Records of merges, to be journalled before the answers that show them leave."""
         self.reload_set: dict[QueueId, None] = {}
         """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
+        self.recorded_at = 0.0
+        """Time of the newest record or snapshot that this state is made of; no later time may be before it."""
         self.statistics = Statistics()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()

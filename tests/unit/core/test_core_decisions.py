@@ -101,6 +101,19 @@ def test_the_time_that_the_server_was_stopped_is_no_idle_time_d4() -> None:
     assert rig.engine.shard.find(queue_id) is None
 
 
+def test_the_time_that_the_server_was_down_after_a_crash_is_no_idle_time_d4() -> None:
+    rig = collecting()
+    queue_id = rig.register(spec(idle=100))
+    rig.wait(50)
+    rig.publish({"type": "deploy"})
+    rig.clock.time += 100_000
+    rig.restart(None, rig.journal.records(), resumed=True)
+    rig.wait(49)
+    assert rig.engine.shard.find(queue_id) is not None
+    rig.wait(3)
+    assert rig.engine.shard.find(queue_id) is None
+
+
 def test_heartbeats_are_decided_for_waiting_queues_only() -> None:
     rig = Rig()
     waiting = rig.poll(rig.register(), block=True)

@@ -32,7 +32,7 @@ def test_the_key_of_each_change_r1_5_r1_6(event: Json, key: str | None) -> None:
     [
         (flags("add", "read", [1]), False),
         (flags("remove", "read", [1]), True),
-        (flags("add", "read", [], for_all=True), True),
+        (flags("add", "read", [], for_all=True), False),
         (flags("remove", "read", [], for_all=True), True),
         (flags("remove", "starred", [1]), False),
         (flags("remove", "starred", [], for_all=True), False),
@@ -42,9 +42,10 @@ def test_what_ends_an_open_merge_of_additions_to_read_r1_15(event: Json, closes:
     assert RULE.closes(event, "flags/add/read") == closes
 
 
-def test_a_change_of_all_ends_both_directions() -> None:
+def test_a_change_of_all_ends_the_opposite_direction_alone() -> None:
+    """Those of its own direction leave the same flags before it and after it."""
     for_all = flags("add", "starred", [], for_all=True)
-    assert RULE.closes(for_all, "flags/add/starred")
+    assert not RULE.closes(for_all, "flags/add/starred")
     assert RULE.closes(for_all, "flags/remove/starred")
 
 

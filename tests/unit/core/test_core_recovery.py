@@ -196,7 +196,7 @@ def test_records_alone_give_the_live_state() -> None:
     rig.wait(60)
     rig.delete(second)
     rig.engine.tick()
-    again = recovered(None, rig.journal.records(), now=rig.clock.time, limits=rig.limits)
+    again = recovered(None, rig.journal.records(), limits=rig.limits)
     assert durable_form(again._state) == durable_form(rig.engine.shard._state)
 
 
