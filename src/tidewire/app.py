@@ -77,14 +77,7 @@ def build(
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
-    snapshot = store.load()
-    clock = ShardClock(
-        wall=time.time, monotonic=time.monotonic, floor=0.0 if snapshot is None else snapshot.now
-    )
-    shard: Shard[PollSlot] = Shard(limits=limits(settings))
-    if snapshot is not None:
-        shard.restore(snapshot, now=clock.now())
-        shard.begin(resumed=False)
+    shard, clock = _recover(settings, store)
     engine = Engine(
         shard=shard,
         journal=NullJournal(),
@@ -99,17 +92,9 @@ def build(
     site = Site(
         engine=engine,
         authenticator=authenticator,
-        access=Access(
-            secret=secret,
-            internal_from=settings.server.internal_from,
-            trusted_proxies=settings.server.trusted_proxies,
-        ),
+        access=_access(settings, secret),
         idle_timeouts=idle_timeouts(settings),
-        compat=Compat(
-            version=settings.compat.version,
-            feature_level=settings.compat.feature_level,
-            bad_queue_text=settings.compat.legacy_bad_queue_text,
-        ),
+        compat=_compat(settings),
         lifecycle=lifecycle,
         log=log,
     )
@@ -121,6 +106,34 @@ def build(
         store=store,
         lifecycle=lifecycle,
         recovered=shard.queues(),
+    )
+
+
+def _recover(settings: Settings, store: SnapshotStore) -> tuple[Shard[PollSlot], ShardClock]:
+    """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
+    shard: Shard[PollSlot] = Shard(limits=limits(settings))
+    snapshot = store.load()
+    if snapshot is not None:
+        shard.restore(snapshot)
+    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
+    if snapshot is not None:
+        shard.begin(now=clock.now(), resumed=False)
+    return shard, clock
+
+
+def _access(settings: Settings, secret: str) -> Access:
+    return Access(
+        secret=secret,
+        internal_from=settings.server.internal_from,
+        trusted_proxies=settings.server.trusted_proxies,
+    )
+
+
+def _compat(settings: Settings) -> Compat:
+    return Compat(
+        version=settings.compat.version,
+        feature_level=settings.compat.feature_level,
+        bad_queue_text=settings.compat.legacy_bad_queue_text,
     )
 
 

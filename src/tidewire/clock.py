@@ -49,8 +49,11 @@ class ShardClock:
 
     def tick(self) -> float:
         """The shard's time, after a step towards the wall clock; to be called once a second."""
+        before = self._now
         now = self.now()
         most = SLEW * (now - self._ticked_at)
-        self._now += max(-most, min(most, self._wall() - now))
+        step = max(-most, min(most, self._wall() - now))
+        # Slowed down for the whole time since the last tick, it could fall behind a reading in between.
+        self._now = max(before, now + step)
         self._ticked_at = self._now
         return self._now

@@ -81,6 +81,7 @@ class Engine:
         # A deadline is acted on up to two ticks late (rounding, and the tick itself), never early.
         self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
         self._collect_at = clock.now() + self._pace.collect_every
+        self._skipped = clock.skipped
         self._position = journal.durable
         self._owed: deque[Sealed] = deque()
         self._gate: deque[tuple[int, Slot[Any], Any]] = deque()
@@ -107,12 +108,11 @@ class Engine:
             Unavailable: the journal can't be written; none was taken.
         """
         fresh = self._shard.decide_publish(notices)
+        record = Published(now=self._clock.now(), notices=tuple(notice.raw for notice in fresh))
         if fresh:
-            record = Published(now=self._clock.now(), notices=tuple(notice.raw for notice in fresh))
             self._write(record)
-            failures = self._shard.apply_published(record, fresh, len(notices) - len(fresh))
-            for failure in failures:
-                self._reporter.delivery_failed(failure)
+        for failure in self._shard.apply_published(record, fresh, len(notices) - len(fresh)):
+            self._reporter.delivery_failed(failure)
         self._answer(slot, len(notices))
         self.flush()
 
@@ -186,10 +186,12 @@ class Engine:
 
     def tick(self) -> None:
         """Once a second: what polls changed, heartbeats, and in its turn the collector."""
-        skipped = self._clock.skipped
         now = self._clock.tick()
-        if self._clock.skipped > skipped:
-            self._reporter.clock_skipped(self._clock.skipped - skipped)
+        skipped = self._clock.skipped
+        if skipped > self._skipped:
+            # A request since the last tick may have been the first to notice.
+            self._reporter.clock_skipped(skipped - self._skipped)
+            self._skipped = skipped
         collect = bool(self._pace.collect_every) and now >= self._collect_at
         if collect:
             self._collect_at = now + self._pace.collect_every
@@ -200,6 +202,8 @@ class Engine:
         return self._run_tick(self._clock.now(), collect=True)
 
     def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
+        if self._owed and not self._settle():
+            return ()
         record = self._shard.decide_tick(now, collect=collect)
         if record is None:
             return ()

@@ -14,17 +14,17 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.ids import QueueId
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.processors import processor_for
+from tidewire.core.queue import Merge
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Seen, Ticked
 from tidewire.core.state import State
 
 W = TypeVar("W")
 
-HEARTBEAT = {"type": "heartbeat"}
-"""Ends a long wait; takes an id and must be acknowledged like any event (R1.21)."""
-
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
+    if not isinstance(record, Sealed):
+        state.recorded_at = record.now
     match record:
         case Registered():
             state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
@@ -38,12 +38,13 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
         case Ticked():
             _apply_tick(state, record)
         case Announced():
-            _apply_announcement(state, record)
+            return _apply_announcement(state, record)
     return []
 
 
 def apply_notices(state: State[W], notices: Sequence[Notice], now: float) -> list[Failure]:
     """Carries out notices that are decoded already: what `apply_record` does for `Published`."""
+    state.recorded_at = now
     failures: list[Failure] = []
     for notice in notices:
         if notice.id is not None:
@@ -88,13 +89,16 @@ def _seal(state: State[W], record: Sealed) -> None:
     if descriptor is not None:
         if record.pruned is not None:
             descriptor.queue.prune(record.pruned)
-        descriptor.queue.seal(record.through)
+        descriptor.queue.redo(Merge(record.placed, record.through))
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
-    """Without asking the acceptance: every waiting poll ends in time (R1.21)."""
+    """Ends long waits: with an event that takes an id and must be acknowledged like any other (R1.21).
+
+    The acceptance isn't asked, so that every waiting poll ends in time.
+    """
     dispatch = Dispatch(state)
-    heartbeat = dispatch.represent(HEARTBEAT)
+    heartbeat = dispatch.represent({"type": "heartbeat"})
     for queue_id in queue_ids:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
@@ -103,7 +107,7 @@ def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
     dispatch.close()
 
 
-def _apply_announcement(state: State[W], record: Announced) -> None:
+def _apply_announcement(state: State[W], record: Announced) -> list[Failure]:
     dispatch = Dispatch(state)
     shaped = dispatch.represent(record.event)
     for queue_id in record.queue_ids:
@@ -112,7 +116,7 @@ def _apply_announcement(state: State[W], record: Announced) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             dispatch.deliver(descriptor, shaped)
-    dispatch.close()
+    return dispatch.close()
 
 
 def _end(state: State[W], queue_id: str, reason: str) -> None:

@@ -134,8 +134,8 @@ def _collect(state: State[W], now: float) -> tuple[tuple[str, ...], tuple[str, .
             state.book_idle(descriptor, due)
             continue
         state.book_idle(descriptor, now + LOOK_AGAIN)
-        idle = now - descriptor.last_active
-        (expired if idle >= descriptor.spec.idle_timeout else offline).append(descriptor.queue_id)
+        expires = descriptor.last_active + descriptor.spec.idle_timeout
+        (expired if expires <= now else offline).append(descriptor.queue_id)
     return tuple(expired), tuple(offline)
 
 

@@ -36,8 +36,9 @@ class FlagChanges:
     """
 
     def key(self, event: Event) -> str | None:
-        """R1.5 and R1.6; an event whose messages are no list can't be merged."""
-        if event.get("all") or not isinstance(event.get("messages"), list):
+        """R1.5 and R1.6; an event without a list of messages or a named flag can't be merged."""
+        mergeable = isinstance(event.get("messages"), list) and isinstance(event.get("flag"), str)
+        if event.get("all") or not mergeable:
             return None
         key = f"flags/{_operation(event)}/{event.get('flag')}"
         return None if key.startswith("flags/remove/read") else key

@@ -19,6 +19,10 @@ MAX_ID = 2**63 - 1
 
 _Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
+MAX_DEPTH = 100
+"""Levels of lists and objects in an event. JSON is read and written by recursion, which ends at a depth that hangs on
+where it is called: what could be read here must be readable in recovery too, and be encoded for every queue."""
+
 USERS_MAY_BE_OBJECTS: frozenset[str] = frozenset({"message", "update_message"})
 """Types whose notices say more about each user than the id (R4.1)."""
 
@@ -75,6 +79,8 @@ def decode_notice(raw: bytes) -> Notice:
     kind = wire.event.get("type")
     if not isinstance(kind, str) or not kind:
         raise InvalidNotice("Invalid notice: the event has no `type`")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_too_deep(wire):
+        raise InvalidNotice(f"Invalid notice: more than {MAX_DEPTH} levels of lists and objects")
     return Notice(raw, wire)
 
 
@@ -114,6 +120,14 @@ def _is_json(text: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
+
+
+def _is_too_deep(wire: _Wire) -> bool:
+    level: list[Any] = [wire.event, wire.users]
+    for _ in range(MAX_DEPTH):
+        inner = [value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [value for value in inner if isinstance(value, dict | list)]
+    return bool(level)
 
 
 def _users(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:

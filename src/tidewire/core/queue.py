@@ -9,16 +9,17 @@ Rules of this file:
 4. An answer that is cut is never cut inside a group: the part up to the cut is merged and placed, the rest
    goes on waiting. So whatever still waits is newer than all that was ever delivered.
 5. Merging several contributors is journalled before the answer leaves, because a client that acknowledges
-   an id between them has not seen the older ones. Placing a single one is not: its position says enough.
-   A recovered queue may therefore hold as one group what a client was given as several events. Such a queue
-   is *resumed*: until the next prune, any id that it has given out, or may have, is a valid acknowledgement
-   and prunes what lies at or below it (D3).
+   an id between them has not seen the older ones. Placing a single one is not: its position says enough,
+   and the record of the next merge says up to where events had been placed, so that recovery draws none of
+   them into it. A recovered queue may therefore hold as one group what a client was given as several events.
+   Such a queue is *resumed*: until the next prune, any id that it has given out, or may have, is a valid
+   acknowledgement and prunes what lies at or below it (D3).
 """
 
+import heapq
 from bisect import bisect_right, insort
-from heapq import merge
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tidewire.core.errors import BadRequest
 from tidewire.core.merge import Event, MergeRule
@@ -47,6 +48,15 @@ class Pushable(Protocol):
         """How events of its type are compressed, if they are."""
 
 
+class Merge(NamedTuple):
+    """What must be known to do again what a read did, if it merged events."""
+
+    placed: int
+    """Events up to this id had been placed by earlier reads."""
+    through: int
+    """Events up to this id were merged and placed by this one."""
+
+
 class Group:
     """Events that will be merged into one: an open one takes more of them, a closed one doesn't."""
 
@@ -69,14 +79,26 @@ class Group:
 class EventQueue:
     """The undelivered and unacknowledged events of one client."""
 
-    __slots__ = ("closed", "entries", "newest_pruned_id", "next_event_id", "open", "resumed", "size")
+    __slots__ = (
+        "closed",
+        "entries",
+        "newest_pruned_id",
+        "next_event_id",
+        "open",
+        "placed",
+        "resumed",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.open: dict[str, Group] = {}
+        self.open: dict[tuple[str, str], Group] = {}
+        """Groups that take more events, by the type of these and the key that their rule gives them."""
         self.closed: list[Group] = []
         self.next_event_id = 0
         self.newest_pruned_id: int | None = -1
+        self.placed = -1
+        """Newest id that a read has reached in this process."""
         self.resumed = False
         self.size = 0
         """Bytes of all entries and contributors as they would be delivered."""
@@ -92,27 +114,30 @@ class EventQueue:
         return [*self.open.values(), *self.closed]
 
     def push(self, shaped: Pushable, suffix: bytes = b"") -> int:
-        """Appends one event and returns its id."""
+        """Appends one event and returns its id; if its rule raises, nothing has changed."""
         event_id = self.next_event_id
-        self.next_event_id = event_id + 1
         body = shaped.body
-        self.size += len(body) + len(suffix) + ENTRY_FRAME
+        entry = (event_id, body, suffix)
         if shaped.rule is None:
-            self.entries.append((event_id, body, suffix))
+            self.entries.append(entry)
         else:
-            self._push_mergeable((event_id, body, suffix), shaped, shaped.rule)
+            self._push_mergeable(entry, shaped, shaped.rule)
+        self.next_event_id = event_id + 1
+        self.size += len(body) + len(suffix) + ENTRY_FRAME
         return event_id
 
     def _push_mergeable(self, entry: Entry, shaped: Pushable, rule: MergeRule) -> None:
-        for key in [key for key in self.open if rule.closes(shaped.event, key)]:
+        kind, event = shaped.kind, shaped.event
+        joined = rule.key(event)
+        ended = [key for key in self.open if key[0] == kind and rule.closes(event, key[1])]
+        for key in ended:
             self.closed.append(self.open.pop(key))
-        joined = rule.key(shaped.event)
         if joined is None:
             self.entries.append(entry)
-        elif joined in self.open:
-            self.open[joined].contributors.append(entry)
+        elif (kind, joined) in self.open:
+            self.open[kind, joined].contributors.append(entry)
         else:
-            self.open[joined] = Group(shaped.kind, rule, [entry])
+            self.open[kind, joined] = Group(kind, rule, [entry])
 
     def check(self, last_event_id: int) -> None:
         """Validates an acknowledgement without changing anything (R6.40, R6.41).
@@ -176,17 +201,29 @@ class EventQueue:
         self.open = {key: group for key, group in self.open.items() if group.contributors}
         self.closed = [group for group in self.closed if group.contributors]
 
-    def read(self, max_bytes: int) -> tuple[list[Entry], int | None]:
-        """The entries for one answer, oldest first, and the boundary to be journalled before it leaves.
+    def read(self, max_bytes: int) -> tuple[list[Entry], Merge | None]:
+        """The entries for one answer, oldest first, and what is to be journalled before it leaves.
 
-        The answer has at most `max_bytes` (0: no bound), but at least one event if there is any. The boundary
-        is None unless several events were merged into one; then it is what `seal` needs to do it again.
+        The answer has at most `max_bytes` (0: no bound), but at least one event if there is any. There is
+        nothing to be journalled unless several events were merged into one.
         """
         through = self._cut(max_bytes)
+        placed = self.placed
+        self.placed = max(placed, through)
         merged = bool(self.open or self.closed) and self.seal(through)
+        merge = Merge(placed, through) if merged else None
         if through == self.next_event_id - 1:
-            return self.entries.copy(), through if merged else None
-        return self.entries[: bisect_right(self.entries, through, key=_entry_id)], through if merged else None
+            return self.entries.copy(), merge
+        return self.entries[: bisect_right(self.entries, through, key=_entry_id)], merge
+
+    def redo(self, merge: Merge) -> None:
+        """In recovery: what was placed singly is placed singly, and the rest is merged."""
+        for group in self.groups():
+            count = bisect_right(group.contributors, merge.placed, key=_entry_id)
+            for entry in group.contributors[:count]:
+                insort(self.entries, entry, key=_entry_id)
+            del group.contributors[:count]
+        self.seal(merge.through)
 
     def seal(self, through: int) -> bool:
         """Merges and places what waits up to the id `through`; whether several events became one."""
@@ -210,7 +247,7 @@ class EventQueue:
             return newest
         waiting = (group.contributors for group in self.groups())
         through, total = -1, 0
-        for entry in merge(self.entries, *waiting, key=_entry_id):
+        for entry in heapq.merge(self.entries, *waiting, key=_entry_id):
             total += entry_size(entry)
             if total > max_bytes and through >= 0:
                 return through

@@ -45,11 +45,13 @@ class Sealed(Struct, frozen=True, tag="sealed"):
 
     Attributes:
         pruned: what was acknowledged by then; None when unknown (R2.30).
+        placed: up to which earlier answers had placed events, each on its own if no record says otherwise.
         through: the boundary up to which waiting events were merged.
     """
 
     queue_id: str
     pruned: int | None
+    placed: int
     through: int
 
 
@@ -105,4 +107,7 @@ def decode_record(data: bytes) -> Record:
     Raises:
         msgspec.DecodeError: `data` is no record.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None

@@ -151,14 +151,20 @@ class Shard(Generic[W]):
         """See `snapshot.take_snapshot`."""
         return snapshot.take_snapshot(self._state, now)
 
-    def restore(self, image: Snapshot, *, now: float) -> None:
+    def restore(self, image: Snapshot) -> None:
         """See `snapshot.restore_snapshot`; the shard must be empty."""
-        snapshot.restore_snapshot(self._state, image, now=now)
+        snapshot.restore_snapshot(self._state, image)
 
-    def begin(self, *, resumed: bool) -> None:
+    @property
+    def recorded_at(self) -> float:
+        """Time of the newest record or snapshot; 0 for a shard that has neither."""
+        return self._state.recorded_at
+
+    def begin(self, *, now: float, resumed: bool) -> None:
         """Ends recovery: every queue that is there now was made by an earlier process.
 
-        Those that accept the word for it are the ones to be told to reload (R1.25). `resumed` says that records were applied on top of a
+        The time since the newest record was no one's idle time (D4). The queues that accept the word for it
+        are those to be told to reload (R1.25). `resumed` says that records were applied on top of a
         snapshot, or without one, so that the queues may have been read in ways nobody wrote down.
         """
         state = self._state
@@ -168,6 +174,10 @@ class Shard(Generic[W]):
             for descriptor in by_realm
             if descriptor.acceptance.refusal(decisions.RELOAD) is None
         }
+        away = now - state.recorded_at
+        for descriptor in state.directory:
+            # Its booked deadline is now too early, which only means that it is looked at once more.
+            descriptor.last_active += away
         state.seen.clear()
         if resumed:
             for descriptor in state.directory:

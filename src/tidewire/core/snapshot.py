@@ -78,7 +78,10 @@ def decode_snapshot(data: bytes) -> Snapshot:
     Raises:
         msgspec.DecodeError: `data` is none.
     """
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 class _Bodies:
@@ -110,7 +113,7 @@ def take_snapshot(state: State[W], now: float) -> Snapshot:
 
 def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     queue = descriptor.queue
-    groups: list[tuple[str | None, Group]] = [*queue.open.items()]
+    groups: list[tuple[str | None, Group]] = [(key, group) for (_, key), group in queue.open.items()]
     groups += [(None, group) for group in queue.closed]
     return QueueImage(
         queue_id=descriptor.queue_id,
@@ -125,15 +128,15 @@ def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     )
 
 
-def restore_snapshot(state: State[W], snapshot: Snapshot, *, now: float) -> None:
-    """Fills an empty state; the time between the snapshot and `now` is no one's idle time (D4)."""
-    away = now - snapshot.now
+def restore_snapshot(state: State[W], snapshot: Snapshot) -> None:
+    """Fills an empty state with what the snapshot holds, as it was then."""
+    state.recorded_at = snapshot.now
     for image in snapshot.queues:
-        descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active + away)
+        descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
         descriptor.offline = image.offline
         _fill_queue(descriptor, image, snapshot.bodies, state.rules)
     for notice_id, digest, taken in snapshot.remembered:
-        state.remembered.add(notice_id, digest, taken + away)
+        state.remembered.add(notice_id, digest, taken)
 
 
 def _fill_queue(
@@ -150,7 +153,7 @@ def _fill_queue(
         if group_image.key is None:
             queue.closed.append(group)
         else:
-            queue.open[group_image.key] = group
+            queue.open[group_image.kind, group_image.key] = group
     queue.size = sum(map(entry_size, queue.entries))
     queue.size += sum(entry_size(entry) for group in queue.groups() for entry in group.contributors)
 

@@ -61,6 +61,7 @@ class State(Generic[W]):
         "idle",
         "limits",
         "ready",
+        "recorded_at",
         "reload_set",
         "remembered",
         "rules",
@@ -86,6 +87,8 @@ class State(Generic[W]):
         """Records of merges, to be journalled before the answers that show them leave."""
         self.reload_set: dict[QueueId, None] = {}
         """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
+        self.recorded_at = 0.0
+        """Time of the newest record or snapshot that this state is made of; no later time may be before it."""
         self.statistics = Statistics()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()
@@ -127,17 +130,21 @@ class State(Generic[W]):
     def touch(self, descriptor: Descriptor[W], now: float) -> None:
         """Notes activity (D-3, D-4); the next tick's record says so."""
         descriptor.last_active = now
-        descriptor.offline = False
         self.seen[descriptor] = None
+        if descriptor.offline:
+            descriptor.offline = False
+            # The only deadline that moves earlier: the owner may be gone again long before the queue expires.
+            self.idle.cancel(descriptor, descriptor.idle_second)
+            self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
 
     def read(self, descriptor: Descriptor[W]) -> Batch:
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
         # At least one byte: 0 would mean no bound.
-        entries, through = queue.read(max(1, most - ANSWER_FRAME) if most else 0)
-        if through is not None:
-            self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, through))
+        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0)
+        if merge is not None:
+            self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
 
     def finish_waiter(self, descriptor: Descriptor[W]) -> bool:

@@ -154,8 +154,8 @@ class Play:
         self._engine.release(self._engine.shard.queues())
         snapshot = decode_snapshot(encode_snapshot(self._engine.snapshot()))
         shard: Shard[PollSlot] = Shard(limits=self._limits)
-        shard.restore(snapshot, now=self._clock.now())
-        shard.begin(resumed=False)
+        shard.restore(snapshot)
+        shard.begin(now=self._clock.now(), resumed=False)
         self._engine = self._new_engine(shard)
         result: Result = {"queues": shard.queues()}
         if arguments.get("restart_events"):

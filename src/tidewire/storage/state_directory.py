@@ -1,22 +1,22 @@
 """The state directory of one shard: a lock, and the snapshot of the last clean stop.
 
 lock            held as long as a server uses the directory; a second one refuses to start
-snapshot        format line, then the snapshot as MessagePack; mode 0600, for it holds messages
-snapshot.last   the one before
+snapshot        a line with format and checksum, then the snapshot as MessagePack; mode 0600, for it holds
+                messages
+snapshot.last   the one that the server now running began with
 """
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
 from tidewire.core.errors import StateError
 from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot, decode_snapshot, encode_snapshot
 
-MAGIC = b"tidewire snapshot %d\n"
-FORMAT = MAGIC % SNAPSHOT_VERSION
+FORMAT = b"tidewire snapshot %d" % SNAPSHOT_VERSION
+"""How the first line begins; the checksum of what follows it comes after a space."""
 
 
 class StateDirectory:
@@ -52,17 +52,15 @@ class StateDirectory:
         except OSError as error:
             raise StateError(f"{self._snapshot} can't be read: {error.strerror}") from error
         line, _, data = content.partition(b"\n")
-        if line + b"\n" != FORMAT:
+        form, _, checksum = line.rpartition(b" ")
+        if form != FORMAT:
             raise StateError(
                 f"{self._snapshot} is not a snapshot that this version can read (it begins with {line[:40]!r}); "
                 "start the version that wrote it, or move the file away to start without it"
             )
-        try:
-            return decode_snapshot(data)
-        except msgspec.DecodeError as error:
-            raise StateError(
-                f"{self._snapshot} is damaged ({error}); move it away to start without it"
-            ) from None
+        if checksum != _checksum(data):
+            raise StateError(f"{self._snapshot} is damaged; move it away to start without it")
+        return decode_snapshot(data)
 
     def retire(self) -> None:
         """Renames the snapshot to `snapshot.last`; there may be none.
@@ -84,11 +82,12 @@ class StateDirectory:
             StateError: it can't be written; the old snapshot is still there.
         """
         draft = self._snapshot.with_suffix(".draft")
+        data = encode_snapshot(snapshot)
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(FORMAT)
-                file.write(encode_snapshot(snapshot))
+                file.write(b"%b %b\n" % (FORMAT, _checksum(data)))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._snapshot)
@@ -99,6 +98,10 @@ class StateDirectory:
     def close(self) -> None:
         """Gives the lock back."""
         self._lock.close()
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).hexdigest().encode()
 
 
 def _lock(path: Path) -> IO[bytes]:

@@ -1,0 +1,336 @@
+"""A shard behind a real engine, in any sequence of events, held against a naive model of its clients.
+
+A client keeps the id of the newest event it processed and nothing else; answers get lost, are processed in
+part, cut, displaced; the server stops, crashes, and loses what its journal had not made durable. Whatever
+happens, a client sees what was accepted for it: all of it, once, in order.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import tidewire.engine
+from support.core_rig import KeepingSlot, Poll, Rig
+from support.core_states import durable_form
+from support.events import Json, flags
+from support.shard_inputs import ANSWER_BOUNDS, NOTICES, SPECS
+from support.shard_model import FOREVER, MESSAGES, Client
+from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
+from tidewire.core.decisions import RELOAD
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
+from tidewire.core.notice import decode_notices
+from tidewire.core.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.state import Limits
+from tidewire.engine import Pace
+
+
+class ShardMachine(ShardWorld, RuleBasedStateMachine):
+    """See the module."""
+
+    usual_slice = tidewire.engine.FLUSH_SLICE
+
+    @initialize(
+        bound=ANSWER_BOUNDS,
+        lags=st.sampled_from([False, False, True]),
+        flush_slice=st.sampled_from([1, 500]),
+        wanted=st.lists(SPECS, min_size=1, max_size=3),
+    )
+    def begin(self, bound: int, lags: bool, flush_slice: int, wanted: list[QueueSpec]) -> None:
+        """A shard with a few queues, whose journal may take its time."""
+        tidewire.engine.FLUSH_SLICE = flush_slice
+        limits = Limits(offline_after=OFFLINE_AFTER, answer_max_bytes=bound, remember_ids_for=FOREVER)
+        self.rig = Rig(limits=limits, pace=Pace(collect_every=COLLECT_EVERY))
+        for each in wanted:
+            self.register(each)
+        self.rig.journal.lags = lags
+
+    # Requests.
+
+    @rule(wanted=SPECS)
+    def register(self, wanted: QueueSpec) -> None:
+        """A client registers."""
+        slot: KeepingSlot[Any] = KeepingSlot()
+        before = self.rig.engine.shard.queues()
+        try:
+            self.rig.engine.register(wanted, slot)
+        except Unavailable:
+            assert self.rig.journal.fails
+            assert self.rig.engine.shard.queues() == before
+            return
+        queue_id = list(self.rig.engine.shard._state.directory)[-1].queue_id
+        self.model.clients[queue_id] = Client(
+            queue_id, wanted, made=len(self.rig.journal.written), active=self.rig.clock.time
+        )
+
+    @rule(batch=st.lists(NOTICES, min_size=1, max_size=3))
+    def publish(self, batch: list[Json]) -> None:
+        """A publisher sends a batch; some of its ids may be known."""
+        fresh = self.model.fresh(batch)
+        slot: KeepingSlot[int] = KeepingSlot()
+        before = self.everything()
+        try:
+            self.rig.engine.publish(decode_notices(json.dumps(batch).encode()), slot)
+        except NoticeIdReused:
+            assert fresh is None
+            assert self.everything() == before
+            return
+        except Unavailable:
+            assert self.rig.journal.fails
+            assert self.everything() == before
+            return
+        assert fresh is not None
+        position = len(self.rig.journal.written)
+        for parsed in fresh:
+            self.model.publish(parsed, position)
+        self.model.remember(fresh, position)
+
+    @precondition(lambda self: self.model.live())
+    @rule(
+        data=st.data(),
+        messages=st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=4),
+        flag=st.sampled_from(["read", "starred"]),
+        plain=st.sampled_from([None, None, {"type": "deploy"}]),
+    )
+    def publish_alike(self, data: st.DataObject, messages: list[int], flag: str, plain: Json | None) -> None:
+        """Changes that merge with each other, as from a person who reads, for somebody who is there."""
+        client = data.draw(st.sampled_from(self.model.live()))
+        users = [int(client.spec.user_id)]
+        events = [flags("add", flag, [message]) for message in messages]
+        if plain is not None:
+            events.insert(1, plain)
+        self.publish([{"event": event, "users": users} for event in events])
+
+    @precondition(lambda self: self.model.live())
+    @rule(data=st.data(), parts=st.lists(st.sampled_from([1.0, 0.7, 0.3, 0.0]), min_size=1, max_size=3))
+    def read_on(self, data: st.DataObject, parts: list[float]) -> None:
+        """A client polls a few times without waiting and processes more or less of each answer."""
+        client = data.draw(st.sampled_from(self.model.live()))
+        for part in parts:
+            slot = Poll()
+            self._poll(client, False, slot)
+            self.follow()
+            if slot.answered:
+                client.process(slot.events[: round(part * len(slot.ids))])
+                client.unread = None
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data(), block=st.booleans())
+    def poll(self, data: st.DataObject, block: bool) -> None:
+        """A client polls with the newest id it processed, and looks at the answer later."""
+        client = self._client(data)
+        try:
+            self._poll(client, block, Poll())
+        except BadEventQueueId:
+            assert not client.alive
+        else:
+            assert client.alive
+
+    def _poll(self, client: Client, block: bool, slot: Poll) -> None:
+        self.send(client, client.processed, block, slot)
+        client.unread = None
+        client.active = self.rig.clock.time
+        client.waiting = slot
+        client.parked_at = self.rig.clock.time
+        client.blocks = block
+        client.parked = self.parked(slot)
+        self.open.append(slot)
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data(), last=st.integers(-3, 40))
+    def poll_with_wrong_id(self, data: st.DataObject, last: int) -> None:
+        """An id that can't be one is refused and changes nothing (D-8); a resumed queue knows less."""
+        client = self._client(data)
+        found = self.rig.engine.shard.find(client.queue_id)
+        if found is None or last in self.valid_ids(found.queue):
+            return
+        before = self.everything()
+        with pytest.raises(BadRequest):
+            self.send(client, last, False, Poll())
+        assert self.everything() == before
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data())
+    def poll_as_another(self, data: st.DataObject) -> None:
+        """Somebody else polls a queue that isn't theirs."""
+        client = self._client(data)
+        before = self.everything()
+        with pytest.raises(BadEventQueueId):
+            self.rig.poll(client.queue_id, client.processed, user=99)
+        assert self.everything() == before
+
+    @precondition(lambda self: any(client.unread for client in self.model.clients.values()))
+    @rule(data=st.data(), part=st.sampled_from(["all", "all", "all", "part", "lost"]))
+    def process(self, data: st.DataObject, part: str) -> None:
+        """A client turns to an answer that reached it: whole, a first part of it, or not at all."""
+        ready = [client for client in self.model.clients.values() if client.unread]
+        client = data.draw(st.sampled_from(ready))
+        events = client.unread.events if client.unread else []
+        count = {"all": len(events), "lost": 0}.get(part)
+        client.process(events[: data.draw(st.integers(0, len(events))) if count is None else count])
+        client.unread = None
+
+    @precondition(lambda self: any(client.waiting for client in self.model.clients.values()))
+    @rule(data=st.data())
+    def lose_connection(self, data: st.DataObject) -> None:
+        """A connection goes away while its poll waits, or while its answer is on the way."""
+        waiting = [client for client in self.model.clients.values() if client.waiting]
+        client = data.draw(st.sampled_from(waiting))
+        slot = client.waiting
+        assert slot is not None
+        parked = self.parked(slot)
+        assert self.rig.engine.lost(client.queue_id, slot) == parked
+        if parked:
+            client.active = self.rig.clock.time
+            client.parked = False
+            self.open.remove(slot)
+        client.waiting = None
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data(), by_notice=st.booleans())
+    def delete(self, data: st.DataObject, by_notice: bool) -> None:
+        """A queue ends by request."""
+        client = self._client(data)
+        if by_notice:
+            event = {"type": "cleanup_queue", "queue_id": client.queue_id}
+            self.publish([{"event": event, "users": [int(client.spec.user_id)]}])
+            return
+        try:
+            self.rig.delete(client.queue_id, user=client.spec.user_id)
+        except BadEventQueueId:
+            assert not client.alive
+        except Unavailable:
+            assert self.rig.journal.fails
+        else:
+            client.ended = len(self.rig.journal.written)
+
+    # Time and the journal.
+
+    @rule(seconds=st.sampled_from([1, 1, 1, 2, 10, 44, 60, 85]), chance=st.sampled_from([0.0, 0.5, 0.999]))
+    def wait(self, seconds: int, chance: float) -> None:
+        """Seconds pass, each with its tick."""
+        for _ in range(seconds):
+            self.rig.chances.append(chance)
+            self.rig.clock.time += 1
+            self.rig.engine.tick()
+            self.work()
+            self.follow()
+            self.check_deadlines()
+        self.rig.chances.clear()
+
+    @rule(fraction=st.floats(0, 0.9))
+    def wait_less_than_a_tick(self, fraction: float) -> None:
+        """Time that is no whole second; the bounds on times are given for ticks at whole ones."""
+        self.rig.clock.time += fraction
+        self.trusted = False
+
+    @rule()
+    def turn(self) -> None:
+        """The loop turns once: the next slice of answers."""
+        self.rig.soon.run()
+
+    @rule(count=st.sampled_from([1, 2, None]))
+    def sync(self, count: int | None) -> None:
+        """The journal makes more records durable."""
+        self.rig.journal.sync(count)
+        self.rig.engine.durable_moved()
+
+    @rule(fails=st.booleans())
+    def disk(self, fails: bool) -> None:
+        """The journal begins or ceases to fail."""
+        self.rig.journal.fails = fails
+        self.trusted = self.trusted and not fails
+
+    # Stopping, crashing, and coming back.
+
+    @rule()
+    def keep_snapshot(self) -> None:
+        """While running, as a base for recovery."""
+        if not self.rig.engine._owed:
+            self.rig.journal.sync()
+            self.rig.engine.durable_moved()
+            self.snapshot = encode_snapshot(self.rig.engine.snapshot())
+            self.kept_through = len(self.rig.journal.written)
+
+    @rule(away=st.sampled_from([0, 10, 5000]))
+    def stop_and_start(self, away: int) -> None:
+        """A clean stop loses nothing, and the time away is nobody's idle time."""
+        self.rig.journal.fails = False
+        self.work()
+        self.rig.engine.tick()
+        self.sync(None)
+        self.follow()
+        self.keep_snapshot()
+        before = durable_form(self.rig.engine.shard._state)
+        self.rig.clock.time += away
+        assert self.snapshot is not None
+        self.rig.restart(decode_snapshot(self.snapshot), [], resumed=False)
+        assert durable_form(self.rig.engine.shard._state) == before
+        self.forget_connections()
+        for client in self.model.clients.values():
+            client.active += away
+        shard = self.rig.engine.shard
+        told = [queue.queue_id for queue in shard._state.directory if not queue.acceptance.refusal(RELOAD)]
+        assert sorted(shard._state.reload_set) == sorted(told)
+
+    @rule()
+    def crash(self) -> None:
+        """The process is gone; what is left is the snapshot and what the journal made durable."""
+        self.rig.journal.lose_tail()
+        image = None if self.snapshot is None else decode_snapshot(self.snapshot)
+        self.rig.restart(image, self.rig.journal.records(self.kept_through), resumed=True)
+        self.model.take_back(len(self.rig.journal.written))
+        self.looked_at = min(self.looked_at, len(self.rig.journal.written))
+        self.rig.journal.fails = False
+        self.trusted = False
+        self.forget_connections()
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data())
+    def drain(self, data: st.DataObject) -> None:
+        """A client that goes on until there is nothing more has everything."""
+        self.empty(self._client(data))
+
+    # What always holds.
+
+    @invariant()
+    def answers_and_ticks_are_right(self) -> None:
+        """Every poll is answered once, waits, or is lost; heartbeats and expiry come in their time."""
+        self.follow()
+
+    @invariant()
+    def parts_agree(self) -> None:
+        """The parts of the shard agree with each other and with the model."""
+        self.check_parts()
+
+    @invariant()
+    def records_tell_everything(self) -> None:
+        """Recovery gives what the live shard holds."""
+        self.check_records()
+
+    def teardown(self) -> None:
+        """In the end everybody gets everything."""
+        tidewire.engine.FLUSH_SLICE = self.usual_slice
+        self.rig.journal.fails = False
+        self.rig.journal.lags = False
+        self.work()
+        self.sync(None)
+        for client in list(self.model.clients.values()):
+            self.empty(client)
+
+    def _client(self, data: st.DataObject) -> Client:
+        return data.draw(st.sampled_from(list(self.model.clients.values())))
+
+
+TestShardMachine = ShardMachine.TestCase
+TestShardMachine.settings = settings(
+    max_examples=300,
+    stateful_step_count=30,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)

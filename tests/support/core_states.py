@@ -1,0 +1,119 @@
+"""Looking into a shard: what must hold between its parts, and its durable state in a comparable form."""
+
+from typing import Any
+
+from tidewire.core.descriptor import Descriptor
+from tidewire.core.interning import Interner
+from tidewire.core.queue import EventQueue
+from tidewire.core.records import Record, Seen
+from tidewire.core.shard import Shard
+from tidewire.core.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.state import Limits, State
+from tidewire.core.wire import Entry, entry_size
+
+
+def check_indexes(state: State[Any]) -> None:
+    """Every index agrees with the queues that there are."""
+    directory = state.directory
+    by_user = {
+        user_id: {queue.queue_id: queue for queue in directory.of_user(user_id)}
+        for user_id in directory._by_user
+    }
+    assert {queue_id for owned in by_user.values() for queue_id in owned} == set(directory._by_id)
+    assert all(by_user.values())
+    for user_id, owned in by_user.items():
+        for queue_id, descriptor in owned.items():
+            assert directory._by_id[queue_id] is descriptor
+            assert (descriptor.spec.user_id, descriptor.queue_id) == (user_id, queue_id)
+    live = list(directory)
+    _check_deadlines(state, live)
+    assert set(state.seen) <= set(live)
+    assert {descriptor for descriptor in state.ready if descriptor.waiter is not None} <= set(live)
+    assert len(set(state.ready)) == len(state.ready)
+    assert all(descriptor.ready for descriptor in state.ready)
+    assert set(state.reload_set) <= {descriptor.queue_id for descriptor in live}
+    for interner in (state._shapes, state._acceptances):
+        assert _holders(interner) == len(live)
+    for descriptor in live:
+        check_queue(descriptor.queue)
+
+
+def _check_deadlines(state: State[Any], live: list[Descriptor[Any]]) -> None:
+    idle = [item for bucket in state.idle._buckets.values() for item in bucket]
+    assert len(idle) == len(live)
+    assert set(idle) == set(live)
+    for descriptor in live:
+        assert descriptor in state.idle._buckets[descriptor.idle_second]
+    beats = [item for bucket in state.heartbeats._buckets.values() for item in bucket]
+    assert len(set(beats)) == len(beats)
+    assert set(beats) <= set(live)
+    assert {descriptor for descriptor in live if descriptor.waiter is not None} <= set(beats)
+
+
+def _holders(interner: Interner[Any]) -> int:
+    counts = [count for _, count in interner._entries.values()]
+    assert all(counts)
+    return sum(counts)
+
+
+def check_queue(queue: EventQueue) -> None:
+    """A queue's parts agree: sizes, order, and no id twice."""
+    waiting = [entry for group in queue.groups() for entry in group.contributors]
+    assert queue.size == sum(map(entry_size, [*queue.entries, *waiting]))
+    assert all(group.contributors for group in queue.groups())
+    ids = [entry[0] for entry in [*queue.entries, *waiting]]
+    assert len(set(ids)) == len(ids) == len(queue)
+    assert [entry[0] for entry in queue.entries] == sorted(entry[0] for entry in queue.entries)
+    assert all(event_id < queue.next_event_id for event_id in ids)
+    if queue.newest_pruned_id is not None:
+        assert all(event_id > queue.newest_pruned_id for event_id in ids)
+
+
+def recovered(snapshot: bytes | None, records: list[Record], *, limits: Limits) -> Shard[Any]:
+    """A shard made from a snapshot and the records since, not begun."""
+    shard: Shard[Any] = Shard(limits=limits)
+    if snapshot is not None:
+        shard.restore(decode_snapshot(snapshot))
+    for record in records:
+        shard.apply(record)
+    return shard
+
+
+def seen_so_far(shard: Shard[Any]) -> tuple[Seen, ...]:
+    """What the next tick's record would say of polls."""
+    return tuple(
+        Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
+        for descriptor in shard._state.seen
+    )
+
+
+def durable_form(state: State[Any]) -> dict[str, Any]:
+    """The durable state. An event that waits alone and one that was placed are the same thing (`queue.py`)."""
+    return {
+        "queues": {
+            descriptor.queue_id: (
+                descriptor.spec,
+                descriptor.offline,
+                descriptor.queue.next_event_id,
+                descriptor.queue.newest_pruned_id,
+                _all_entries(descriptor.queue),
+            )
+            for descriptor in state.directory
+        },
+        "remembered": [(notice_id, digest) for notice_id, digest, _ in state.remembered],
+    }
+
+
+def _all_entries(queue: EventQueue) -> list[Entry]:
+    return sorted([*queue.entries, *(entry for group in queue.groups() for entry in group.contributors)])
+
+
+def check_snapshot(shard: Shard[Any], *, now: float, limits: Limits) -> None:
+    """A snapshot survives being encoded and restored."""
+    image = shard.snapshot(now=now)
+    data = encode_snapshot(image)
+    assert decode_snapshot(data) == image
+    again: Shard[Any] = Shard(limits=limits)
+    again.restore(image)
+    assert again.snapshot(now=now) == image
+    check_indexes(again._state)

@@ -1,0 +1,50 @@
+"""What the shard machine feeds in: registrations, events and notices, few enough that they meet."""
+
+from hypothesis import strategies as st
+
+from support.events import flags
+from support.shard_model import MESSAGES
+from tidewire.core.capabilities import Capabilities
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.ids import RealmId, UserId
+
+USERS = (1, 2)
+
+FEW_MESSAGES = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=3)
+PLAIN = st.one_of(
+    st.builds(lambda n: {"type": "deploy", "n": n, "id": "its own"}, st.integers(0, 99)),
+    st.builds(lambda n: {"type": "deploy", "text": "é" * n}, st.integers(0, 60)),
+    st.builds(lambda n: {"type": "typing", "stream_id": n}, st.integers(0, 2)),
+    st.just({"type": "typing", "op": "start"}),
+    st.just({"type": "muted_topics", "muted_topics": []}),
+)
+CHANGES = st.one_of(
+    st.builds(flags, st.just("add"), st.sampled_from(["read", "starred", "collapsed"]), FEW_MESSAGES),
+    st.builds(flags, st.just("remove"), st.sampled_from(["starred", "collapsed"]), FEW_MESSAGES),
+    st.builds(lambda messages: flags("remove", "read", messages, message_details={"1": {}}), FEW_MESSAGES),
+    st.builds(
+        lambda op, flag: flags(op, flag, [], for_all=True),
+        st.sampled_from(["add", "remove"]),
+        st.sampled_from(["read", "starred"]),
+    ),
+)
+EVENTS = st.one_of(PLAIN, CHANGES, CHANGES)
+NOTICES = st.fixed_dictionaries(
+    {"event": EVENTS, "users": st.lists(st.sampled_from(USERS), min_size=1, max_size=4)},
+    optional={"id": st.sampled_from("abcd"), "realm_id": st.sampled_from([1, 2])},
+)
+SPECS = st.builds(
+    lambda user, realm, types, typing, idle: QueueSpec(
+        user_id=UserId(user),
+        realm_id=RealmId(realm),
+        event_types=types,
+        capabilities=Capabilities(stream_typing_notifications=typing),
+        idle_timeout=idle,
+    ),
+    st.sampled_from(USERS),
+    st.sampled_from([1, 1, 1, 2]),
+    st.sampled_from([None, None, None, ("deploy",), ("update_message_flags", "typing")]),
+    st.booleans(),
+    st.sampled_from([60, 130, 1000]),
+)
+ANSWER_BOUNDS = st.sampled_from([0, 60, 150, 250, 400, 1_000_000])

@@ -1,0 +1,192 @@
+"""A shard behind a real engine together with the model of its clients, and what must hold between the two."""
+
+from typing import Any
+
+from support.core_rig import Poll, Rig
+from support.core_states import check_indexes, check_snapshot, durable_form, recovered, seen_so_far
+from support.shard_model import FOREVER, Client, Model
+from tidewire.core.queue import EventQueue
+from tidewire.core.records import Ticked
+from tidewire.core.snapshot import encode_snapshot
+from tidewire.core.wire import entry_size
+
+OFFLINE_AFTER = 80
+COLLECT_EVERY = 20
+
+
+class ShardWorld:
+    """What the shard machine moves and looks at.
+
+    Attributes:
+        snapshot: the newest snapshot; `kept_through` is the position of the records that it holds.
+        looked_at: position of the newest record that the model has followed.
+        open: polls that are to be answered.
+        trusted: whether times were regular enough that their bounds can be checked.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig = Rig()
+        self.model = Model()
+        self.snapshot: bytes | None = None
+        self.kept_through = 0
+        self.looked_at = 0
+        self.open: list[Poll] = []
+        self.trusted = True
+
+    def follow(self) -> None:
+        """Takes in what the engine did: records of ticks, and answers that came."""
+        self._follow_records()
+        for slot in list(self.open):
+            assert len(slot.answers) <= 1
+            if slot.answered:
+                assert slot.ids == sorted(set(slot.ids))
+                bound = self.rig.limits.answer_max_bytes
+                assert not bound or len(slot.ids) <= 1 or sum(map(entry_size, slot.answer.entries)) <= bound
+                self.open.remove(slot)
+            else:
+                assert self.parked(slot) or self.gated(slot) or self.finished(slot)
+        for client in self.model.clients.values():
+            if client.parked and not (client.waiting and self.parked(client.waiting)):
+                client.parked = False
+                client.active = self.rig.clock.time
+            if client.waiting is not None and client.waiting.answered:
+                assert all(event_id > client.processed for event_id in client.waiting.ids)
+                # Only who is displaced, or whose queue ended, waits for nothing.
+                assert client.waiting.ids or not client.blocks or not client.alive
+                client.unread = client.waiting
+                client.waiting = None
+
+    def check_parts(self) -> None:
+        """The parts of the shard agree with each other and with the model."""
+        shard = self.rig.engine.shard
+        state = shard._state
+        check_indexes(state)
+        check_snapshot(shard, now=self.rig.clock.time, limits=self.rig.limits)
+        assert {descriptor.queue_id for descriptor in state.directory} == {
+            client.queue_id for client in self.model.live()
+        }
+        assert bool(self.rig.soon.calls) == shard.has_ready
+        if not len(state.directory):
+            assert (state.shapes(), state.acceptances(), len(state.idle), len(state.heartbeats)) == (
+                0,
+                0,
+                0,
+                0,
+            )
+        assert not self.rig.reporter.failures
+        assert not self.rig.reporter.answer_errors
+
+    def check_records(self) -> None:
+        """Recovery gives what the live shard holds, once a tick has written down what polls did."""
+        if self.rig.engine._owed:
+            return
+        live = self.rig.engine.shard
+        now = self.rig.clock.time
+        records = self.rig.journal.records(self.kept_through)
+        again = recovered(self.snapshot, records, limits=self.rig.limits)
+        again.apply(Ticked(now=now, seen=seen_so_far(live)))
+        assert durable_form(again._state) == durable_form(live._state)
+        check_indexes(again._state)
+
+    def send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
+        """Polls for a client."""
+        self.rig.engine.poll(
+            client.queue_id, user_id=client.spec.user_id, last_event_id=last, block=block, slot=slot
+        )
+
+    def empty(self, client: Client) -> None:
+        """A client goes on until there is nothing more, and then it has everything."""
+        self.rig.journal.fails = False
+        client.unread = client.waiting = None
+        client.parked = False
+        while client.alive:
+            slot = Poll()
+            self.send(client, client.processed, False, slot)
+            client.active = self.rig.clock.time
+            self.rig.journal.sync()
+            self.rig.engine.durable_moved()
+            if not slot.ids:
+                client.check_complete()
+                break
+            client.process(slot.events)
+        self.follow()
+
+    @staticmethod
+    def valid_ids(queue: EventQueue) -> set[int]:
+        """The ids that a queue must take as an acknowledgement."""
+        pruned = queue.newest_pruned_id
+        assert pruned is not None
+        if queue.resumed:
+            return set(range(pruned, queue.next_event_id))
+        return {pruned, *(entry[0] for entry in queue.entries)}
+
+    def everything(self) -> tuple[Any, ...]:
+        """What may not change when a request is refused."""
+        engine = self.rig.engine
+        image = encode_snapshot(engine.shard.snapshot(now=0.0))
+        waiters = [descriptor.waiter for descriptor in engine.shard._state.directory]
+        return image, waiters, len(self.rig.journal.written)
+
+    def parked(self, slot: Poll) -> bool:
+        """Whether a poll waits on its queue."""
+        return any(descriptor.waiter is slot for descriptor in self.rig.engine.shard._state.directory)
+
+    def finished(self, slot: Poll) -> bool:
+        """Whether a poll that was displaced, or whose queue ended, waits for its slice."""
+        waits = [finished for finished, _ in self.rig.engine.shard._state.finished].count(slot) == 1
+        return waits and bool(self.rig.soon.calls)
+
+    def work(self) -> None:
+        """The loop turns until nothing is to be done soon."""
+        while self.rig.soon.calls:
+            self.rig.soon.run()
+
+    def gated(self, slot: Poll) -> bool:
+        """Whether an answer waits for the journal, which has a reason to keep it waiting."""
+        waits = [gated for _, gated, _ in self.rig.engine._gate].count(slot) == 1
+        return waits and (self.rig.journal.lags or self.rig.journal.fails or bool(self.rig.engine._owed))
+
+    def forget_connections(self) -> None:
+        """All connections are gone, and with them the polls that waited."""
+        self.open.clear()
+        for client in self.model.clients.values():
+            client.waiting = None
+            client.parked = False
+
+    def _follow_records(self) -> None:
+        for position, record in enumerate(self.rig.journal.records(self.looked_at), self.looked_at + 1):
+            if isinstance(record, Ticked):
+                self._follow_tick(record, position)
+        self.looked_at = len(self.rig.journal.written)
+
+    def _follow_tick(self, record: Ticked, position: int) -> None:
+        for queue_id in record.heartbeats:
+            client = self.model.clients[queue_id]
+            if self.trusted:
+                assert 45 <= record.now - client.parked_at <= 55
+            client.active = record.now
+        for queue_id in record.expired:
+            client = self.model.clients[queue_id]
+            assert client.ended == FOREVER
+            if self.trusted:
+                assert record.now - client.active >= client.spec.idle_timeout
+            client.ended = position
+
+    def check_deadlines(self) -> None:
+        """No poll waits longer than the bound, and the collector sees who is gone, and only them."""
+        if not self.trusted:
+            return
+        now = self.rig.clock.time
+        for client in self.model.live():
+            descriptor = self.rig.engine.shard.find(client.queue_id)
+            assert descriptor is not None
+            if client.parked:
+                assert now - client.parked_at <= 55
+                continue
+            idle = now - client.active
+            assert idle <= client.spec.idle_timeout + 2 * COLLECT_EVERY
+            if idle < OFFLINE_AFTER:
+                assert not descriptor.offline
+            if idle > OFFLINE_AFTER + 2 * COLLECT_EVERY:
+                assert descriptor.offline

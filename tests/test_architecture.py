@@ -1,0 +1,132 @@
+"""The rules that the source must keep, read from the source (design section 2, `pyproject.toml` has the import contracts)."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src" / "tidewire"
+FILES = sorted(SRC.rglob("*.py"))
+MAX_FILE = 350
+MAX_FUNCTION = 60
+
+LONGER: frozenset[str] = frozenset({"config/table.py"})
+"""Declared tables, which are read row by row, may have some more lines."""
+MAX_TABLE = 400
+
+MUTABLE_DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+MUTABLE_TYPES = frozenset(
+    {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict", "WeakSet"}
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SRC).as_posix()
+
+
+@pytest.fixture(params=FILES, ids=name_of)
+def source(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def assigned_values(tree: ast.Module) -> Iterator[ast.expr]:
+    """What modules and classes assign in their bodies, which lives as long as the process; `__all__` is no state."""
+    bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    for statement in (statement for body in bodies for statement in body):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            continue
+        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and statement.value is not None:
+            yield statement.value
+
+
+def test_the_source_is_found() -> None:
+    assert len(FILES) > 40
+
+
+@pytest.mark.parametrize("path", [*(SRC / "core").rglob("*.py"), SRC / "engine.py"], ids=name_of)
+def test_core_and_engine_never_wait(path: Path) -> None:
+    waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not [node.lineno for node in ast.walk(parsed(path)) if isinstance(node, waits)]
+
+
+def test_no_module_or_class_holds_anything_that_changes(source: Path) -> None:
+    for value in assigned_values(parsed(source)):
+        assert not isinstance(value, MUTABLE_DISPLAYS), f"line {value.lineno}: wrap it, or make it a tuple"
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+            assert value.func.id not in MUTABLE_TYPES, f"line {value.lineno}"
+
+
+def test_nothing_is_global(source: Path) -> None:
+    assert not [node.lineno for node in ast.walk(parsed(source)) if isinstance(node, ast.Global)]
+
+
+def test_imports_stand_at_the_top(source: Path) -> None:
+    inside = [
+        node.lineno
+        for function in functions(parsed(source))
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not inside
+
+
+def test_imports_for_annotations_are_plain(source: Path) -> None:
+    names = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Name | ast.alias)]
+    assert "TYPE_CHECKING" not in {node.id if isinstance(node, ast.Name) else node.name for node in names}
+
+
+def test_files_are_short(source: Path) -> None:
+    most = MAX_TABLE if name_of(source) in LONGER else MAX_FILE
+    assert len(source.read_text().splitlines()) <= most
+
+
+def test_functions_are_short(source: Path) -> None:
+    long = {
+        function.name: function.end_lineno - function.lineno + 1
+        for function in functions(parsed(source))
+        if function.end_lineno is not None and function.end_lineno - function.lineno >= MAX_FUNCTION
+    }
+    assert not long
+
+
+def test_every_file_says_what_it_is_for(source: Path) -> None:
+    assert ast.get_docstring(parsed(source))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["tidewire.core.shard", "tidewire.core.processors", "tidewire.engine"])
+def test_the_core_loads_no_loop_and_no_server(module: str) -> None:
+    foreign = ("asyncio", "starlette", "uvicorn", "structlog", "click", "socket", "ssl")
+    program = f"import sys, {module}; print([name for name in {foreign!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_each_module_of_the_core_can_be_imported_first() -> None:
+    names = [
+        "tidewire." + name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in sorted((SRC / "core").rglob("*.py"))
+    ]
+    program = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    for loaded in [each for each in sys.modules if each.startswith('tidewire')]:\n"
+        "        del sys.modules[loaded]\n"
+    )
+    subprocess.run([sys.executable, "-c", program, *names], capture_output=True, check=True)  # noqa: S603 - our own words

@@ -1,0 +1,109 @@
+"""What a notice must be (R4.1)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.events import notice
+from tidewire.core.errors import InvalidNotice
+from tidewire.core.notice import MAX_DEPTH, MAX_ID, decode_notice, decode_notices
+from tidewire.core.wire import encode_body
+
+DEPLOY = {"type": "deploy"}
+NO_IDS: tuple[Any, ...] = (-1, MAX_ID + 1, True, 1.0, "1", None, {"id": 1})
+NO_USERS: tuple[Any, ...] = ({}, {"id": "1"}, {"id": True}, {"id": -1})
+
+
+def from_depth(depth: int, call: Callable[[], object]) -> object:
+    """Calls from far down the stack."""
+    return call() if depth == 0 else from_depth(depth - 1, call)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"event":{"type":"x"}}',
+        b'{"users":[1]}',
+        b'{"event":[],"users":[1]}',
+        b'{"event":{},"users":[1]}',
+        b'{"event":{"type":""},"users":[1]}',
+        b'{"event":{"type":7},"users":[1]}',
+        b'{"event":{"type":"x"},"users":1}',
+        b'{"event":{"type":"x"},"users":[1],"more":1}',
+        b'{"event":{"type":"x"},"users":[1],"id":""}',
+        b'{"event":{"type":"x"},"users":[1],"id":7}',
+        b'{"event":{"type":"x"},"users":[1],"realm_id":-1}',
+        b'{"event":{"type":"x","v":1e999},"users":[1]}',
+        notice(DEPLOY, id="a" * 129),
+        notice(DEPLOY, realm_id=MAX_ID + 1),
+        *(notice(DEPLOY, [user]) for user in NO_IDS),
+        *(notice({"type": "message"}, [user]) for user in NO_USERS),
+    ],
+)
+def test_what_is_no_notice_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidNotice):
+        decode_notice(raw)
+
+
+def test_users_may_be_objects_for_messages_and_the_first_mention_of_a_user_counts_d11() -> None:
+    users: list[Any] = [{"id": 2, "flags": ["read"]}, {"id": 1}, {"id": 2, "flags": []}, 3]
+    parsed = decode_notice(notice({"type": "message"}, users))
+    assert parsed.users == {2: {"flags": ["read"]}, 1: {}, 3: {}}
+    assert list(parsed.users) == [2, 1, 3]
+
+
+def test_a_notice_without_an_id_has_no_digest() -> None:
+    assert decode_notice(notice(DEPLOY)).digest == b""
+    assert len(decode_notice(notice(DEPLOY, id="a")).digest) == 16
+
+
+def test_an_empty_body_is_no_notices() -> None:
+    assert decode_notices(b" \n") == []
+    assert decode_notices(b"[]") == []
+
+
+def test_the_raw_bytes_of_each_notice_are_kept_for_the_journal() -> None:
+    one, two = notice(DEPLOY, id="a"), notice(DEPLOY, id="b")
+    assert [each.raw for each in decode_notices(b"[" + one + b" , " + two + b"]")] == [one, two]
+    assert [each.raw.strip() for each in decode_notices(one + b"\r\n" + two)] == [one, two]
+
+
+@pytest.mark.parametrize("level", [b"[%b]", b'{"a":%b}'])
+@pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH, 500, 700, 900])
+def test_a_notice_that_was_taken_can_be_read_and_encoded_from_further_down_the_stack(
+    depth: int, level: bytes
+) -> None:
+    """Else it would be confirmed, and then fail in every queue or in recovery."""
+    nested = b"1"
+    for _ in range(depth):
+        nested = level % nested
+    raw = b'{"event":{"type":"deploy","v":%b},"users":[1],"id":"a"}' % nested
+    try:
+        parsed = decode_notice(raw)
+    except InvalidNotice:
+        assert depth >= MAX_DEPTH
+        return
+    from_depth(200, lambda: decode_notice(raw))
+    from_depth(200, lambda: encode_body(parsed.event))
+    assert depth < MAX_DEPTH
+
+
+def test_many_brackets_are_no_depth() -> None:
+    event = {"type": "deploy", "v": [[] for _ in range(1000)], "text": "[" * 1000}
+    assert decode_notice(notice(event)).event == event
+    objects = {"type": "message", "v": [{"a": [1]} for _ in range(1000)]}
+    users: list[Any] = [{"id": n, "flags": []} for n in range(1000)]
+    assert len(decode_notice(notice(objects, users)).users) == 1000
+
+
+def test_details_of_users_may_not_be_too_deep_either() -> None:
+    deep: Any = 1
+    for _ in range(MAX_DEPTH):
+        deep = [deep]
+    with pytest.raises(InvalidNotice):
+        decode_notice(notice({"type": "message"}, [{"id": 1, "deep": deep}]))

@@ -1,0 +1,47 @@
+"""The shard's door: two shards share nothing, and recovery has an end."""
+
+from support.core_rig import Rig, spec
+from support.core_states import check_indexes
+from tidewire.core.shard import Shard
+
+
+def test_two_shards_share_nothing() -> None:
+    one, two = Rig(), Rig()
+    one.register()
+    one.publish({"type": "deploy"})
+    assert two.engine.shard.queues() == 0
+    assert two.engine.shard.statistics.registered == 0
+    assert two.engine.shard._state.shapes() == 0
+
+
+def test_queues_to_reload_are_those_of_earlier_processes_by_realm_r1_25() -> None:
+    rig = Rig()
+    ids = [rig.register(spec(realm=realm)) for realm in (2, 1, 2)]
+    assert not rig.engine.shard._state.reload_set
+    rig.restart(rig.engine.snapshot(), [], resumed=False)
+    rig.register()
+    assert list(rig.engine.shard._state.reload_set) == [ids[1], ids[0], ids[2]]
+    rig.delete(ids[0])
+    assert list(rig.engine.shard._state.reload_set) == [ids[1], ids[2]]
+
+
+def test_nothing_is_left_when_all_queues_are_gone() -> None:
+    rig = Rig()
+    for queue_id in [rig.register() for _ in range(5)]:
+        rig.poll(queue_id, block=True)
+        rig.publish({"type": "deploy"})
+        rig.poll(queue_id, 0, block=True)
+        rig.delete(queue_id)
+    state = rig.engine.shard._state
+    check_indexes(state)
+    assert (len(state.idle), len(state.heartbeats), len(state.seen), len(state.ready)) == (0, 0, 0, 0)
+    assert (state.shapes(), state.acceptances(), state.finished, state.unwritten) == (0, 0, [], [])
+
+
+def test_an_empty_shard_has_nothing_to_say() -> None:
+    shard: Shard[object] = Shard()
+    assert not shard.has_ready
+    assert not shard.has_unwritten
+    assert shard.take_ready(10, now=0.0) == []
+    assert shard.decide_tick(0.0, collect=True) is None
+    assert shard.snapshot(now=0.0).queues == ()
