@@ -13,7 +13,14 @@ from tidewire.core.errors import AccessDenied, MissingParameter
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-FORWARDING_HEADERS = ("x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto")
+FORWARDING_HEADERS = (
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "via",
+)
 """Any of these says that the request came through something."""
 
 
@@ -31,23 +38,35 @@ class Access:
     internal_from: Sequence[Network]
     trusted_proxies: Sequence[Network]
 
-    def check_internal(self, peer: str | None, headers: Headers, form_secret: str | None) -> None:
-        """Lets an internal request pass.
+    def check_address(self, peer: str | None, headers: Headers) -> None:
+        """Refuses requests from elsewhere, before anything of their body is read.
 
         Args:
             peer: address of the other end of the connection.
+            headers: the request's headers.
+
+        Raises:
+            AccessDenied: the request does not come from an internal address.
+        """
+        address = None if "origin" in headers else self.client_address(peer, headers)
+        if address is None or not _within(address, self.internal_from):
+            raise AccessDenied
+
+    def check_secret(self, headers: Headers, form_secret: str | None) -> None:
+        """Compares the secret, in constant time.
+
+        Args:
             headers: the request's headers; the secret may be in `Authorization: Bearer`.
             form_secret: the secret from the form; one in a query string never counts.
 
         Raises:
             MissingParameter: no secret was given (R6.66).
-            AccessDenied: it is wrong, or the request does not come from an internal address.
+            AccessDenied: it is wrong.
         """
         given = _bearer(headers) or form_secret
         if given is None:
             raise MissingParameter("secret")
-        right = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode())
-        if not right or not self._is_internal(peer, headers):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode()):
             raise AccessDenied
 
     def client_address(self, peer: str | None, headers: Headers) -> Address | None:
@@ -66,12 +85,6 @@ class Access:
             if address is not None and not _within(address, self.trusted_proxies):
                 return address
         return None
-
-    def _is_internal(self, peer: str | None, headers: Headers) -> bool:
-        if "origin" in headers:
-            return False
-        address = self.client_address(peer, headers)
-        return address is not None and _within(address, self.internal_from)
 
 
 def _bearer(headers: Headers) -> str | None:

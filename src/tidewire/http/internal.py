@@ -20,14 +20,14 @@ MAX_NOTICES_BYTES = 16 * 1024 * 1024
 
 async def internal_parameters(request: Request, site: Site) -> Parameters:
     """The parameters of a request that may only come from inside, its secret checked and taken out."""
+    _check_address(request, site)
     form = await form_parameters(request, MAX_NOTICES_BYTES)
-    _check_internal(request, site, form.pop("secret", None))
+    site.access.check_secret(request.headers, form.pop("secret", None))
     return Parameters(query_parameters(request) | form)
 
 
-def _check_internal(request: Request, site: Site, form_secret: str | None) -> None:
-    peer = request.client.host if request.client else None
-    site.access.check_internal(peer, request.headers, form_secret)
+def _check_address(request: Request, site: Site) -> None:
+    site.access.check_address(request.client.host if request.client else None, request.headers)
 
 
 async def events_internal(request: Request, site: Site) -> Response:
@@ -60,7 +60,8 @@ async def notify_tornado(request: Request, site: Site) -> Response:
 
 async def notices(request: Request, site: Site) -> Response:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
-    _check_internal(request, site, None)
+    _check_address(request, site)
+    site.access.check_secret(request.headers, None)
     body = await read_body(request, MAX_NOTICES_BYTES)
     taken = decode_notices(body)
     if not taken:

@@ -28,7 +28,7 @@ def headers(*lines: tuple[str, str]) -> Headers:
 
 def is_internal(rule: Access, peer: str | None, *lines: tuple[str, str]) -> bool:
     try:
-        rule.check_internal(peer, headers(*lines), "right")
+        rule.check_address(peer, headers(*lines))
     except AccessDenied:
         return False
     return True
@@ -132,7 +132,7 @@ def test_the_secret_may_be_in_the_form_or_a_bearer_token(
     authorization: str | None, form_secret: str | None
 ) -> None:
     lines = [] if authorization is None else [("authorization", authorization)]
-    access().check_internal("127.0.0.1", headers(*lines), form_secret)
+    access().check_secret(headers(*lines), form_secret)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_wrong_secret_is_refused(authorization: str | None, form_secret: str |
     """R6.66."""
     lines = [] if authorization is None else [("authorization", authorization)]
     with pytest.raises(AccessDenied):
-        access().check_internal("127.0.0.1", headers(*lines), form_secret)
+        access().check_secret(headers(*lines), form_secret)
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer  ", "Basic right", "right"])
@@ -159,7 +159,7 @@ def test_no_secret_at_all_is_said_to_be_missing(authorization: str | None) -> No
     """R6.66."""
     lines = [] if authorization is None else [("authorization", authorization)]
     with pytest.raises(MissingParameter, match="Missing 'secret' argument"):
-        access().check_internal("127.0.0.1", headers(*lines), None)
+        access().check_secret(headers(*lines), None)
 
 
 def test_the_secret_is_not_shown() -> None:
