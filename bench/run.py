@@ -19,7 +19,7 @@ def main() -> None:
     """Runs those that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; all by default")
-    parser.add_argument("--rounds", type=int, default=11, help="rounds that count [11]")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds that count [15]")
     arguments = parser.parse_args()
     for name in arguments.names or BENCHMARKS:
         BENCHMARKS[name](rounds=arguments.rounds)

@@ -3,7 +3,7 @@
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -14,6 +14,7 @@ from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.shard import Shard
+from tidewire.core.snapshot import Skipped
 from tidewire.core.state import Limits
 from tidewire.engine import Engine, Pace, PollSlot
 from tidewire.http.access import Access
@@ -33,6 +34,7 @@ class App:
 
     Attributes:
         recovered: how many queues an earlier process left.
+        skipped: those that could not be brought back.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class App:
     store: SnapshotStore
     lifecycle: Lifecycle
     recovered: int
+    skipped: Sequence[Skipped]
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23)."""
@@ -77,7 +80,7 @@ def build(
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
-    shard, clock = _recover(settings, store)
+    shard, clock, skipped = _recover(settings, store)
     engine = Engine(
         shard=shard,
         journal=NullJournal(),
@@ -106,19 +109,21 @@ def build(
         store=store,
         lifecycle=lifecycle,
         recovered=shard.queues(),
+        skipped=skipped,
     )
 
 
-def _recover(settings: Settings, store: SnapshotStore) -> tuple[Shard[PollSlot], ShardClock]:
+def _recover(
+    settings: Settings, store: SnapshotStore
+) -> tuple[Shard[PollSlot], ShardClock, Sequence[Skipped]]:
     """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
     shard: Shard[PollSlot] = Shard(limits=limits(settings))
     snapshot = store.load()
-    if snapshot is not None:
-        shard.restore(snapshot)
+    skipped = () if snapshot is None else shard.restore(snapshot)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
     if snapshot is not None:
         shard.begin(now=clock.now(), resumed=False)
-    return shard, clock
+    return shard, clock, skipped
 
 
 def _access(settings: Settings, secret: str) -> Access:

@@ -98,6 +98,10 @@ class _Life:
         if app.recovered:
             self._log.info("queues restored", queues=app.recovered)
             app.announce_restart()
+        for queue_id, error in app.skipped:
+            self._log.error("queue not restored", queue_id=queue_id, error=error.message)
+        if self._settings.storage.durability != "none":
+            self._log.warning("no journal in this version: queues survive a clean stop, not a crash")
         for name in self._settings.not_effective():
             self._log.warning("this setting has no effect in this version", setting=name)
         if not app.authenticator.users():

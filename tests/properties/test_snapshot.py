@@ -135,3 +135,19 @@ def test_applying_a_decoded_batch_equals_applying_its_record() -> None:
     rig.engine.shard.apply(record)
     twin.engine.shard.apply_published(record, [decode_notice(raw) for raw in raws], 0)
     assert durable_form(rig.engine.shard._state) == durable_form(twin.engine.shard._state)
+
+
+def test_a_queue_whose_narrow_is_no_longer_supported_is_skipped_and_the_others_are_there_r12_9() -> None:
+    rig = Rig()
+    kept, lost = rig.register(), rig.register()
+    image = rig.engine.snapshot()
+    foreign = msgspec.structs.replace(image.queues[1].spec, narrow=(("near", "1"),))
+    queues = (image.queues[0], msgspec.structs.replace(image.queues[1], spec=foreign))
+    shard: Shard[Any] = Shard()
+    skipped = shard.restore(msgspec.structs.replace(image, queues=queues))
+    assert [(queue_id, error.message) for queue_id, error in skipped] == [
+        (lost, "Operator near not supported.")
+    ]
+    assert shard.find(kept) is not None
+    assert shard.queues() == 1
+    check_indexes(shard._state)

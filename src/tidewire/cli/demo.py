@@ -46,6 +46,7 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
                 f"server.secret={SECRET}",
                 f"auth.users_file={users}",
                 f"storage.directory={directory.absolute()}",
+                "storage.durability=none",
             ],
         )
         demo = _Demo(port, quiet=quiet)

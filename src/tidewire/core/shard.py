@@ -21,7 +21,7 @@ from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MERGE_RULES, MergeRule
 from tidewire.core.notice import Notice
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
-from tidewire.core.snapshot import Snapshot
+from tidewire.core.snapshot import Skipped, Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
 
@@ -151,9 +151,9 @@ class Shard(Generic[W]):
         """See `snapshot.take_snapshot`."""
         return snapshot.take_snapshot(self._state, now)
 
-    def restore(self, image: Snapshot) -> None:
+    def restore(self, image: Snapshot) -> list[Skipped]:
         """See `snapshot.restore_snapshot`; the shard must be empty."""
-        snapshot.restore_snapshot(self._state, image)
+        return snapshot.restore_snapshot(self._state, image)
 
     @property
     def recorded_at(self) -> float:

@@ -5,12 +5,13 @@ Bodies that queues share are written once and named by number. What lives only a
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from tidewire.core.descriptor import Descriptor, QueueSpec
+from tidewire.core.errors import BadRequest
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MergeRule
 from tidewire.core.queue import Group
@@ -128,15 +129,31 @@ def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     )
 
 
-def restore_snapshot(state: State[W], snapshot: Snapshot) -> None:
-    """Fills an empty state with what the snapshot holds, as it was then."""
+class Skipped(NamedTuple):
+    """A queue that could not be restored, and why."""
+
+    queue_id: str
+    error: BadRequest
+
+
+def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
+    """Fills an empty state with what the snapshot holds, as it was then.
+
+    Returns the queues whose narrow is no longer supported; all others are there (R12.9).
+    """
     state.recorded_at = snapshot.now
+    skipped: list[Skipped] = []
     for image in snapshot.queues:
-        descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
+        try:
+            descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
+        except BadRequest as error:
+            skipped.append(Skipped(image.queue_id, error))
+            continue
         descriptor.offline = image.offline
         _fill_queue(descriptor, image, snapshot.bodies, state.rules)
     for notice_id, digest, taken in snapshot.remembered:
         state.remembered.add(notice_id, digest, taken)
+    return skipped
 
 
 def _fill_queue(
