@@ -1,11 +1,10 @@
 """One event to 10,000 queues: encoded once and shared, against copied and encoded for each of them."""
 
 import sys
-from collections.abc import Callable
 
 import msgspec
 
-from measure import alternate, print_table
+from measure import Case, alternate, print_table
 from shards import Kept, engine_with_queues
 from tidewire.core.notice import decode_notice
 from tidewire.core.wire import encode_body
@@ -16,7 +15,7 @@ EVENT = {"type": "benchmark", "sender": {"id": 7, "email": "ada@demo.example"}, 
 
 def main(*, rounds: int) -> None:
     """Measures and prints."""
-    cases: dict[str, Callable[[], int]] = {"shared bytes": _shared(), "copy and encode": _copied()}
+    cases = {"shared bytes": _shared(), "copy and encode": _copied()}
     timings = alternate(cases, rounds=rounds)
     print_table(f"Fan-out to {QUEUES:,} idle queues", timings, unit="us a recipient", base="shared bytes")
     entry = (1_000_000, encode_body(EVENT), b"")
@@ -24,18 +23,24 @@ def main(*, rounds: int) -> None:
     print(f"  memory of one queued event beyond the shared body: {own} bytes")
 
 
-def _shared() -> Callable[[], int]:
-    engine, _ = engine_with_queues(QUEUES)
+def _shared() -> Case:
+    engine, queue_ids = engine_with_queues(QUEUES)
     raw = msgspec.json.encode({"event": EVENT, "users": list(range(QUEUES))})
 
     def run() -> int:
         engine.publish([decode_notice(raw)], Kept())
         return QUEUES
 
-    return run
+    def acknowledge() -> None:
+        for queue_id in queue_ids:
+            descriptor = engine.shard.find(queue_id)
+            assert descriptor is not None
+            descriptor.queue.prune(descriptor.queue.next_event_id - 1)
+
+    return Case(run, acknowledge)
 
 
-def _copied() -> Callable[[], int]:
+def _copied() -> Case:
     """The plain way: every queue keeps its own encoded copy, as the event system this descends from does."""
     queues: list[list[bytes]] = [[] for _ in range(QUEUES)]
     raw = msgspec.json.encode({"event": EVENT, "users": list(range(QUEUES))})
@@ -48,4 +53,8 @@ def _copied() -> Callable[[], int]:
             queues[user].append(msgspec.json.encode(event))
         return QUEUES
 
-    return run
+    def acknowledge() -> None:
+        for queue in queues:
+            queue.clear()
+
+    return Case(run, acknowledge)

@@ -11,6 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 
+def nothing() -> None:
+    """The tidying of a case that leaves nothing behind."""
+
+
+class Case(NamedTuple):
+    """One thing to measure."""
+
+    run: Callable[[], int]
+    """Does some work and returns how many units it was."""
+    tidy: Callable[[], None] = nothing
+    """Puts everything back, between two runs; not measured."""
+
+
 class Timing(NamedTuple):
     """Microseconds per unit of work, over all rounds."""
 
@@ -19,18 +32,19 @@ class Timing(NamedTuple):
     most: float
 
 
-def alternate(cases: Mapping[str, Callable[[], int]], *, rounds: int) -> dict[str, Timing]:
-    """Runs the cases in turn; each call does some work and returns how many units it was.
+def alternate(cases: Mapping[str, Case], *, rounds: int) -> dict[str, Timing]:
+    """Runs the cases in turn.
 
     CPU time of the process counts, not the clock on the wall. One round before is not counted.
     """
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):
-        for name, run in cases.items():
+        for name, case in cases.items():
             gc.collect()
             began = time.process_time_ns()
-            units = run()
+            units = case.run()
             spent = (time.process_time_ns() - began) / 1000
+            case.tidy()
             if number:
                 taken[name].append(spent / units)
     return {name: Timing(statistics.median(times), min(times), max(times)) for name, times in taken.items()}

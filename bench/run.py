@@ -1,11 +1,13 @@
 """Runs the benchmarks: `make bench`; `make bench ARGS="--rounds 21 publish_scaling"` for one of them."""
 
 import argparse
+import gc
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import fan_out
 import publish_scaling
+from tidewire.server import GC_THRESHOLDS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
     {
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; all by default")
     parser.add_argument("--rounds", type=int, default=15, help="rounds that count [15]")
     arguments = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLDS)  # as the server has it
     for name in arguments.names or BENCHMARKS:
         BENCHMARKS[name](rounds=arguments.rounds)
 

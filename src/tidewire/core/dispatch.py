@@ -35,9 +35,8 @@ class Dispatch(Generic[W]):
     def queues_of(self, user_id: UserId) -> Iterable[Descriptor[W]]:
         """The user's queues, in order of creation, as far as they are in the notice's realm."""
         queues = self._state.directory.of_user(user_id)
-        return queues if self._realm_id is None else self._in_realm(queues)
-
-    def _in_realm(self, queues: Iterable[Descriptor[W]]) -> list[Descriptor[W]]:
+        if self._realm_id is None:
+            return queues
         found = list(queues)
         inside = [queue for queue in found if queue.spec.realm_id == self._realm_id]
         self._state.statistics.foreign_realm += len(found) - len(inside)

@@ -5,6 +5,7 @@ Everything that could make a notice fail later is refused here, before anything 
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +23,9 @@ _Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 MAX_DEPTH = 100
 """Levels of lists and objects in an event. JSON is read and written by recursion, which ends at a depth that hangs on
 where it is called: what could be read here must be readable in recovery too, and be encoded for every queue."""
+
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
+"""What a bare id says of its user."""
 
 USERS_MAY_BE_OBJECTS: frozenset[str] = frozenset({"message", "update_message"})
 """Types whose notices say more about each user than the id (R4.1)."""
@@ -132,12 +136,28 @@ def _is_too_deep(wire: _Wire) -> bool:
 
 def _users(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:
     """Each user once: a notice's users are a set (D11); what the first mention says counts."""
+    return _ids_alone(users) or _users_one_by_one(kind, users)
+
+
+def _ids_alone(users: list[Any]) -> dict[UserId, Mapping[str, Any]]:
+    """The users of a notice that gives right ids and no more, as nearly all do; else nothing.
+
+    Checked as a whole: for thousands of users that takes a tenth of the time.
+    """
+    try:
+        known = dict.fromkeys(users, NOTHING_MORE)
+    except TypeError:  # an object can't be a key
+        return {}
+    return known if known and min(known) >= 0 and max(known) <= MAX_ID else {}
+
+
+def _users_one_by_one(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:
     objects_allowed = kind in USERS_MAY_BE_OBJECTS
     known: dict[UserId, Mapping[str, Any]] = {}
     for position, user in enumerate(users):
         if isinstance(user, int):
             _check_id(user, f"users[{position}]")
-            known.setdefault(UserId(user), {})
+            known.setdefault(UserId(user), NOTHING_MORE)
         elif not objects_allowed:
             raise InvalidNotice(f"Invalid notice: users[{position}] must be an id for events of type {kind}")
         else:

@@ -11,31 +11,32 @@ from tidewire.core.wire import encode_body
 class Representation:
     """A shaped event within one notice, with its memoised bytes and verdicts."""
 
-    __slots__ = ("_body", "_verdicts", "event", "kind", "rule")
+    __slots__ = ("_verdicts", "body", "encoded", "event", "kind", "rule")
+
+    body: bytes
+    """The shared bytes; encoded when the first queue needs them."""
 
     def __init__(self, event: Event, rules: Mapping[str, MergeRule]) -> None:
         self.event = event
         self.kind: str = event["type"]
         self.rule = rules.get(self.kind)
-        self._body: bytes | None = None
+        self.encoded = False
+        """Whether any queue needed the bytes."""
         self._verdicts: dict[tuple[Acceptance, Flags] | Acceptance, str | None] = {}
 
-    @property
-    def body(self) -> bytes:
-        """The shared bytes; encoded when the first queue needs them."""
-        if self._body is None:
-            self._body = encode_body(self.event)
-        return self._body
-
-    @property
-    def encoded(self) -> bool:
-        """Whether any queue needed the bytes."""
-        return self._body is not None
+    def __getattr__(self, name: str) -> bytes:
+        """Fills `body`: called when it is not there yet, so that every later reading is a plain one."""
+        if name != "body":
+            raise AttributeError(name)
+        self.body = encode_body(self.event)
+        self.encoded = True
+        return self.body
 
     def refusal(self, acceptance: Acceptance, flags: tuple[str, ...] = ()) -> str | None:
         """`Acceptance.refusal`, asked once per distinct acceptance and flags."""
         key = (acceptance, flags) if flags else acceptance
-        verdicts = self._verdicts
-        if key not in verdicts:
-            verdicts[key] = acceptance.refusal(self.event, flags)
-        return verdicts[key]
+        try:
+            return self._verdicts[key]
+        except KeyError:
+            verdict = self._verdicts[key] = acceptance.refusal(self.event, flags)
+            return verdict
