@@ -103,7 +103,8 @@ class _Life:
         if self._settings.storage.durability != "none":
             self._log.warning("no journal in this version: queues survive a clean stop, not a crash")
         for name in self._settings.not_effective():
-            self._log.warning("this setting has no effect in this version", setting=name)
+            if name != "storage.durability":  # "none" is what there is, and the others were spoken of
+                self._log.warning("this setting has no effect in this version", setting=name)
         if not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 
