@@ -7,7 +7,7 @@ from hypothesis import assume, find, given, settings
 from hypothesis import strategies as st
 
 from support.core_states import check_queue
-from support.events import Json, decode, flags, state_of_flags
+from support.events import Json, decode, flags, runs_of_changes, state_of_flags
 from tidewire.core.merge import MERGE_RULES, Event, FlagChanges, MergeRule
 from tidewire.core.queue import EventQueue
 from tidewire.core.representation import Representation
@@ -77,16 +77,23 @@ def test_ids_rise_and_no_other_event_is_touched(steps: list[tuple[Json, str]]) -
 
 
 @given(STEPS)
-def test_every_change_reaches_the_client_once_and_in_order(steps: list[tuple[Json, str]]) -> None:
+def test_every_change_reaches_the_client_once_and_never_past_an_opposite_one(
+    steps: list[tuple[Json, str]],
+) -> None:
     given_out = follow(steps, MERGE_RULES)
     for flag in ("read", "starred"):
-        assert changes(given_out, flag) == changes([event for event, _ in steps], flag)
+        assert runs_of_changes(given_out, flag) == runs_of_changes([event for event, _ in steps], flag)
 
 
-def changes(events: Sequence[Json], flag: str) -> list[tuple[str, bool, int]]:
-    """The single changes of one flag, in order; one of all messages counts as one of message 0."""
-    mine = [event for event in events if event.get("flag") == flag]
-    return [(event["op"], event["all"], message) for event in mine for message in event["messages"] or [0]]
+def test_a_change_of_all_may_be_passed_by_those_of_its_direction_alone() -> None:
+    """As recorded of the original: whatever their order, they leave the same flags."""
+    for_all = flags("add", "starred", [], for_all=True)
+    same = [(flags("add", "starred", [1]), ""), (for_all, ""), (flags("add", "starred", [2]), "")]
+    given_out = follow(same, MERGE_RULES)
+    assert [event.get("messages") for event in given_out[:-1]] == [[], [1, 2]]
+    opposite = [(flags("remove", "starred", [1]), ""), (for_all, ""), (flags("remove", "starred", [2]), "")]
+    given_out = follow(opposite, MERGE_RULES)
+    assert [event.get("messages") for event in given_out[:-1]] == [[1], [], [2]]
 
 
 def test_without_closing_the_property_fails_so_it_can_fail_r1_14() -> None:

@@ -1,6 +1,7 @@
 """Events and notices as tests write them."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -34,3 +35,29 @@ def state_of_flags(events: Sequence[Json], messages: Sequence[int]) -> set[tuple
             change = {(event["flag"], message) for message in touched}
             state = state | change if event["op"] == "add" else state - change
     return state
+
+
+Runs = list[tuple[str, Counter[int]]]
+"""Changes of one flag: runs of one direction, each with how often it names each message (0: all messages)."""
+
+
+def runs_of_changes(events: Sequence[Json], flag: str) -> Runs:
+    """The single changes of a flag. Within a run of one direction their order makes no difference."""
+    runs: Runs = []
+    for event in events:
+        if event["type"] != "update_message_flags" or event["flag"] != flag:
+            continue
+        if not runs or runs[-1][0] != event["op"]:
+            runs.append((event["op"], Counter()))
+        runs[-1][1].update([0] if event.get("all") else event["messages"])
+    return runs
+
+
+def is_beginning(some: Runs, whole: Runs) -> bool:
+    """Whether `some` is what `whole` begins with: all runs but the last are whole, and none has more."""
+    full, last = some[:-1], some[-1:]
+    rest = whole[len(full) : len(full) + 1]
+    within = all(
+        op == of and changes <= among for (op, changes), (of, among) in zip(last, rest, strict=False)
+    )
+    return full == whole[: len(full)] and len(last) <= len(rest) and within

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 
 from support.core_rig import Poll
-from support.events import Json, state_of_flags
+from support.events import Json, is_beginning, runs_of_changes, state_of_flags
 from tidewire.core.descriptor import QueueSpec
 
 MESSAGES = tuple(range(1, 6))
@@ -78,8 +78,7 @@ class Client:
         wanted = [event for event in self.wanted() if event["type"] != "update_message_flags"]
         assert plain == wanted[: len(plain)]
         for flag in {event["flag"] for event in self.seen if event["type"] == "update_message_flags"}:
-            mine = _changes(self.seen, flag)
-            assert mine == _changes(self.wanted(), flag)[: len(mine)]
+            assert is_beginning(runs_of_changes(self.seen, flag), runs_of_changes(self.wanted(), flag))
 
     def check_complete(self) -> None:
         """All that was accepted was processed."""
@@ -91,16 +90,6 @@ class Client:
     def wanted(self) -> list[Json]:
         """Every event accepted so far."""
         return [accepted.event for accepted in self.accepted]
-
-
-def _changes(events: list[Json], flag: str) -> list[tuple[str, int]]:
-    """Single changes of a flag in order; a change of all messages counts as one of message 0."""
-    changes: list[tuple[str, int]] = []
-    for event in events:
-        if event["type"] == "update_message_flags" and event["flag"] == flag:
-            touched = [0] if event.get("all") else event["messages"]
-            changes += [(event["op"], message) for message in touched]
-    return changes
 
 
 class Model:
