@@ -15,7 +15,17 @@ from tidewire.core.ids import QueueId
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.processors import processor_for
 from tidewire.core.queue import Merge
-from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Seen, Ticked
+from tidewire.core.records import (
+    Announced,
+    Published,
+    Reason,
+    Record,
+    Registered,
+    Removed,
+    Sealed,
+    Seen,
+    Ticked,
+)
 from tidewire.core.state import State
 
 W = TypeVar("W")
@@ -119,7 +129,7 @@ def _apply_announcement(state: State[W], record: Announced) -> list[Failure]:
     return dispatch.close()
 
 
-def _end(state: State[W], queue_id: str, reason: str) -> None:
+def _end(state: State[W], queue_id: str, reason: Reason) -> None:
     descriptor: Descriptor[W] | None = state.directory.get(queue_id)
     if descriptor is not None:
         state.drop_queue(descriptor, reason)

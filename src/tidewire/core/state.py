@@ -16,7 +16,8 @@ from tidewire.core.directory import Directory
 from tidewire.core.ids import QueueId
 from tidewire.core.interning import Interner
 from tidewire.core.merge import MergeRule
-from tidewire.core.records import Sealed
+from tidewire.core.queue import EventQueue
+from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
@@ -107,8 +108,10 @@ class State(Generic[W]):
         self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
         return descriptor
 
-    def drop_queue(self, descriptor: Descriptor[W], reason: str) -> None:
-        """Ends a queue; a poll that waits on it gets what is left (R2.26)."""
+    def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
+        """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
+        if reason == "revoked":
+            descriptor.queue = EventQueue()
         self.finish_waiter(descriptor)
         self.directory.remove(descriptor)
         self.heartbeats.cancel(descriptor, descriptor.heartbeat_second)

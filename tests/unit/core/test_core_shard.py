@@ -1,7 +1,11 @@
 """The shard's door: two shards share nothing, and recovery has an end."""
 
+import pytest
+
 from support.core_rig import Rig, spec
 from support.core_states import check_indexes
+from support.events import notice
+from tidewire.core.records import Published, Reason, Registered, Removed
 from tidewire.core.shard import Shard
 
 
@@ -45,3 +49,28 @@ def test_an_empty_shard_has_nothing_to_say() -> None:
     assert shard.take_ready(10, now=0.0) == []
     assert shard.decide_tick(0.0, collect=True) is None
     assert shard.snapshot(now=0.0).queues == ()
+
+
+@pytest.mark.parametrize(("reason", "left"), [("deleted", 1), ("expired", 1), ("revoked", 0)])
+def test_a_waiter_gets_what_is_left_of_its_queue_unless_the_right_to_it_is_gone_r2_26_d11(
+    reason: Reason, left: int
+) -> None:
+    shard: Shard[str] = Shard()
+    shard.apply(Registered(now=0.0, queue_id="queue", spec=spec()))
+    answer = shard.poll(
+        "queue",
+        user_id=spec().user_id,
+        last_event_id=-1,
+        block=True,
+        waiter="poll",
+        now=0.0,
+        heartbeat_at=50.0,
+    )
+    assert answer is None
+    raw = notice({"type": "deploy"}, [spec().user_id])
+    shard.apply(Published(now=1.0, notices=(raw,)))
+    shard.apply(Removed(now=1.0, queue_id="queue", reason=reason))
+    ((waiter, batch),) = shard.take_ready(10, now=1.0)
+    assert (waiter, len(batch.entries)) == ("poll", left)
+    assert shard.take_ready(10, now=1.0) == []
+    assert shard.queues() == 0
