@@ -13,10 +13,6 @@ FILES = sorted(SRC.rglob("*.py"))
 MAX_FILE = 350
 MAX_FUNCTION = 60
 
-LONGER: frozenset[str] = frozenset({"config/table.py"})
-"""Declared tables, which are read row by row, may have some more lines."""
-MAX_TABLE = 400
-
 MUTABLE_DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 MUTABLE_TYPES = frozenset(
     {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict", "WeakSet"}
@@ -90,8 +86,7 @@ def test_imports_for_annotations_are_plain(source: Path) -> None:
 
 
 def test_files_are_short(source: Path) -> None:
-    most = MAX_TABLE if name_of(source) in LONGER else MAX_FILE
-    assert len(source.read_text().splitlines()) <= most
+    assert len(source.read_text().splitlines()) <= MAX_FILE
 
 
 def test_functions_are_short(source: Path) -> None:

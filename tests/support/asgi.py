@@ -1,34 +1,16 @@
 """Drives an ASGI application in process: a request may wait, come in chunks, or lose its client."""
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from support.raw_http import encoded
+from support.raw_http import Answer, encoded
 
 Peer = tuple[str, int] | None
 
 LOOPBACK: Peer = ("127.0.0.1", 40000)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer; header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object."""
-        decoded = json.loads(self.body)
-        assert isinstance(decoded, dict)
-        return decoded
 
 
 class Exchange:

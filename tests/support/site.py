@@ -12,10 +12,9 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from support import asgi
+from support.raw_http import Answer
 from support.server_process import KEYS, SECRET, USER_IDS, credentials, users_file
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
@@ -25,32 +24,18 @@ from tidewire.http.application import build_application
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.logs import build_log
 from tidewire.replay.clock import VirtualClock
+from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.null_journal import NullJournal
 
 START = 1_790_000_000.0
 
 
-class StrictReporter:
-    """A `Reporter` under which nothing may go wrong."""
-
-    def delivery_failed(self, failure: Failure) -> None:
-        """A notice could not be delivered."""
-        raise failure.error
-
-    def answer_failed(self, error: Exception) -> None:
-        """An answer could not be taken."""
-        raise error
-
-    def journal_failed(self, error: Unavailable) -> None:
-        """The journal could not be written."""
-        raise error
+class StrictReporter(RaisingReporter):
+    """A `Reporter` under which nothing may go wrong, and no time be skipped."""
 
     def clock_skipped(self, seconds: float) -> None:
         """The clock of a test skips nothing."""
         raise AssertionError(seconds)
-
-    def collected(self, *, expired: int, queues: int) -> None:
-        """The collector ran."""
 
 
 @dataclass
@@ -83,11 +68,11 @@ class LocalSite:
         headers = {**own, **request.pop("headers", {})}
         return asgi.begin(self.app, method, path, headers=headers, **request)
 
-    async def ask(self, name: str | None, method: str, path: str, **request: Any) -> asgi.Answer:
+    async def ask(self, name: str | None, method: str, path: str, **request: Any) -> Answer:
         """One request to its end."""
         return await self.begin(name, method, path, **request).answer()
 
-    async def internal(self, path: str, **request: Any) -> asgi.Answer:
+    async def internal(self, path: str, **request: Any) -> Answer:
         """A POST with the secret."""
         headers = {"authorization": f"Bearer {SECRET}", **request.pop("headers", {})}
         return await asgi.ask(self.app, "POST", path, headers=headers, **request)

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadRequest, Unauthorized
 from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
@@ -63,17 +64,20 @@ async def register(request: Request, site: Site) -> Response:
         client_name=client_name(parameters.text("client"), user_agent),
         idle_timeouts=site.idle_timeouts,
     )
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[QueueId] = AsgiSlot()
-    site.engine.register(spec, slot)
-    queue_id = await slot.wait()
     payload = {
-        "queue_id": queue_id,
+        "queue_id": await _create(site, spec),
         "last_event_id": -1,
         "idle_queue_timeout_secs": spec.idle_timeout,
         **site.compat.versions,
     }
     return answers.success(payload, ignored=parameters.ignored())
+
+
+async def _create(site: Site, spec: QueueSpec) -> QueueId:
+    site.lifecycle.check_serving()
+    slot: AsgiSlot[QueueId] = AsgiSlot()
+    site.engine.register(spec, slot)
+    return await slot.wait()
 
 
 async def get_events(request: Request, site: Site) -> Response:
@@ -103,11 +107,11 @@ async def poll_or_create(
     if queue_id is None:
         if not dont_block:
             raise BadRequest("Missing 'queue_id' argument")
-        site.lifecycle.check_serving()
-        made: AsgiSlot[QueueId] = AsgiSlot()
-        site.engine.register(spec, made)
-        payload: dict[str, Any] = {"events": [], "queue_id": await made.wait()}
-        payload["idle_queue_timeout_secs"] = spec.idle_timeout
+        payload = {
+            "events": [],
+            "queue_id": await _create(site, spec),
+            "idle_queue_timeout_secs": spec.idle_timeout,
+        }
         return answers.success(payload, ignored=parameters.ignored())
     if last_event_id is None:
         raise BadRequest("Missing 'last_event_id' argument")

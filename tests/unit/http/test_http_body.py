@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.asgi import Answer
+from support.raw_http import Answer
 from support.site import LocalSite
 from tidewire.http.body import MAX_FIELDS, MAX_FORM_BYTES
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.asgi import Answer
+from support.raw_http import Answer
 from support.server_process import SECRET
 from support.site import LocalSite
 from tidewire.http.internal import MAX_NOTICES_BYTES

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.asgi import Answer
+from support.raw_http import Answer
 from support.site import LocalSite
 from tidewire.core.capabilities import CAPABILITY_NAMES, TOP_LEVEL, Capabilities
 from tidewire.core.descriptor import QueueSpec
