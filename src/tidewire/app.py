@@ -3,7 +3,7 @@
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -18,7 +18,8 @@ from tidewire.core.snapshot import Skipped
 from tidewire.core.state import Limits
 from tidewire.engine import Engine, Pace, PollSlot
 from tidewire.http.access import Access
-from tidewire.http.application import build_application
+from tidewire.http.application import NO_MORE, build_application
+from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.ports import Reporter, SnapshotStore
 from tidewire.storage.null_journal import NullJournal
@@ -66,6 +67,7 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     call_soon: Callable[[Callable[[], None]], object],
+    more_routes: Mapping[str, Methods] = NO_MORE,
 ) -> App:
     """Puts a server together and brings its state back.
 
@@ -104,7 +106,7 @@ def build(
     return App(
         settings=settings,
         engine=engine,
-        asgi=build_application(site),
+        asgi=build_application(site, more_routes),
         authenticator=authenticator,
         store=store,
         lifecycle=lifecycle,

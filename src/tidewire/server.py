@@ -12,7 +12,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import uvloop
@@ -22,6 +22,8 @@ from tidewire.app import App, build
 from tidewire.auth.users_file import UsersFileError
 from tidewire.config import Settings
 from tidewire.engine import TICK
+from tidewire.http.application import NO_MORE
+from tidewire.http.routes import Methods
 from tidewire.listening import Listener, bind
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.storage.state_directory import StateDirectory
@@ -37,7 +39,11 @@ polls it took half of the time."""
 
 
 def run(
-    settings: Settings, *, log: FilteringBoundLogger, on_ready: Callable[[App], None] | None = None
+    settings: Settings,
+    *,
+    log: FilteringBoundLogger,
+    on_ready: Callable[[App], None] | None = None,
+    more_routes: Mapping[str, Methods] = NO_MORE,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -45,21 +51,25 @@ def run(
         settings: what to serve.
         log: where to write.
         on_ready: called on the loop when clients can be served.
+        more_routes: served beside the server's own.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log).serve(on_ready))
+        runner.run(_Life(settings, log, more_routes).serve(on_ready))
 
 
 class _Life:
     """One server from start to stop."""
 
-    def __init__(self, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, settings: Settings, log: FilteringBoundLogger, more_routes: Mapping[str, Methods]
+    ) -> None:
         self._settings = settings
         self._log = log
+        self._more_routes = more_routes
         self._stop = asyncio.Event()
 
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
@@ -78,6 +88,7 @@ class _Life:
                 reporter=LogReporter(self._log),
                 log=self._log,
                 call_soon=loop.call_soon,
+                more_routes=self._more_routes,
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
             try:

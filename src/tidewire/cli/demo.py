@@ -7,7 +7,8 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import click
 import msgspec
 
 from tidewire.app import App
+from tidewire.auth.users_file import read_users
+from tidewire.cli.demo_board import Board, Draft
+from tidewire.cli.demo_routes import DemoRoutes
 from tidewire.config import load
 from tidewire.core.notice import decode_notice
 from tidewire.logs import build_log
@@ -49,15 +53,25 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
                 "storage.durability=none",
             ],
         )
-        demo = _Demo(port, quiet=quiet)
-        run(settings, log=build_log(form=settings.log.format, level=settings.log.level), on_ready=demo.begin)
+        board = _board(users)
+        demo = _Demo(port, board, quiet=quiet)
+        log = build_log(form=settings.log.format, level=settings.log.level)
+        run(settings, log=log, on_ready=demo.begin, more_routes=DemoRoutes(board).table())
+
+
+def _board(users_file: Path) -> Board:
+    """The messages of the example realm."""
+    example = read_users(users_file.read_bytes(), source=users_file.name)
+    (realm,) = example.realms()
+    return Board(realm, example.users())
 
 
 class _Demo:
     """What a demo does beside serving."""
 
-    def __init__(self, port: int, *, quiet: bool) -> None:
+    def __init__(self, port: int, board: Board, *, quiet: bool) -> None:
         self._url = f"http://127.0.0.1:{port}"
+        self._board = board
         self._quiet = quiet
 
     def begin(self, app: App) -> None:
@@ -65,7 +79,7 @@ class _Demo:
         click.echo(_guide(self._url))
         if not self._quiet:
             loop = asyncio.get_running_loop()
-            traffic = _traffic()
+            traffic = _traffic(self._board)
 
             def publish() -> None:
                 if not app.lifecycle.stopping:
@@ -83,16 +97,21 @@ class _Ignored:
         """Takes it."""
 
 
-def _traffic() -> Iterator[dict[str, Any]]:
-    """Notices for everybody, for ever: Bob types, sends word of a deployment, and Ada reads it."""
-    bob = {"user_id": 2, "email": "bob@demo.example"}
+def _traffic(board: Board) -> Iterator[Mapping[str, Any]]:
+    """Notices for ever: Bob types, has written, his deployment is done, and Ada has read of it."""
+    ada, bob, gil, _botty = board.users
     for number in itertools.count(1):
-        typing = {"type": "typing", "message_type": "direct", "sender": bob, "recipients": []}
-        yield {"event": {**typing, "op": "start"}, "users": [1, 3]}
-        yield {"event": {**typing, "op": "stop"}, "users": [1, 3]}
-        yield {"event": {"type": "deploy", "number": number, "state": "done"}, "users": [1, 2, 3, 4]}
+        sender = {"user_id": bob.id, "email": bob.email}
+        typing = {"type": "typing", "message_type": "direct", "sender": sender, "recipients": []}
+        yield {"event": {**typing, "op": "start"}, "users": [ada.id, gil.id]}
+        yield {"event": {**typing, "op": "stop"}, "users": [ada.id, gil.id]}
+        draft = Draft(sender=bob, content=f"Deployment {number} begins", client="demo", at=int(time.time()))
+        said = board.send_direct(draft, [ada, gil])
+        yield said.notice
+        done = {"type": "deploy", "number": number, "state": "done"}
+        yield {"event": done, "users": [user.id for user in board.users]}
         flags = {"type": "update_message_flags", "op": "add", "operation": "add", "flag": "read"}
-        yield {"event": {**flags, "all": False, "messages": [number]}, "users": [1]}
+        yield {"event": {**flags, "all": False, "messages": [said.message_id]}, "users": [ada.id]}
 
 
 def _guide(url: str) -> str:
@@ -106,7 +125,10 @@ Tidewire serves a demo at {url}  (Ctrl-C stops it)
   Receive events as Ada; paste into another terminal:
     {command} tail --url {url} --email ada@demo.example --key {"a" * 32}
 
-  Send her one:
+  Write her a message, as Bob:
+    curl -u bob@demo.example:{"b" * 32} {url}/api/v1/messages -d type=direct -d to=ada@demo.example -d content=Hello
+
+  Send her an event of any other kind:
     echo '{notice}' | {command} publish --url {url} --secret {SECRET} -
 
   Users            ada@demo.example (owner), bob@ (member), gil@ (guest), botty@ (bot);

@@ -1,5 +1,8 @@
 """The ASGI application: routes, and what becomes of errors (R6.5, R6.6)."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -23,11 +26,14 @@ from tidewire.http.site import Site
 LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 """Clients that only recover when they read the older sentence (R6.95)."""
 
+NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
-def build_application(site: Site) -> ASGIApp:
-    """The server's ordinary routes as an ASGI application without a lifespan of its own."""
+
+def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) -> ASGIApp:
+    """The server's ordinary routes, and further ones, as an ASGI application without a lifespan of its own."""
+    routes = {**all_routes(), **more_routes}
     application = Starlette(
-        routes=[Route(path, Endpoint(methods, site)) for path, methods in all_routes().items()],
+        routes=[Route(path, Endpoint(methods, site)) for path, methods in routes.items()],
         exception_handlers={HTTPException: _http_error},
     )
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.

@@ -16,6 +16,8 @@ from tidewire.cli.main import main
 from tidewire.config import Settings
 from tidewire.core.notice import decode_notice
 
+DEMO_USERS = Path(demo_module.__file__).with_name("demo_users.toml")
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,19 +114,18 @@ def test_the_demo_listens_on_loopback_only_whatever_the_settings_say(
 
 def test_the_demos_users_are_those_that_are_promised() -> None:
     """As the contract of the commands has them."""
-    path = Path(demo_module.__file__).with_name("demo_users.toml")
-    users = UsersFileAuthenticator(path=path).users()
+    users = UsersFileAuthenticator(path=DEMO_USERS).users()
     assert [(user.id, user.email, user.role.value) for user in users] == [
         (1, "ada@demo.example", "owner"),
         (2, "bob@demo.example", "member"),
         (3, "gil@demo.example", "guest"),
         (4, "botty@demo.example", "bot"),
     ]
-    assert re.findall(r'api_key = "(.)\1{31}"', path.read_text()) == ["a", "b", "g", "t"]
+    assert re.findall(r'api_key = "(.)\1{31}"', DEMO_USERS.read_text()) == ["a", "b", "g", "t"]
 
 
 def test_the_demos_traffic_is_made_of_valid_notices() -> None:
-    traffic = demo_module._traffic()
+    traffic = demo_module._traffic(demo_module._board(DEMO_USERS))
     for _ in range(10):
         notice = decode_notice(msgspec.json.encode(next(traffic)))
         assert notice.users
