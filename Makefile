@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test check lint types contracts bench docs wheel lock clean .packages
+.PHONY: help run test check lint types contracts bench docs wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,7 +34,7 @@ help: ## what there is
 run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
 	@exec $(BIN)/tidewire demo --port $(PORT)
 
-test: .packages .venv/.dev ## the whole test suite
+test: .packages .venv/.dev .clients ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
@@ -62,10 +62,16 @@ lock: .venv/.uv ## pins the requirements anew from pyproject.toml
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements/run.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements/dev.txt
+	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group zulip-bots -o requirements/clients/zulip-bots.txt
+	@$(UV) compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group async-zulip-bot-sdk -o requirements/clients/async-zulip-bot-sdk.txt
 
 # Tests need a few Debian packages; root gets them installed, others are told.
 .packages:
 	@.ci/run packages
 
+# The published clients that tests run, each apart from the server's own requirements.
+.clients: .packages .venv/.uv
+	@requirements/clients/install
+
 clean: ## removes what the targets made
-	@rm -rf .venv dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .clients dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,13 +1,17 @@
 """A bot on the published client `zulip`, unmodified: prints a line of JSON for each registration and event.
 
-Run as a program: `zulip_reader.py URL EMAIL KEY`.
+Run as a program: `zulip_reader.py URL EMAIL KEY [messages]`; with `messages`, a line for each message instead.
 """
 
+import contextlib
 import json
 import sys
 from typing import Any
 
 import zulip
+
+OUTPUT = sys.stdout
+"""For lines of JSON; what the client prints by itself goes to standard error."""
 
 
 class Reader(zulip.Client):
@@ -22,10 +26,13 @@ class Reader(zulip.Client):
 
 def say(what: str, value: object) -> None:
     """Prints a line at once."""
-    sys.stdout.write(json.dumps({what: value}) + "\n")
-    sys.stdout.flush()
+    print(json.dumps({what: value}), file=OUTPUT, flush=True)
 
 
 if __name__ == "__main__":
-    url, email, key = sys.argv[1:]
-    Reader(site=url, email=email, api_key=key).call_on_each_event(lambda event: say("event", event))
+    url, email, key, *rest = sys.argv[1:]
+    reader = Reader(site=url, email=email, api_key=key)
+    with contextlib.redirect_stdout(sys.stderr):
+        if rest == ["messages"]:
+            reader.call_on_each_message(lambda message: say("message", message))
+        reader.call_on_each_event(lambda event: say("event", event))
