@@ -12,9 +12,8 @@ import tidewire
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
-from tidewire.core.acceptance import REFUSALS
 from tidewire.core.capabilities import CAPABILITY_NAMES
-from tidewire.core.processors import PROCESSORS
+from tidewire.core.processors import ALL_REFUSALS, PROCESSORS
 from tidewire.core.records import REASONS
 from tidewire.http.routes import all_routes
 from tidewire.replay.player import STEPS
@@ -113,7 +112,9 @@ def test_every_capability_has_a_row() -> None:
 
 
 def test_every_refusal_has_a_row() -> None:
-    assert row_terms(section(page("reference/events.md"), "Why an event is not delivered")) == set(REFUSALS)
+    assert row_terms(section(page("reference/events.md"), "Why an event is not delivered")) == set(
+        ALL_REFUSALS
+    )
 
 
 def test_every_removal_reason_has_a_row() -> None:
