@@ -12,7 +12,6 @@ import tidewire
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
-from tidewire.core.capabilities import CAPABILITY_NAMES
 from tidewire.core.processors import ALL_REFUSALS, PROCESSORS
 from tidewire.core.records import REASONS
 from tidewire.http.routes import all_routes
@@ -105,10 +104,6 @@ def test_every_option_of_tidewire_itself_has_a_row() -> None:
     own = option_names(main) | {"-h", "--help"}
 
     assert documented_options("tidewire") == own
-
-
-def test_every_capability_has_a_row() -> None:
-    assert row_terms(page("reference/capabilities.md")) == set(CAPABILITY_NAMES)
 
 
 def test_every_refusal_has_a_row() -> None:
