@@ -12,9 +12,7 @@ import tidewire
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
-from tidewire.core.acceptance import REFUSALS
-from tidewire.core.capabilities import CAPABILITY_NAMES
-from tidewire.core.processors import PROCESSORS
+from tidewire.core.processors import ALL_REFUSALS, PROCESSORS
 from tidewire.core.records import REASONS
 from tidewire.http.routes import all_routes
 from tidewire.replay.player import STEPS
@@ -108,12 +106,10 @@ def test_every_option_of_tidewire_itself_has_a_row() -> None:
     assert documented_options("tidewire") == own
 
 
-def test_every_capability_has_a_row() -> None:
-    assert row_terms(page("reference/capabilities.md")) == set(CAPABILITY_NAMES)
-
-
 def test_every_refusal_has_a_row() -> None:
-    assert row_terms(section(page("reference/events.md"), "Why an event is not delivered")) == set(REFUSALS)
+    assert row_terms(section(page("reference/events.md"), "Why an event is not delivered")) == set(
+        ALL_REFUSALS
+    )
 
 
 def test_every_removal_reason_has_a_row() -> None:

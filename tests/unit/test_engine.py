@@ -1,5 +1,7 @@
 """The engine: decide, journal, apply, answer; what waits for the journal, and what a failure reaches."""
 
+from typing import Any
+
 import pytest
 
 import tidewire.engine
@@ -177,10 +179,10 @@ def test_a_notice_whose_processor_raises_keeps_no_other_notice_from_its_queues(
     queue_id = rig.register()
     represent = Dispatch.represent
 
-    def fails_once(self: Dispatch[object], event: dict[str, object]) -> object:
+    def fails_once(self: Dispatch[object], event: dict[str, object], **how: Any) -> object:
         if event["type"] == "broken":
             raise ValueError
-        return represent(self, event)
+        return represent(self, event, **how)
 
     monkeypatch.setattr(Dispatch, "represent", fails_once)
     rig.publish({"type": "broken"}, DEPLOY)

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
-from tidewire.core.errors import NoticeIdReused
+from tidewire.core.errors import InvalidNotice, NoticeIdReused
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
+from tidewire.core.processors import check_event
 from tidewire.core.records import Announced, Registered, Removed, Seen, Ticked
 from tidewire.core.state import State
 
@@ -39,17 +40,22 @@ def decide_register(spec: QueueSpec, queue_id: QueueId, now: float) -> Registere
 def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Notice]:
     """The notices that were not taken before, to be journalled as one record.
 
+    What a retry repeats was taken once, and is not checked again.
+
     Raises:
-        NoticeIdReused: an id stands for other content already; its `data["index"]` says which notice.
+        InvalidNotice: an event can't be delivered as its type asks; `data["index"]` says which notice's.
+        NoticeIdReused: an id stands for other content already; `data["index"]` as before.
     """
     fresh: list[Notice] = []
     within: dict[str, bytes] = {}
     for index, notice in enumerate(notices):
         if notice.id is None:
+            _check_event(notice, index)
             fresh.append(notice)
             continue
         known = state.remembered.digest(notice.id) or within.get(notice.id)
         if known is None:
+            _check_event(notice, index)
             within[notice.id] = notice.digest
             fresh.append(notice)
         elif known != notice.digest:
@@ -57,6 +63,14 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Notice]:
                 f"The notice id '{notice.id}' was used before for another notice", index=index, id=notice.id
             )
     return fresh
+
+
+def _check_event(notice: Notice, index: int) -> None:
+    try:
+        check_event(notice.event)
+    except InvalidNotice as error:
+        error.data["index"] = index
+        raise
 
 
 def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -> Removed:

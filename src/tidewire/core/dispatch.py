@@ -42,9 +42,12 @@ class Dispatch(Generic[W]):
         self._state.statistics.foreign_realm += len(found) - len(inside)
         return inside
 
-    def represent(self, event: Event) -> Representation:
-        """A shaped event, to be delivered to every queue that gets just these bytes."""
-        representation = Representation(event, self._state.rules)
+    def represent(self, event: Event, *, withheld: str | None = None) -> Representation:
+        """A shaped event, to be delivered to every queue that gets just these bytes.
+
+        With a rule in `withheld`, queues that would accept the event are counted as refused by that rule.
+        """
+        representation = Representation(event, self._state.rules, withheld=withheld)
         self._representations.append(representation)
         return representation
 

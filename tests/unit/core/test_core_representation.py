@@ -29,6 +29,13 @@ def test_an_acceptance_is_asked_once_for_the_same_flags() -> None:
     assert acceptance.asked == 2
 
 
+def test_what_is_withheld_is_refused_by_that_rule_where_nothing_else_refuses() -> None:
+    shaped = Representation({"type": "deploy"}, MERGE_RULES, withheld="a rule")
+    asks, others = (Acceptance(acceptance_key((kind,), (), Capabilities())) for kind in ("deploy", "other"))
+    assert (shaped.refusal(asks), shaped.refusal(others)) == ("a rule", "event_types")
+    assert not shaped.encoded
+
+
 def test_nothing_is_encoded_before_a_queue_needs_it() -> None:
     shaped = Representation({"type": "deploy", "id": 9}, MERGE_RULES)
     assert not shaped.encoded

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+from tidewire.core.acceptance import Event
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.notice import Notice
 
 
 def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
+    """Delivers the event as published."""
+    deliver(notice, dispatch, notice.event)
+
+
+def deliver(notice: Notice, dispatch: Dispatch[Any], event: Event, *, withheld: str | None = None) -> None:
     """Delivers one set of bytes to all; the filter is asked once per distinct acceptance."""
-    shaped = dispatch.represent(notice.event)
+    shaped = dispatch.represent(event, withheld=withheld)
     for user_id in notice.users:
         for descriptor in dispatch.queues_of(user_id):
             dispatch.deliver(descriptor, shaped)

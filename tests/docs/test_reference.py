@@ -1,0 +1,91 @@
+"""The generated pages are what the tables say and what running the samples gives."""
+
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from support.markdown import row_terms, section
+from tidewire.core.acceptance import RULES
+from tidewire.core.capabilities import CAPABILITY_NAMES, CHANGES, Capabilities
+from tidewire.core.processors import PROCESSORS, WITHHOLDINGS
+from tidewire.reference import capabilities, event_types, received
+from tidewire.reference.event_types import EVENT_TYPES, SERVERS_OWN
+from tidewire.reference.samples import by_client, outcome, samples, what_matters
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+MODULES = {
+    "capabilities.md": capabilities,
+    "event-types.md": event_types,
+    "what-clients-receive.md": received,
+}
+KINDS = {row.kind for row in EVENT_TYPES}
+INTERNAL = {"cleanup_queue"}
+"""Types that no client ever gets."""
+
+NOT_YET = {"message", "update_message"} - set(PROCESSORS)
+"""Types whose processors this version does not have."""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_committed_page_is_the_generated_one(name: str) -> None:
+    """When this fails: python -m tidewire.reference.<module> > docs/reference/<page>."""
+    assert (REFERENCE / name).read_text() == MODULES[name].render()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
+def test_the_module_prints_the_page(name: str) -> None:
+    command = [sys.executable, "-m", MODULES[name].__name__]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own module
+    assert done.stdout == MODULES[name].render()
+
+
+def test_every_capability_has_a_row() -> None:
+    assert row_terms(capabilities.render()) == set(CAPABILITY_NAMES)
+
+
+def test_every_type_that_the_source_knows_is_in_the_table_of_types() -> None:
+    known = {*PROCESSORS, *RULES, *(kind for kinds in CHANGES.values() for kind in kinds)} - INTERNAL
+    assert known - KINDS == set()
+    assert row_terms(event_types.render()) == KINDS
+
+
+def test_the_table_names_each_type_with_an_operation_once() -> None:
+    pairs = [(row.kind, op) for row in EVENT_TYPES for op in row.ops or ("",)]
+    assert len(pairs) == len(set(pairs))
+
+
+def test_every_type_that_is_published_has_a_sample_of_its_form() -> None:
+    ops: dict[str, set[str | None]] = defaultdict(set)
+    for row in EVENT_TYPES:
+        ops[row.kind].update(row.ops or {None})
+    assert {sample.kind for sample in samples()} == KINDS - SERVERS_OWN
+    assert [sample.event for sample in samples() if sample.event.get("op") not in ops[sample.kind]] == []
+
+
+def test_the_server_s_own_types_are_on_the_events_page() -> None:
+    page = (REFERENCE / "events.md").read_text()
+    assert row_terms(section(page, "Events of the server's own")) == SERVERS_OWN
+
+
+def test_each_capability_decides_about_just_the_types_that_its_row_names_r3_13() -> None:
+    shown: dict[str, set[str]] = {name: set() for name in CAPABILITY_NAMES}
+    for sample in samples():
+        for name in what_matters(sample):
+            shown[name].add(sample.kind)
+    assert shown == {name: set(kinds) - NOT_YET for name, kinds in CHANGES.items()}
+
+
+def test_the_samples_show_every_rule_by_which_a_processor_keeps_an_event_from_a_queue() -> None:
+    refusals = {found.refusal for sample in samples() for found in by_client(sample)[1].values()}
+    assert refusals >= set(WITHHOLDINGS)
+
+
+def test_a_client_with_every_capability_gets_or_is_refused_each_sample() -> None:
+    everything = Capabilities(**dict.fromkeys(CAPABILITY_NAMES, True))
+    for sample in samples():
+        found = outcome(sample, everything)
+        assert bool(found.events) is (found.refusal is None)
