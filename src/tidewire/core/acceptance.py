@@ -137,5 +137,6 @@ REFUSALS: tuple[str, ...] = (
     "user_settings_object",
     "include_deactivated_groups",
     "archived_channels",
+    "mirror_loop",
 )
-"""Every name that `refusal` can answer."""
+"""Every name of a rule that refuses: those of `refusal`, and of messages the guard of R4.10.7."""

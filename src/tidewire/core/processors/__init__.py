@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.notice import Notice
-from tidewire.core.processors import cleanup_queue, generic
+from tidewire.core.processors import cleanup_queue, generic, message, update_message
 
 # The token of a waiting poll is nothing to a processor, so any will do.
 Processor: TypeAlias = Callable[[Notice, Dispatch[Any]], None]
@@ -19,6 +19,8 @@ Processor: TypeAlias = Callable[[Notice, Dispatch[Any]], None]
 PROCESSORS: Mapping[str, Processor] = MappingProxyType(
     {
         "cleanup_queue": cleanup_queue.process,
+        "message": message.process,
+        "update_message": update_message.process,
     }
 )
 
