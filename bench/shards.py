@@ -4,9 +4,10 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tidewire.clock import ShardClock
+from tidewire.core.capabilities import Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.shard import Shard
@@ -26,8 +27,11 @@ class Kept:
         self.answer = answer
 
 
-def engine_with_queues(count: int) -> tuple[Engine, list[str]]:
-    """An engine with one queue for each of the users 0 to `count`; returns their ids too."""
+PLAIN = (Capabilities(),)
+
+
+def engine_with_queues(count: int, capabilities: Sequence[Capabilities] = PLAIN) -> tuple[Engine, list[str]]:
+    """An engine with one queue for each of the users 0 to `count`, whose capabilities take turns; returns their ids too."""
     soon: deque[Callable[[], None]] = deque()
     shard: Shard[PollSlot] = Shard()
     numbers = itertools.count()
@@ -43,6 +47,9 @@ def engine_with_queues(count: int) -> tuple[Engine, list[str]]:
     queue_ids = []
     for user in range(count):
         slot = Kept()
-        engine.register(QueueSpec(user_id=UserId(user), realm_id=RealmId(1)), slot)
+        spec = QueueSpec(
+            user_id=UserId(user), realm_id=RealmId(1), capabilities=capabilities[user % len(capabilities)]
+        )
+        engine.register(spec, slot)
         queue_ids.append(str(slot.answer))
     return engine, queue_ids

@@ -13,6 +13,7 @@ from tidewire.auth import UsersFileAuthenticator
 from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Skipped
 from tidewire.core.state import Limits
@@ -119,7 +120,7 @@ def _recover(
     settings: Settings, store: SnapshotStore
 ) -> tuple[Shard[PollSlot], ShardClock, Sequence[Skipped]]:
     """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
-    shard: Shard[PollSlot] = Shard(limits=limits(settings))
+    shard: Shard[PollSlot] = Shard(limits=limits(settings), presentation=presentation(settings))
     snapshot = store.load()
     skipped = () if snapshot is None else shard.restore(snapshot)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
@@ -159,6 +160,15 @@ def limits(settings: Settings) -> Limits:
         remember_ids_for=settings.storage.remember_ids_for,
         remember_ids_max=settings.storage.remember_ids_max,
         answer_max_bytes=settings.queues.answer_max_bytes,
+    )
+
+
+def presentation(settings: Settings) -> Presentation:
+    """How the core shows people, and who hears public channels."""
+    return Presentation(
+        realm_host=settings.compat.realm_host,
+        avatar_salt=settings.compat.avatar_salt,
+        narrow_hears_public_channels=settings.compat.narrow_hears_public_channels,
     )
 
 

@@ -22,7 +22,6 @@ import pytest
 from support.demo_server import DemoServer, clean_environment, demo_server, running
 from support.markdown import Block, marked_blocks
 from support.published_clients import client_program
-from tidewire.core.processors import PROCESSORS
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -184,7 +183,6 @@ def test_the_steps_of_a_page_without_a_server_do_what_it_says(name: str, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_curl")
-@pytest.mark.skipif("message" not in PROCESSORS, reason="messages are not shaped for clients yet")
 def test_the_steps_with_published_clients_do_what_the_page_says(tmp_path: Path) -> None:
     programs = client_program("zulip-bots", "bin")
     variables = {

@@ -14,11 +14,9 @@ from support.fault_proxy import FaultProxy
 from support.published_clients import client_program, python_client, zuliprc
 from support.reader_process import ReaderProcess
 from support.waiting import eventually
-from tidewire.core.processors import PROCESSORS
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("message" not in PROCESSORS, reason="messages are not shaped for clients yet"),
 ]
 
 POLL = "GET /api/v1/events"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.events import Json
 from support.json_values import JSON_VALUES
 from tidewire.core.errors import BadRequest
-from tidewire.core.narrow import IS_OPERANDS, OPERATORS, RESOLVED_MARK, Term, compile_narrow
+from tidewire.core.narrow import IS_OPERANDS, OPERATORS, RESOLVED_MARK, Term, channel_operand, compile_narrow
 
 WORDS = st.sampled_from(["Ops", "ops", "OPS", "deploy", "Déploy", "dÉPLOY", "", RESOLVED_MARK + "deploy"])
 TERMS = st.one_of(
@@ -52,6 +52,16 @@ def naive(term: Term, message: Json, flags: tuple[str, ...]) -> bool:
     value = message.get(compared[operator])
     equal = isinstance(value, str) and value.lower() == operand.lower()
     return equal and (channel or operator == "sender")
+
+
+@given(st.lists(TERMS, max_size=3), MESSAGES, FLAGS)
+def test_what_holds_went_to_the_channel_that_the_terms_name_d_27(
+    terms: list[Term], message: Json, flags: tuple[str, ...]
+) -> None:
+    channel = channel_operand(terms)
+    assert (channel is None) == all(operator not in {"channel", "stream"} for operator, _ in terms)
+    if channel is not None and holds(terms, message, flags):
+        assert message["display_recipient"].lower() == channel
 
 
 @given(st.lists(TERMS, max_size=3), MESSAGES, FLAGS)

@@ -18,7 +18,7 @@ from tidewire.core.wire import decode_body, encode_body
 EVENTS = st.builds(
     lambda members, kind: {**members, "type": kind},
     st.dictionaries(TEXT, JSON_VALUES, max_size=4),
-    st.sampled_from(["deploy", "message", "ü"]),
+    st.sampled_from(["deploy", "update_message", "ü"]),
 )
 NOTICES = st.fixed_dictionaries(
     {"event": EVENTS, "users": st.lists(st.integers(0, MAX_ID), max_size=4)},

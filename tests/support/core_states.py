@@ -17,7 +17,7 @@ def check_indexes(state: State[Any]) -> None:
     directory = state.directory
     by_user = {
         user_id: {queue.queue_id: queue for queue in directory.of_user(user_id)}
-        for user_id in directory._by_user
+        for user_id in directory.by_user._queues
     }
     assert {queue_id for owned in by_user.values() for queue_id in owned} == set(directory._by_id)
     assert all(by_user.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tidewire.app import idle_timeouts, limits, pace
+from tidewire.app import idle_timeouts, limits, pace, presentation
 from tidewire.config import load
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import ScenarioError, parse_scenario
@@ -24,7 +24,12 @@ def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...])
     loaded = load(file=None, environ=os.environ, overrides=settings)
     for name in files:
         scenario = parse_scenario(_content(name), source=name)
-        play = Play(limits=limits(loaded), pace=pace(loaded), timeouts=idle_timeouts(loaded))
+        play = Play(
+            limits=limits(loaded),
+            pace=pace(loaded),
+            timeouts=idle_timeouts(loaded),
+            presentation=presentation(loaded),
+        )
         sys.stdout.buffer.write(msgspec.json.encode(play.run(scenario)) + b"\n")
         sys.stdout.buffer.flush()
 

@@ -274,14 +274,12 @@ COMPAT = (
         kind=Flag(),
         default=False,
         meaning="Whether a narrow on a public channel also brings members its messages when they are not subscribed.",
-        effective=False,
     ),
     Setting(
         name="compat.realm_host",
         kind=Text(expected="a host name, or an empty string", pattern=r"[^\s/]*"),
         default="",
-        meaning="The host in the stand-in addresses of users whose real one is hidden; when empty, the realm's own host.",
-        effective=False,
+        meaning="The host in the stand-in addresses of senders who are hidden from the reader, for messages whose notice names no `realm_host`.",
     ),
     Setting(
         name="compat.avatar_salt",
@@ -289,7 +287,6 @@ COMPAT = (
         default="",
         meaning="The salt in the file names of uploaded avatars, the same as the application's.",
         private=True,
-        effective=False,
     ),
 )
 

@@ -1,11 +1,13 @@
-"""The indexes of a shard: queues by id and by user, each in order of creation (R2.8)."""
+"""The indexes of a shard: queues by id, by user, and those that hear public messages, in order of creation (R2.8)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import BadEventQueueId
-from tidewire.core.ids import QueueId, UserId
+from tidewire.core.firehose import Firehose
+from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.queue_index import QueueIndex
 
 W = TypeVar("W")
 
@@ -13,37 +15,25 @@ W = TypeVar("W")
 class Directory(Generic[W]):
     """Which queues there are, and whose."""
 
-    __slots__ = ("_by_id", "_by_user")
+    __slots__ = ("_by_id", "_firehose", "by_user")
 
-    def __init__(self) -> None:
+    def __init__(self, *, narrow_hears_public_channels: bool = False) -> None:
         self._by_id: dict[QueueId, Descriptor[W]] = {}
-        # Most users have one queue: it stands here itself, which saves them a dictionary and publishing two
-        # cold cache lines.
-        self._by_user: dict[UserId, Descriptor[W] | dict[QueueId, Descriptor[W]]] = {}
+        self.by_user: QueueIndex[UserId, W] = QueueIndex()
+        """To look at, not to change."""
+        self._firehose: Firehose[W] = Firehose(narrow_hears_public_channels=narrow_hears_public_channels)
 
     def add(self, descriptor: Descriptor[W]) -> None:
         """Enters a new queue."""
         self._by_id[descriptor.queue_id] = descriptor
-        user_id = descriptor.spec.user_id
-        owned = self._by_user.get(user_id)
-        if owned is None:
-            self._by_user[user_id] = descriptor
-        elif isinstance(owned, Descriptor):
-            self._by_user[user_id] = {owned.queue_id: owned, descriptor.queue_id: descriptor}
-        else:
-            owned[descriptor.queue_id] = descriptor
+        self.by_user.add(descriptor.spec.user_id, descriptor)
+        self._firehose.add(descriptor)
 
     def remove(self, descriptor: Descriptor[W]) -> None:
         """Takes a queue out of every index."""
         del self._by_id[descriptor.queue_id]
-        user_id = descriptor.spec.user_id
-        owned = self._by_user[user_id]
-        if isinstance(owned, Descriptor):
-            del self._by_user[user_id]
-            return
-        del owned[descriptor.queue_id]
-        if len(owned) == 1:
-            (self._by_user[user_id],) = owned.values()
+        self.by_user.remove(descriptor.spec.user_id, descriptor)
+        self._firehose.remove(descriptor)
 
     def get(self, queue_id: str) -> Descriptor[W] | None:
         """The queue of that id, whoever owns it."""
@@ -62,16 +52,17 @@ class Directory(Generic[W]):
             raise BadEventQueueId(queue_id, owner_id=descriptor.spec.user_id)
         return descriptor
 
-    def of_user(self, user_id: UserId) -> Iterable[Descriptor[W]]:
+    def of_user(self, user_id: UserId) -> Collection[Descriptor[W]]:
         """The user's queues; must not be held while queues come or go."""
-        owned = self._by_user.get(user_id)
-        if owned is None:
-            return ()
-        return (owned,) if isinstance(owned, Descriptor) else owned.values()
+        return self.by_user.of(user_id)
+
+    def hearing(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
+        """See `Firehose.hearing`."""
+        return self._firehose.hearing(realm_id, channel)
 
     def users(self) -> int:
         """How many users have a queue."""
-        return len(self._by_user)
+        return len(self.by_user)
 
     def __len__(self) -> int:
         return len(self._by_id)

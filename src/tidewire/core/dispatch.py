@@ -1,11 +1,13 @@
 """What a processor works with: whose queues there are, and how an event gets into one."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
 
@@ -20,27 +22,53 @@ class Failure(NamedTuple):
     error: Exception
 
 
-class Dispatch(Generic[W]):
-    """One notice on its way into queues."""
+NOTHING_MISSED: Mapping[UserId, object] = MappingProxyType({})
 
-    __slots__ = ("_delivered", "_realm_id", "_representations", "_state", "failures")
+
+class Dispatch(Generic[W]):
+    """One notice on its way into queues.
+
+    Attributes:
+        failures: what could not be delivered.
+        missed: for each user, what a queue keeps beside a message for the case that it is never acknowledged.
+    """
+
+    __slots__ = ("_delivered", "_queues_of", "_realm_id", "_representations", "_state", "failures", "missed")
 
     def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
         self._state = state
+        # The method itself: it is called for every user of a notice.
+        self._queues_of = state.directory.by_user.of
         self._realm_id = realm_id
         self._representations: list[Representation] = []
         self._delivered = 0
         self.failures: list[Failure] = []
+        self.missed = NOTHING_MISSED
 
-    def queues_of(self, user_id: UserId) -> Iterable[Descriptor[W]]:
+    @property
+    def presentation(self) -> Presentation:
+        """How people are shown."""
+        return self._state.presentation
+
+    def queues_of(self, user_id: UserId) -> Collection[Descriptor[W]]:
         """The user's queues, in order of creation, as far as they are in the notice's realm."""
-        queues = self._state.directory.of_user(user_id)
-        if self._realm_id is None:
-            return queues
-        found = list(queues)
-        inside = [queue for queue in found if queue.spec.realm_id == self._realm_id]
-        self._state.statistics.foreign_realm += len(found) - len(inside)
+        queues = self._queues_of(user_id)
+        if self._realm_id is not None:
+            for queue in queues:
+                if queue.spec.realm_id != self._realm_id:
+                    return self._inside(queues)
+        return queues
+
+    def _inside(self, queues: Collection[Descriptor[W]]) -> Collection[Descriptor[W]]:
+        inside = [queue for queue in queues if queue.spec.realm_id == self._realm_id]
+        self._state.statistics.foreign_realm += len(queues) - len(inside)
         return inside
+
+    def hearing(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
+        """The queues that may hear a realm's public message (`Firehose.hearing`), if the notice is for that realm."""
+        if self._realm_id not in {None, realm_id}:
+            return ()
+        return self._state.directory.hearing(realm_id, channel)
 
     def represent(self, event: Event, *, withheld: str | None = None) -> Representation:
         """A shaped event, to be delivered to every queue that gets just these bytes.
@@ -58,24 +86,40 @@ class Dispatch(Generic[W]):
         *,
         flags: tuple[str, ...] = (),
         suffix: bytes = b"",
+        missed: object = None,
     ) -> None:
         """Puts a shaped event in the queue, if the queue accepts it."""
         try:
             refusal = shaped.refusal(descriptor.acceptance, flags)
             if refusal is None:
-                self.push(descriptor, shaped, suffix)
+                self.push(descriptor, shaped, suffix, missed=missed)
             else:
-                self._state.statistics.refused[refusal] += 1
+                self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
-            self.failures.append(Failure(shaped.kind, descriptor.queue_id, error))
+            self.fail(shaped.kind, descriptor, error)
 
-    def push(self, descriptor: Descriptor[W], shaped: Representation, suffix: bytes = b"") -> None:
+    def push(
+        self,
+        descriptor: Descriptor[W],
+        shaped: Representation,
+        suffix: bytes = b"",
+        *,
+        missed: object = None,  # noqa: ARG002 - no queue keeps it yet
+    ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
         descriptor.queue.push(shaped, suffix)
         self._delivered += 1
         if descriptor.waiter is not None and not descriptor.ready:
             descriptor.ready = True
             self._state.ready.append(descriptor)
+
+    def refuse(self, refusal: str) -> None:
+        """Counts an event that a queue doesn't get."""
+        self._state.statistics.refused[refusal] += 1
+
+    def fail(self, kind: str, descriptor: Descriptor[W], error: Exception) -> None:
+        """Notes that an event of this type could not be put in the queue."""
+        self.failures.append(Failure(kind, descriptor.queue_id, error))
 
     def remove_queue(self, queue_id: str, user_id: UserId) -> bool:
         """Ends the user's queue; whether there was such a queue (R4.49)."""

@@ -15,6 +15,9 @@ Message: TypeAlias = Mapping[str, Any]
 Flags: TypeAlias = Collection[str]
 Predicate: TypeAlias = Callable[[Message, Flags], bool]
 
+CHANNEL_OPERATORS = frozenset({"channel", "stream"})
+"""The present and the older name of the same operator."""
+
 RESOLVED_MARK = "\N{HEAVY CHECK MARK} "
 """Topics that begin with this are resolved (R12.2)."""
 
@@ -31,6 +34,11 @@ def compile_narrow(terms: Sequence[Term]) -> Predicate | None:
     if len(tests) == 1:
         return tests[0]
     return lambda message, flags: all(test(message, flags) for test in tests)
+
+
+def channel_operand(terms: Sequence[Term]) -> str | None:
+    """The channel, in small letters, outside of which the terms can't hold; None when they name none."""
+    return next((operand.lower() for operator, operand in terms if operator in CHANNEL_OPERATORS), None)
 
 
 def _compile_term(operator: str, operand: str) -> Predicate:
@@ -112,8 +120,7 @@ IS_OPERANDS: Mapping[str, Predicate] = MappingProxyType(
 
 OPERATORS: Mapping[str, Callable[[str], Predicate]] = MappingProxyType(
     {
-        "channel": _channel,
-        "stream": _channel,
+        **dict.fromkeys(CHANNEL_OPERATORS, _channel),
         "topic": _topic_is,
         "sender": _sender,
         "is": _is,

@@ -5,6 +5,7 @@ Everything that could make a notice fail later is refused here, before anything 
 
 import hashlib
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ _Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 MAX_DEPTH = 100
 """Levels of lists and objects in an event. JSON is read and written by recursion, which ends at a depth that hangs on
 where it is called: what could be read here must be readable in recovery too, and be encoded for every queue."""
+
+_NESTED = frozenset({dict, list})
 
 NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 """What a bare id says of its user."""
@@ -129,14 +132,22 @@ def _is_json(text: bytes) -> bool:
 def _is_too_deep(wire: _Wire) -> bool:
     level: list[Any] = [wire.event, wire.users]
     for _ in range(MAX_DEPTH):
-        inner = [value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer)]
-        level = [value for value in inner if isinstance(value, dict | list)]
+        # JSON makes exact types, and empty ones go no deeper: a message has thousands of empty lists of flags.
+        level = [
+            value
+            for outer in level
+            for value in (outer.values() if type(outer) is dict else outer)
+            if value and type(value) in _NESTED
+        ]
     return bool(level)
 
 
 def _users(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:
     """Each user once: a notice's users are a set (D11); what the first mention says counts."""
-    return _ids_alone(users) or _users_one_by_one(kind, users)
+    known = _ids_alone(users)
+    if not known and kind in USERS_MAY_BE_OBJECTS:
+        known = _objects_alone(users)
+    return known or _users_one_by_one(kind, users)
 
 
 def _ids_alone(users: list[Any]) -> dict[UserId, Mapping[str, Any]]:
@@ -151,6 +162,30 @@ def _ids_alone(users: list[Any]) -> dict[UserId, Mapping[str, Any]]:
     return known if known and min(known) >= 0 and max(known) <= MAX_ID else {}
 
 
+def _objects_alone(users: list[Any]) -> dict[UserId, Mapping[str, Any]]:
+    """The users of a notice that says more of each, if all of it is right and no user comes twice; else nothing.
+
+    Checked as a whole too; what is wrong, the slow way finds out.
+    """
+    try:
+        ids = [user["id"] for user in users]
+        known = dict(zip(ids, users, strict=True))
+    except (TypeError, KeyError):  # an id alone, no id, or an id that can't be a key
+        return {}
+    flags = [user["flags"] for user in users if "flags" in user]
+    right = set(map(type, ids)) == {int} and set(map(type, flags)) <= {list} and len(known) == len(users)
+    if (
+        not right
+        or min(ids) < 0
+        or max(ids) > MAX_ID
+        or not set(map(type, chain.from_iterable(flags))) <= {str}
+    ):
+        return {}
+    for user in users:
+        del user["id"]
+    return known
+
+
 def _users_one_by_one(kind: str, users: list[int | dict[str, Any]]) -> dict[UserId, Mapping[str, Any]]:
     objects_allowed = kind in USERS_MAY_BE_OBJECTS
     known: dict[UserId, Mapping[str, Any]] = {}
@@ -162,6 +197,8 @@ def _users_one_by_one(kind: str, users: list[int | dict[str, Any]]) -> dict[User
             raise InvalidNotice(f"Invalid notice: users[{position}] must be an id for events of type {kind}")
         else:
             _check_id(user.get("id"), f"users[{position}].id")
+            if "flags" in user:
+                _check_flags(user["flags"], f"users[{position}].flags")
             known.setdefault(UserId(user["id"]), {key: value for key, value in user.items() if key != "id"})
     return known
 
@@ -169,6 +206,11 @@ def _users_one_by_one(kind: str, users: list[int | dict[str, Any]]) -> dict[User
 def _check_id(value: object, where: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
         raise InvalidNotice(f"Invalid notice: {where} must be an integer from 0 to {MAX_ID}")
+
+
+def _check_flags(value: object, where: str) -> None:
+    if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
+        raise InvalidNotice(f"Invalid notice: {where} must be a list of strings")
 
 
 def _digest(wire: _Wire) -> bytes:

@@ -3,7 +3,7 @@
 from tidewire.core.capabilities import Capabilities
 
 MIRROR = "mirror"
-"""Clients with this word in their name bridge another network and are shaped by rules of their own (R4.10)."""
+"""Clients with this word in their name bridge another network; messages have rules of their own for them (R4.10)."""
 
 
 class Shape:
@@ -20,6 +20,8 @@ class Shape:
 
 
 def client_class(client_type_name: str) -> str:
-    """The part of a client's name that matters to shaping: mirrors keep it, all others are alike."""
-    name = client_type_name.lower()
-    return name if MIRROR in name else ""
+    """The part of a client's name that matters to shaping: mirrors keep it, all others are alike.
+
+    It stays as it is written: of two rules for mirrors, one tells capital letters apart and one doesn't.
+    """
+    return client_type_name if MIRROR in client_type_name.lower() else ""

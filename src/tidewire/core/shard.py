@@ -20,6 +20,7 @@ from tidewire.core.dispatch import Failure
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MERGE_RULES, MergeRule
 from tidewire.core.notice import Notice
+from tidewire.core.presentation import Presentation
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
 from tidewire.core.snapshot import Skipped, Snapshot
 from tidewire.core.state import Batch, Limits, State
@@ -33,8 +34,16 @@ class Shard(Generic[W]):
 
     __slots__ = ("_state",)
 
-    def __init__(self, *, limits: Limits | None = None, rules: Mapping[str, MergeRule] = MERGE_RULES) -> None:
-        self._state: State[W] = State(limits=limits or Limits(), rules=rules)
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        rules: Mapping[str, MergeRule] = MERGE_RULES,
+        presentation: Presentation | None = None,
+    ) -> None:
+        self._state: State[W] = State(
+            limits=limits or Limits(), rules=rules, presentation=presentation or Presentation()
+        )
 
     # Deciding and applying.
 

@@ -16,6 +16,7 @@ from tidewire.core.directory import Directory
 from tidewire.core.ids import QueueId
 from tidewire.core.interning import Interner
 from tidewire.core.merge import MergeRule
+from tidewire.core.presentation import Presentation
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
@@ -61,6 +62,7 @@ class State(Generic[W]):
         "heartbeats",
         "idle",
         "limits",
+        "presentation",
         "ready",
         "recorded_at",
         "reload_set",
@@ -71,10 +73,13 @@ class State(Generic[W]):
         "unwritten",
     )
 
-    def __init__(self, *, limits: Limits, rules: Mapping[str, MergeRule]) -> None:
+    def __init__(self, *, limits: Limits, rules: Mapping[str, MergeRule], presentation: Presentation) -> None:
         self.limits = limits
+        self.presentation = presentation
         self.rules = rules
-        self.directory: Directory[W] = Directory()
+        self.directory: Directory[W] = Directory(
+            narrow_hears_public_channels=presentation.narrow_hears_public_channels
+        )
         self.remembered = RememberedIds()
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
         self.idle: Deadlines[Descriptor[W]] = Deadlines()

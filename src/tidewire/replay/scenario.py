@@ -3,6 +3,8 @@
 {"name", "clients": [REG...], "steps": [{KIND: ARGS}...]}
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +16,9 @@ from tidewire.core.errors import BadRequest
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import RealmId, UserId
 from tidewire.http.parameters import as_boolean, as_integer, as_narrow, as_string, as_strings
+
+USUAL: Mapping[str, bool] = MappingProxyType({"apply_markdown": True, "client_gravatar": True})
+"""Capabilities that a scenario's client has unless it says otherwise, beyond those that every client has."""
 
 
 class ScenarioError(TidewireError):
@@ -71,7 +76,9 @@ def queue_spec(registration: dict[str, Any], timeouts: IdleTimeouts) -> QueueSpe
     Raises:
         BadRequest: a member is wrong.
     """
-    flags = {name: as_boolean(registration[name], name) for name in CAPABILITY_NAMES if name in registration}
+    flags = dict(USUAL) | {
+        name: as_boolean(registration[name], name) for name in CAPABILITY_NAMES if name in registration
+    }
     lifespan = as_integer(registration.get("lifespan_secs", 0), "lifespan_secs", 0)
     return QueueSpec(
         user_id=UserId(_id(registration, "user_profile_id")),

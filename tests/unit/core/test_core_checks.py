@@ -4,6 +4,7 @@ import pytest
 
 from support.core_rig import KeepingSlot, Rig
 from support.events import Json, flags, notice
+from support.messages import message
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import decode_notices
 from tidewire.core.processors import CHECKS, PROCESSORS
@@ -35,6 +36,7 @@ REFUSED: list[tuple[Json, str]] = [
         flags("remove", "read", [7], message_details=[7]),
         "`message_details` of update_message_flags must be an object",
     ),
+    (message(content=7), "the event of type message is wrong: Expected `str`, got `int`"),
     ({"type": "realm_emoji", "op": "add"}, "realm_emoji of one change needs all emoji in `realm_emoji`"),
     (
         {"type": "realm_emoji", "op": "update_one", "realm_emoji": []},

@@ -6,13 +6,37 @@ from typing import Any
 import pytest
 
 from support.events import notice
+from support.messages import WIDE, message
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import MAX_DEPTH, MAX_ID, decode_notice, decode_notices
+from tidewire.core.processors import check_event
 from tidewire.core.wire import encode_body
 
 DEPLOY = {"type": "deploy"}
 NO_IDS: tuple[Any, ...] = (-1, MAX_ID + 1, True, 1.0, "1", None, {"id": 1})
-NO_USERS: tuple[Any, ...] = ({}, {"id": "1"}, {"id": True}, {"id": -1})
+NO_FLAGS: tuple[Any, ...] = (None, "read", {}, [1], [["read"]])
+NO_USERS: tuple[Any, ...] = (
+    {},
+    {"id": "1"},
+    {"id": True},
+    {"id": [1]},
+    {"id": -1},
+    {"id": MAX_ID + 1},
+    *({"id": 1, "flags": flags} for flags in NO_FLAGS),
+)
+NO_MESSAGES: tuple[Any, ...] = (
+    {"type": "message"},
+    message({"message_dict": None}),
+    message({"message_dict": [WIDE]}),
+    *(message({"message_dict": {**WIDE, name: None}}) for name in ("id", "type", "sender_id", "content")),
+    message({"message_dict": {name: value for name, value in WIDE.items() if name != "rendered_content"}}),
+    message(sender_delivery_email=7),
+    message(sender_avatar_version="2"),
+    message(sender_avatar_source="U", sender_realm_id=None),
+    message(edit_history=["x"]),
+    message({"realm_id": "1"}),
+    message({"user_ids_without_access_to_sender": ["1"]}),
+)
 
 
 def from_depth(depth: int, call: Callable[[], object]) -> object:
@@ -42,7 +66,8 @@ def from_depth(depth: int, call: Callable[[], object]) -> object:
         notice(DEPLOY, id="a" * 129),
         notice(DEPLOY, realm_id=MAX_ID + 1),
         *(notice(DEPLOY, [user]) for user in NO_IDS),
-        *(notice({"type": "message"}, [user]) for user in NO_USERS),
+        *(notice(message(), [user]) for user in NO_USERS),
+        *(notice({"type": "update_message"}, [user, {"id": 2}]) for user in NO_USERS),
     ],
 )
 def test_what_is_no_notice_is_refused(raw: bytes) -> None:
@@ -50,11 +75,31 @@ def test_what_is_no_notice_is_refused(raw: bytes) -> None:
         decode_notice(raw)
 
 
+@pytest.mark.parametrize("event", NO_MESSAGES)
+def test_a_message_that_could_never_be_delivered_is_refused(event: Any) -> None:
+    with pytest.raises(InvalidNotice, match="type message"):
+        check_event(event)
+
+
+def test_the_refusal_of_a_message_says_what_is_wrong_and_where() -> None:
+    with pytest.raises(InvalidNotice, match=r"Expected `str`, got `int` - at `\$\.message_dict\.content`"):
+        check_event(message(content=7))
+
+
+def test_a_message_may_come_without_what_can_be_done_without() -> None:
+    wide = {"id": 1, "type": "private", "sender_id": 2, "content": "", "rendered_content": ""}
+    event = {"type": "message", "message_dict": wide, "invite_only": None, "more": 1}
+    check_event(event)
+    assert decode_notice(notice(event)).event == event
+
+
 def test_users_may_be_objects_for_messages_and_the_first_mention_of_a_user_counts_d11() -> None:
     users: list[Any] = [{"id": 2, "flags": ["read"]}, {"id": 1}, {"id": 2, "flags": []}, 3]
-    parsed = decode_notice(notice({"type": "message"}, users))
+    parsed = decode_notice(notice(message(), users))
     assert parsed.users == {2: {"flags": ["read"]}, 1: {}, 3: {}}
     assert list(parsed.users) == [2, 1, 3]
+    once = [{"id": 2, "flags": ["read"]}, {"id": 1, "more": []}]
+    assert decode_notice(notice(message(), once)).users == {2: {"flags": ["read"]}, 1: {"more": []}}
 
 
 def test_a_notice_without_an_id_has_no_digest() -> None:
@@ -96,7 +141,7 @@ def test_a_notice_that_was_taken_can_be_read_and_encoded_from_further_down_the_s
 def test_many_brackets_are_no_depth() -> None:
     event = {"type": "deploy", "v": [[] for _ in range(1000)], "text": "[" * 1000}
     assert decode_notice(notice(event)).event == event
-    objects = {"type": "message", "v": [{"a": [1]} for _ in range(1000)]}
+    objects = {"type": "update_message", "v": [{"a": [1]} for _ in range(1000)]}
     users: list[Any] = [{"id": n, "flags": []} for n in range(1000)]
     assert len(decode_notice(notice(objects, users)).users) == 1000
 
@@ -106,4 +151,4 @@ def test_details_of_users_may_not_be_too_deep_either() -> None:
     for _ in range(MAX_DEPTH):
         deep = [deep]
     with pytest.raises(InvalidNotice):
-        decode_notice(notice({"type": "message"}, [{"id": 1, "deep": deep}]))
+        decode_notice(notice(message(), [{"id": 1, "deep": deep}]))

@@ -10,7 +10,7 @@ from tidewire.core.shape import Shape, client_class
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("ZulipPython", ""), ("", ""), ("zephyr_mirror", "zephyr_mirror"), ("X-Mirror", "x-mirror")],
+    [("ZulipPython", ""), ("", ""), ("zephyr_mirror", "zephyr_mirror"), ("X-Mirror", "X-Mirror")],
 )
 def test_only_mirrors_are_a_class_of_their_own(name: str, expected: str) -> None:
     assert client_class(name) == expected

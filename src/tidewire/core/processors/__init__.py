@@ -18,11 +18,13 @@ from tidewire.core.processors import (
     custom_profile_fields,
     delete_message,
     generic,
+    message,
     presence,
     realm_emoji,
     realm_user,
     stream,
     typing,
+    update_message,
     update_message_flags,
     user_group,
     user_topic,
@@ -37,11 +39,13 @@ PROCESSORS: Mapping[str, Processor] = MappingProxyType(
         "cleanup_queue": cleanup_queue.process,
         "custom_profile_fields": custom_profile_fields.process,
         "delete_message": delete_message.process,
+        "message": message.process,
         "presence": presence.process,
         "realm_emoji": realm_emoji.process,
         "realm_user": realm_user.process,
         "stream": stream.process,
         "typing": typing.process,
+        "update_message": update_message.process,
         "update_message_flags": update_message_flags.process,
         "user_group": user_group.process,
         "user_topic": user_topic.process,
@@ -52,6 +56,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "custom_profile_fields": custom_profile_fields.check,
         "delete_message": delete_message.check,
+        "message": message.check,
         "presence": presence.check,
         "realm_emoji": realm_emoji.check,
         "update_message_flags": update_message_flags.check,
@@ -59,6 +64,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 )
 
 WITHHOLDINGS: tuple[str, ...] = (
+    message.MIRROR_LOOP,
     realm_user.INACCESSIBLE.name,
     user_group.DEACTIVATED.name,
     user_group.FOR_REACTIVATION.name,

@@ -1,9 +1,7 @@
 """The empty topic, for clients that don't know there is one: they see its display name instead (R4.5)."""
 
 from tidewire.core.acceptance import Event
-
-EMPTY_TOPIC = "general chat"
-"""What the realm calls its empty topic; the same in every realm and language."""
+from tidewire.core.presentation import EMPTY_TOPIC
 
 EMPTY_TOPIC_NAME = "empty_topic_name"
 """The capability of clients that take the empty topic as it is."""
