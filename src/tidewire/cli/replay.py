@@ -9,6 +9,7 @@ import msgspec
 
 from tidewire.app import idle_timeouts, limits, pace
 from tidewire.config import load
+from tidewire.config.rules import load_rules
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import ScenarioError, parse_scenario
 
@@ -22,9 +23,10 @@ from tidewire.replay.scenario import ScenarioError, parse_scenario
 def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...]) -> None:  # noqa: ARG001 - one choice
     """Play scenarios with a virtual clock; prints one JSON object a scenario, one a line."""
     loaded = load(file=None, environ=os.environ, overrides=settings)
+    rules = load_rules(loaded.queues.rules)
     for name in files:
         scenario = parse_scenario(_content(name), source=name)
-        play = Play(limits=limits(loaded), pace=pace(loaded), timeouts=idle_timeouts(loaded))
+        play = Play(limits=limits(loaded), pace=pace(loaded), timeouts=idle_timeouts(loaded), rules=rules)
         sys.stdout.buffer.write(msgspec.json.encode(play.run(scenario)) + b"\n")
         sys.stdout.buffer.flush()
 

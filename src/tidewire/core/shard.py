@@ -12,13 +12,14 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from tidewire.core import application, decisions, polling, snapshot
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.merge import MERGE_RULES, MergeRule
+from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
 from tidewire.core.snapshot import Skipped, Snapshot
@@ -33,8 +34,19 @@ class Shard(Generic[W]):
 
     __slots__ = ("_state",)
 
-    def __init__(self, *, limits: Limits | None = None, rules: Mapping[str, MergeRule] = MERGE_RULES) -> None:
-        self._state: State[W] = State(limits=limits or Limits(), rules=rules)
+    def __init__(
+        self, *, limits: Limits | None = None, rules: Mapping[str, MergeRule] = MappingProxyType({})
+    ) -> None:
+        """Makes an empty shard.
+
+        Args:
+            limits: what it works by.
+            rules: merge rules of the application's own, by event type, beside the built-in ones.
+
+        Raises:
+            ValueError: a type has a built-in rule.
+        """
+        self._state: State[W] = State(limits=limits or Limits(), rules=merge_table(rules))
 
     # Deciding and applying.
 
@@ -134,6 +146,12 @@ class Shard(Generic[W]):
     def statistics(self) -> Statistics:
         """The running totals."""
         return self._state.statistics
+
+    def take_rule_failures(self) -> list[RuleFailure]:
+        """Hands out what merge rules did wrong since it was last asked, one entry a type."""
+        failures = list(self._state.rule_failures.values())
+        self._state.rule_failures.clear()
+        return failures
 
     def queues(self) -> int:
         """How many queues there are."""

@@ -12,6 +12,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.merge import MergeRule
 from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
@@ -45,8 +46,16 @@ RESTART: Mapping[str, Any] = MappingProxyType(
 class Play:
     """One scenario under way."""
 
-    def __init__(self, *, limits: Limits, pace: Pace, timeouts: IdleTimeouts) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        pace: Pace,
+        timeouts: IdleTimeouts,
+        rules: Mapping[str, MergeRule] = MappingProxyType({}),
+    ) -> None:
         self._limits = limits
+        self._rules = rules
         self._pace = pace
         self._timeouts = timeouts
         self._clock = VirtualClock(START)
@@ -56,7 +65,7 @@ class Play:
         self._waiting: dict[str, _Waiter] = {}
         self._completions: list[Result] = []
         self._step = -1
-        self._engine = self._new_engine(Shard(limits=limits))
+        self._engine = self._new_engine(Shard(limits=limits, rules=rules))
 
     def run(self, scenario: Scenario) -> Result:
         """Plays it and returns what everybody got."""
@@ -153,7 +162,7 @@ class Play:
     def _dump_and_load(self, arguments: dict[str, Any]) -> Result:
         self._engine.release(self._engine.shard.queues())
         snapshot = decode_snapshot(encode_snapshot(self._engine.snapshot()))
-        shard: Shard[PollSlot] = Shard(limits=self._limits)
+        shard: Shard[PollSlot] = Shard(limits=self._limits, rules=self._rules)
         shard.restore(snapshot)
         shard.begin(now=self._clock.now(), resumed=False)
         self._engine = self._new_engine(shard)
