@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
+from tidewire.config.rules import load_rules
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
@@ -73,7 +74,7 @@ def build(
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret can't be had.
+        ConfigError: the shared secret or the merge rules can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read.
     """
@@ -120,7 +121,11 @@ def _recover(
     settings: Settings, store: SnapshotStore
 ) -> tuple[Shard[PollSlot], ShardClock, Sequence[Skipped]]:
     """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), presentation=presentation(settings))
+    shard: Shard[PollSlot] = Shard(
+        limits=limits(settings),
+        rules=load_rules(settings.queues.rules),
+        presentation=presentation(settings),
+    )
     snapshot = store.load()
     skipped = () if snapshot is None else shard.restore(snapshot)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)

@@ -187,6 +187,8 @@ class Engine:
     def tick(self) -> None:
         """Once a second: what polls changed, heartbeats, and in its turn the collector."""
         now = self._clock.tick()
+        for failure in self._shard.take_rule_failures():
+            self._reporter.rule_failed(failure)
         skipped = self._clock.skipped
         if skipped > self._skipped:
             # A request since the last tick may have been the first to notice.

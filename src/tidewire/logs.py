@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Literal, TextIO, cast
 
 import msgspec
@@ -10,6 +11,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
+from tidewire.core.merge import RuleFailure
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -74,6 +76,16 @@ class LogReporter:
             error=type(failure.error).__name__,
         )
 
+    def rule_failed(self, failure: RuleFailure) -> None:
+        """A merge rule of the application's failed; its events were delivered singly."""
+        self._log.error(
+            "merge rule failed; its events are delivered singly",
+            type=failure.kind,
+            times=failure.times,
+            error=type(failure.error).__name__,
+            where=_where(failure.error),
+        )
+
     def answer_failed(self, error: Exception) -> None:
         """An answer could not be handed to its connection."""
         self._log.error("answer failed", exc_info=error)
@@ -90,3 +102,9 @@ class LogReporter:
         """The collector ran (R11.10)."""
         if expired:
             self._log.info("expired queues removed", removed=expired, queues=queues)
+
+
+def _where(error: Exception) -> str:
+    """The file and line that raised: an error's text may hold what an event says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"

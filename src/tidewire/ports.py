@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import UserId
+from tidewire.core.merge import RuleFailure
 from tidewire.core.records import Record
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.users import User
@@ -95,6 +96,10 @@ class Reporter(Protocol):
 
     def delivery_failed(self, failure: Failure) -> None:
         """A notice could not be delivered to one queue, or not at all; all others got it (D9)."""
+        ...
+
+    def rule_failed(self, failure: RuleFailure) -> None:
+        """A merge rule of the application's failed; its events were delivered singly."""
         ...
 
     def answer_failed(self, error: Exception) -> None:

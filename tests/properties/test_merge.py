@@ -1,6 +1,6 @@
 """Compression of flag events: the compressed queue leaves a client in the state of the raw one (R1.14, R1.15)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from hypothesis import assume, find, given, settings
@@ -32,9 +32,9 @@ STEPS = st.lists(st.tuples(CHANGES, st.sampled_from(["", "", "read", "cut"])), m
 class NothingCloses(FlagChanges):
     """The original's rule: whatever came in between, events of one kind are merged (R1.14)."""
 
-    def closes(self, event: Event, open_key: str) -> bool:  # noqa: ARG002 - the rule's signature
+    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:  # noqa: ARG002 - the rule's signature
         """Never."""
-        return False
+        return ()
 
 
 BROKEN: Mapping[str, MergeRule] = {"update_message_flags": NothingCloses()}

@@ -1,7 +1,8 @@
 """An engine with everything around it under the test's control: time, ids, chance, journal, and what comes soon."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from support.events import Json, decode, notice
@@ -9,6 +10,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
@@ -121,6 +123,7 @@ class KeepingReporter:
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
+        self.rule_failures: list[RuleFailure] = []
         self.answer_errors: list[Exception] = []
         self.journal_errors: list[Unavailable] = []
         self.skips: list[float] = []
@@ -129,6 +132,10 @@ class KeepingReporter:
     def delivery_failed(self, failure: Failure) -> None:
         """Keeps it."""
         self.failures.append(failure)
+
+    def rule_failed(self, failure: RuleFailure) -> None:
+        """Keeps it."""
+        self.rule_failures.append(failure)
 
     def answer_failed(self, error: Exception) -> None:
         """Keeps it."""
@@ -178,9 +185,15 @@ class Rig:
     """One engine and its surroundings; a restart keeps clock, journal and reporter."""
 
     def __init__(
-        self, *, limits: Limits | None = None, pace: Pace | None = None, shard: Shard[PollSlot] | None = None
+        self,
+        *,
+        limits: Limits | None = None,
+        pace: Pace | None = None,
+        shard: Shard[PollSlot] | None = None,
+        rules: Mapping[str, MergeRule] = MappingProxyType({}),
     ) -> None:
         self.limits = limits or Limits()
+        self.rules = rules
         self.pace = pace or Pace()
         self.clock = SetClock()
         self.journal = KeepingJournal()
@@ -188,7 +201,7 @@ class Rig:
         self.soon = Soon()
         self.chances: deque[float] = deque()
         self._made = 0
-        self.engine = self._engine(shard or Shard(limits=self.limits))
+        self.engine = self._engine(shard or Shard(limits=self.limits, rules=rules))
 
     def _engine(self, shard: Shard[PollSlot]) -> Engine:
         return Engine(
@@ -208,7 +221,7 @@ class Rig:
 
     def restart(self, image: Snapshot | None, records: Iterable[Record], *, resumed: bool) -> None:
         """Goes on with a new engine, made from a snapshot and the records since."""
-        shard: Shard[PollSlot] = Shard(limits=self.limits)
+        shard: Shard[PollSlot] = Shard(limits=self.limits, rules=self.rules)
         if image is not None:
             shard.restore(image)
         for record in records:

@@ -9,6 +9,7 @@ import msgspec
 
 from tidewire.app import idle_timeouts, limits, pace, presentation
 from tidewire.config import load
+from tidewire.config.rules import load_rules
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import ScenarioError, parse_scenario
 
@@ -22,6 +23,7 @@ from tidewire.replay.scenario import ScenarioError, parse_scenario
 def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...]) -> None:  # noqa: ARG001 - one choice
     """Play scenarios with a virtual clock; prints one JSON object a scenario, one a line."""
     loaded = load(file=None, environ=os.environ, overrides=settings)
+    rules = load_rules(loaded.queues.rules)
     for name in files:
         scenario = parse_scenario(_content(name), source=name)
         play = Play(
@@ -29,6 +31,7 @@ def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...])
             pace=pace(loaded),
             timeouts=idle_timeouts(loaded),
             presentation=presentation(loaded),
+            rules=rules,
         )
         sys.stdout.buffer.write(msgspec.json.encode(play.run(scenario)) + b"\n")
         sys.stdout.buffer.flush()

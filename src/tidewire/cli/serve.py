@@ -30,6 +30,7 @@ def load_settings(config: Path | None, overrides: list[str]) -> Settings:
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the state is kept [state].")
 @click.option("--bus", metavar="URL", help="Where notices come from [memory:].")
 @click.option("--shards", type=click.IntRange(1), default=1, help="How many shards to run [1].")
+@click.option("--rules", metavar="MODULE:NAME", help="The application's own merge rules [none].")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
 def serve_command(
     *,
@@ -39,6 +40,7 @@ def serve_command(
     state_dir: Path | None,
     bus: str | None,
     shards: int,
+    rules: str | None,
     settings: tuple[str, ...],
 ) -> None:
     """Serve one shard until SIGTERM or Ctrl-C."""
@@ -49,6 +51,7 @@ def serve_command(
         "server.port": port,
         "storage.directory": None if state_dir is None else state_dir.absolute(),
         "bus.url": bus,
+        "queues.rules": rules,
     }
     overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
     loaded = load_settings(config, overrides)

@@ -58,6 +58,7 @@ class Queues:
     max_per_user: int
     memory_budget: int | Literal["auto"]
     answer_max_bytes: int
+    rules: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

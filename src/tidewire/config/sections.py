@@ -202,6 +202,15 @@ QUEUES = (
         meaning="How many bytes of events one answer holds at most, though always at least one event.",
         unit="bytes",
     ),
+    Setting(
+        name="queues.rules",
+        kind=Text(
+            expected="module:NAME, or an empty string for none",
+            pattern=r"(?:[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*)?",
+        ),
+        default="",
+        meaning="The application's own merge rules: a mapping from event type to rule, or a function that gives one; the module is looked for among the installed ones, then in the working directory.",
+    ),
 )
 
 BUS = (

@@ -99,7 +99,8 @@ def _seal(state: State[W], record: Sealed) -> None:
     if descriptor is not None:
         if record.pruned is not None:
             descriptor.queue.prune(record.pruned)
-        descriptor.queue.redo(Merge(record.placed, record.through))
+        merge = Merge(record.placed, record.through, record.joined)
+        descriptor.queue.redo(merge, state.rule_failed)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

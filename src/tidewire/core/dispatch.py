@@ -107,7 +107,11 @@ class Dispatch(Generic[W]):
         missed: object = None,  # noqa: ARG002 - no queue keeps it yet
     ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
-        descriptor.queue.push(shaped, suffix)
+        try:
+            descriptor.queue.push(shaped, suffix)
+        except Exception as error:  # noqa: BLE001 - whatever an application's rule does (`core/queue.py`)
+            descriptor.queue.push_alone(shaped, suffix)
+            self._state.rule_failed(shaped.kind, error)
         self._delivered += 1
         if descriptor.waiter is not None and not descriptor.ready:
             descriptor.ready = True

@@ -14,18 +14,30 @@ Rules of this file:
    them into it. A recovered queue may therefore hold as one group what a client was given as several events.
    Such a queue is *resumed*: until the next prune, any id that it has given out, or may have, is a valid
    acknowledgement and prunes what lies at or below it (D3).
+6. The built-in rules give in recovery what they gave before, so the record needs no more than the bounds of a
+   merge. An application's rules are another program's, which may have changed or fail now. What they gave is
+   journalled itself, and recovery asks them for nothing that a client may have seen: events of theirs that
+   no record shows as joined were placed singly.
+7. A rule that fails costs compression, never an event. A failing `key` or `closes` makes the event stand alone,
+   with all groups of its type closed before it; a failing `merge` leaves the contributors single.
 """
 
 import heapq
-from bisect import bisect_right, insort
-from operator import itemgetter
-from typing import NamedTuple, Protocol
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tidewire.core.errors import BadRequest
-from tidewire.core.merge import Event, MergeRule
-from tidewire.core.wire import ENTRY_FRAME, Entry, decode_body, encode_body, entry_size
+from tidewire.core.groups import Group, Joined, entry_id, join, size_of
+from tidewire.core.merge import MERGE_RULES, Event, MergeRule
+from tidewire.core.wire import ENTRY_FRAME, Entry, entry_size
 
-_entry_id = itemgetter(0)
+RuleFailed: TypeAlias = Callable[[str, Exception], None]
+"""Is told that the rule of a type failed, and how."""
+
+
+def _ignore(_kind: str, _error: Exception) -> None:
+    """Nobody wants to know."""
 
 
 class Pushable(Protocol):
@@ -47,6 +59,10 @@ class Pushable(Protocol):
     def rule(self) -> MergeRule | None:
         """How events of its type are compressed, if they are."""
 
+    @property
+    def joins(self) -> str | None:
+        """The group that its rule has it join; raises what the rule raises."""
+
 
 class Merge(NamedTuple):
     """What must be known to do again what a read did, if it merged events."""
@@ -55,25 +71,8 @@ class Merge(NamedTuple):
     """Events up to this id had been placed by earlier reads."""
     through: int
     """Events up to this id were merged and placed by this one."""
-
-
-class Group:
-    """Events that will be merged into one: an open one takes more of them, a closed one doesn't."""
-
-    __slots__ = ("contributors", "kind", "rule")
-
-    def __init__(self, kind: str, rule: MergeRule, contributors: list[Entry]) -> None:
-        self.kind = kind
-        self.rule = rule
-        self.contributors = contributors
-
-    def merged(self, count: int) -> Entry:
-        """The first `count` contributors as one entry, under the id of the last of them (R1.9)."""
-        entries = self.contributors[:count]
-        if len(entries) == 1:
-            return entries[0]
-        event = self.rule.merge([decode_body(body) for _, body, _ in entries])
-        return (entries[-1][0], encode_body(event), b"")
+    joined: tuple[Joined, ...] = ()
+    """What applications' rules gave."""
 
 
 class EventQueue:
@@ -92,8 +91,8 @@ class EventQueue:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.open: dict[tuple[str, str], Group] = {}
-        """Groups that take more events, by the type of these and the key that their rule gives them."""
+        self.open: dict[str, dict[str, Group]] = {}
+        """Groups that take more events, by the type of these, then by the key that their rule gives them."""
         self.closed: list[Group] = []
         self.next_event_id = 0
         self.newest_pruned_id: int | None = -1
@@ -111,7 +110,9 @@ class EventQueue:
 
     def groups(self) -> list[Group]:
         """Everything that waits to be merged."""
-        return [*self.open.values(), *self.closed]
+        if not self.open:
+            return self.closed.copy()
+        return [*(group for groups in self.open.values() for group in groups.values()), *self.closed]
 
     def push(self, shaped: Pushable, suffix: bytes = b"") -> int:
         """Appends one event and returns its id; if its rule raises, nothing has changed."""
@@ -126,18 +127,44 @@ class EventQueue:
         self.size += len(body) + len(suffix) + ENTRY_FRAME
         return event_id
 
+    def push_alone(self, shaped: Pushable, suffix: bytes = b"") -> int:
+        """Appends an event whose rule raised: it stands alone, and nothing of its type merges across it."""
+        self._close(shaped.kind, self.open.get(shaped.kind, ()))
+        entry = (self.next_event_id, shaped.body, suffix)
+        self.entries.append(entry)
+        self.next_event_id += 1
+        self.size += entry_size(entry)
+        return entry[0]
+
     def _push_mergeable(self, entry: Entry, shaped: Pushable, rule: MergeRule) -> None:
-        kind, event = shaped.kind, shaped.event
-        joined = rule.key(event)
-        ended = [key for key in self.open if key[0] == kind and rule.closes(event, key[1])]
-        for key in ended:
-            self.closed.append(self.open.pop(key))
-        if joined is None:
+        kind, joins = shaped.kind, shaped.joins
+        groups = self.open.get(kind)
+        # Most events end nothing, and then nothing is made anew.
+        if groups and (ended := rule.closes(shaped.event, groups.keys())):
+            if isinstance(ended, str):
+                raise TypeError("the keys that an event closes must be a collection, not one string")
+            self._close(kind, ended)
+            groups = self.open.get(kind)
+        if joins is None:
             self.entries.append(entry)
-        elif (kind, joined) in self.open:
-            self.open[kind, joined].contributors.append(entry)
+        elif groups is None:
+            self.open[kind] = {joins: Group(kind, rule, [entry])}
+        elif joins in groups:
+            groups[joins].contributors.append(entry)
         else:
-            self.open[kind, joined] = Group(kind, rule, [entry])
+            groups[joins] = Group(kind, rule, [entry])
+
+    def _close(self, kind: str, keys: Iterable[str]) -> None:
+        """Closes those of the groups that are open."""
+        ended = set(keys)
+        if not ended:
+            return
+        waiting = self.open[kind]
+        # In their own order: what a queue does must not depend on that of a set.
+        self.closed += [group for key, group in waiting.items() if key in ended]
+        self.open[kind] = {key: group for key, group in waiting.items() if key not in ended}
+        if not self.open[kind]:
+            del self.open[kind]
 
     def check(self, last_event_id: int) -> None:
         """Validates an acknowledgement without changing anything (R6.40, R6.41).
@@ -154,7 +181,7 @@ class EventQueue:
             raise BadRequest(f"Event {last_event_id} was not in this queue")
 
     def _holds(self, event_id: int) -> bool:
-        count = bisect_right(self.entries, event_id, key=_entry_id)
+        count = bisect_right(self.entries, event_id, key=entry_id)
         if count and self.entries[count - 1][0] == event_id:
             return True
         if self.newest_pruned_id is None and not count:
@@ -177,7 +204,7 @@ class EventQueue:
         return dropped
 
     def _prune_entries(self, through: int) -> int:
-        count = bisect_right(self.entries, through, key=_entry_id)
+        count = bisect_right(self.entries, through, key=entry_id)
         if count == len(self.entries) and not (self.open or self.closed):
             self.size = 0
             self.entries.clear()
@@ -189,7 +216,7 @@ class EventQueue:
     def _prune_groups(self, through: int) -> int:
         dropped = 0
         for group in self.groups():
-            count = bisect_right(group.contributors, through, key=_entry_id)
+            count = bisect_right(group.contributors, through, key=entry_id)
             dropped += count
             self.size -= sum(map(entry_size, group.contributors[:count]))
             del group.contributors[:count]
@@ -198,47 +225,84 @@ class EventQueue:
         return dropped
 
     def _forget_empty_groups(self) -> None:
-        self.open = {key: group for key, group in self.open.items() if group.contributors}
         self.closed = [group for group in self.closed if group.contributors]
+        still_open = {
+            kind: {key: group for key, group in groups.items() if group.contributors}
+            for kind, groups in self.open.items()
+        }
+        self.open = {kind: groups for kind, groups in still_open.items() if groups}
 
-    def read(self, max_bytes: int) -> tuple[list[Entry], Merge | None]:
+    def read(self, max_bytes: int, rule_failed: RuleFailed = _ignore) -> tuple[list[Entry], Merge | None]:
         """The entries for one answer, oldest first, and what is to be journalled before it leaves.
 
         The answer has at most `max_bytes` (0: no bound), but at least one event if there is any. There is
         nothing to be journalled unless several events were merged into one.
         """
         through = self._cut(max_bytes)
-        placed = self.placed
-        self.placed = max(placed, through)
-        merged = bool(self.open or self.closed) and self.seal(through)
-        merge = Merge(placed, through) if merged else None
+        merge = None
+        if self.open or self.closed:
+            merge = self._seal(through, rule_failed)
+        self.placed = max(self.placed, through)
         if through == self.next_event_id - 1:
             return self.entries.copy(), merge
-        return self.entries[: bisect_right(self.entries, through, key=_entry_id)], merge
+        return self.entries[: bisect_right(self.entries, through, key=entry_id)], merge
 
-    def redo(self, merge: Merge) -> None:
-        """In recovery: what was placed singly is placed singly, and the rest is merged."""
-        for group in self.groups():
-            count = bisect_right(group.contributors, merge.placed, key=_entry_id)
-            for entry in group.contributors[:count]:
-                insort(self.entries, entry, key=_entry_id)
-            del group.contributors[:count]
-        self.seal(merge.through)
-
-    def seal(self, through: int) -> bool:
-        """Merges and places what waits up to the id `through`; whether several events became one."""
+    def _seal(self, through: int, rule_failed: RuleFailed) -> Merge | None:
+        """Merges and places what waits up to the id `through`; None when no events were merged."""
         merged = False
+        joined: list[Joined] = []
+        placed: list[Entry] = []
         for group in self.groups():
-            count = bisect_right(group.contributors, through, key=_entry_id)
-            if not count:
-                continue
-            merged |= count > 1
-            entry = group.merged(count)
-            self.size += entry_size(entry) - sum(map(entry_size, group.contributors[:count]))
-            insort(self.entries, entry, key=_entry_id)
-            del group.contributors[:count]
+            entries = group.take(through)
+            if len(entries) > 1:
+                try:
+                    found = join(group.kind, group.rule, entries)
+                except Exception as error:  # noqa: BLE001 - whatever an application's rule does (rule 7)
+                    rule_failed(group.kind, error)
+                else:
+                    merged = True
+                    if group.kind not in MERGE_RULES:
+                        joined.append(found)
+                    self.size -= size_of(entries)
+                    entries = found.entries()
+                    self.size += size_of(entries)
+            placed += entries
         self._forget_empty_groups()
-        return merged
+        self.place(placed)
+        return Merge(self.placed, through, tuple(joined)) if merged else None
+
+    def place(self, placed: list[Entry]) -> None:
+        """Puts entries where their ids belong, which is mostly near the end."""
+        if placed:
+            start = bisect_right(self.entries, min(placed)[0], key=entry_id)
+            self.entries[start:] = sorted([*self.entries[start:], *placed], key=entry_id)
+
+    def redo(self, merge: Merge, rule_failed: RuleFailed = _ignore) -> None:
+        """In recovery: what was placed singly is placed singly, and what was merged is merged."""
+        for joined in merge.joined:
+            self._redo_joined(joined)
+        for group in self.groups():
+            singly = merge.placed if group.kind in MERGE_RULES else merge.through
+            self.place(group.take(singly))
+        self._seal(merge.through, rule_failed)
+
+    def _redo_joined(self, joined: Joined) -> None:
+        """Replaces the single events wherever they are; a queue that has done or pruned this already stays."""
+        taken = self._take_out(set(joined.ids))
+        if any(event_id == joined.ids[-1] for event_id, _, _ in taken):
+            pruned = -1 if self.newest_pruned_id is None else self.newest_pruned_id
+            taken = [entry for entry in joined.entries() if entry[0] > pruned]
+        self.size += size_of(taken)
+        self.place(taken)
+
+    def _take_out(self, ids: set[int]) -> list[Entry]:
+        taken: list[Entry] = []
+        for entries in (self.entries, *(group.contributors for group in self.groups())):
+            taken += [entry for entry in entries if entry[0] in ids]
+            entries[:] = [entry for entry in entries if entry[0] not in ids]
+        self._forget_empty_groups()
+        self.size -= size_of(taken)
+        return taken
 
     def _cut(self, max_bytes: int) -> int:
         """The newest id that an answer of `max_bytes` reaches; merging only makes events shorter."""
@@ -247,7 +311,7 @@ class EventQueue:
             return newest
         waiting = (group.contributors for group in self.groups())
         through, total = -1, 0
-        for entry in heapq.merge(self.entries, *waiting, key=_entry_id):
+        for entry in heapq.merge(self.entries, *waiting, key=entry_id):
             total += entry_size(entry)
             if total > max_bytes and through >= 0:
                 return through

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
+from tidewire.core.groups import Joined
 
 Reason: TypeAlias = Literal["deleted", "expired", "revoked"]
 """Why a queue ended."""
@@ -47,12 +48,14 @@ class Sealed(Struct, frozen=True, tag="sealed"):
         pruned: what was acknowledged by then; None when unknown (R2.30).
         placed: up to which earlier answers had placed events, each on its own if no record says otherwise.
         through: the boundary up to which waiting events were merged.
+        joined: what applications' rules made of theirs.
     """
 
     queue_id: str
     pruned: int | None
     placed: int
     through: int
+    joined: tuple[Joined, ...] = ()
 
 
 class Seen(Struct, frozen=True, array_like=True):

@@ -12,13 +12,14 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from tidewire.core import application, decisions, polling, snapshot
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.merge import MERGE_RULES, MergeRule
+from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
 from tidewire.core.presentation import Presentation
 from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
@@ -38,11 +39,21 @@ class Shard(Generic[W]):
         self,
         *,
         limits: Limits | None = None,
-        rules: Mapping[str, MergeRule] = MERGE_RULES,
+        rules: Mapping[str, MergeRule] = MappingProxyType({}),
         presentation: Presentation | None = None,
     ) -> None:
+        """Makes an empty shard.
+
+        Args:
+            limits: what it works by.
+            rules: merge rules of the application's own, by event type, beside the built-in ones.
+            presentation: how people are shown.
+
+        Raises:
+            ValueError: a type has a built-in rule.
+        """
         self._state: State[W] = State(
-            limits=limits or Limits(), rules=rules, presentation=presentation or Presentation()
+            limits=limits or Limits(), rules=merge_table(rules), presentation=presentation or Presentation()
         )
 
     # Deciding and applying.
@@ -143,6 +154,12 @@ class Shard(Generic[W]):
     def statistics(self) -> Statistics:
         """The running totals."""
         return self._state.statistics
+
+    def take_rule_failures(self) -> list[RuleFailure]:
+        """Hands out what merge rules did wrong since it was last asked, one entry a type."""
+        failures = list(self._state.rule_failures.values())
+        self._state.rule_failures.clear()
+        return failures
 
     def queues(self) -> int:
         """How many queues there are."""

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.errors import BadRequest
+from tidewire.core.groups import Group
 from tidewire.core.ids import QueueId
-from tidewire.core.merge import MergeRule
-from tidewire.core.queue import Group
+from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.state import State
 from tidewire.core.wire import Entry, entry_size
 
@@ -55,13 +55,18 @@ class QueueImage(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """A whole shard at one moment; `now` is the shard's time then."""
+    """A whole shard at one moment; `now` is the shard's time then.
+
+    Attributes:
+        rules: what the application's merge rules are called, by type (`describe_rule`).
+    """
 
     version: int
     now: float
     bodies: tuple[bytes, ...]
     queues: tuple[QueueImage, ...]
     remembered: tuple[tuple[str, bytes, float], ...]
+    rules: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -109,12 +114,15 @@ def take_snapshot(state: State[W], now: float) -> Snapshot:
         bodies=tuple(bodies.numbers),
         queues=queues,
         remembered=tuple(state.remembered),
+        rules=describe_rules(state.rules),
     )
 
 
 def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
     queue = descriptor.queue
-    groups: list[tuple[str | None, Group]] = [(key, group) for (_, key), group in queue.open.items()]
+    groups: list[tuple[str | None, Group]] = []
+    for opened in queue.open.values():
+        groups += opened.items()
     groups += [(None, group) for group in queue.closed]
     return QueueImage(
         queue_id=descriptor.queue_id,
@@ -143,6 +151,7 @@ def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
     """
     state.recorded_at = snapshot.now
     skipped: list[Skipped] = []
+    rules = _unchanged_rules(snapshot, state.rules)
     for image in snapshot.queues:
         try:
             descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
@@ -150,10 +159,20 @@ def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
             skipped.append(Skipped(image.queue_id, error))
             continue
         descriptor.offline = image.offline
-        _fill_queue(descriptor, image, snapshot.bodies, state.rules)
+        _fill_queue(descriptor, image, snapshot.bodies, rules)
     for notice_id, digest, taken in snapshot.remembered:
         state.remembered.add(notice_id, digest, taken)
     return skipped
+
+
+def _unchanged_rules(snapshot: Snapshot, rules: Mapping[str, MergeRule]) -> Mapping[str, MergeRule]:
+    """The rules that are still what they were: others can't be trusted with groups that they did not form."""
+    known = describe_rules(rules)
+    return {
+        kind: rule
+        for kind, rule in rules.items()
+        if kind in MERGE_RULES or snapshot.rules.get(kind) == known[kind]
+    }
 
 
 def _fill_queue(
@@ -166,11 +185,15 @@ def _fill_queue(
     queue.entries = _entries(image.entries, bodies)
     for group_image in image.groups:
         contributors = _entries(group_image.contributors, bodies)
-        group = Group(group_image.kind, rules[group_image.kind], contributors)
+        rule = rules.get(group_image.kind)
+        if rule is None:
+            queue.place(contributors)
+            continue
+        group = Group(group_image.kind, rule, contributors)
         if group_image.key is None:
             queue.closed.append(group)
         else:
-            queue.open[group_image.kind, group_image.key] = group
+            queue.open.setdefault(group_image.kind, {})[group_image.key] = group
     queue.size = sum(map(entry_size, queue.entries))
     queue.size += sum(entry_size(entry) for group in queue.groups() for entry in group.contributors)
 

@@ -15,7 +15,7 @@ from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
 from tidewire.core.ids import QueueId
 from tidewire.core.interning import Interner
-from tidewire.core.merge import MergeRule
+from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.presentation import Presentation
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Reason, Sealed
@@ -67,6 +67,7 @@ class State(Generic[W]):
         "recorded_at",
         "reload_set",
         "remembered",
+        "rule_failures",
         "rules",
         "seen",
         "statistics",
@@ -91,6 +92,8 @@ class State(Generic[W]):
         """Queues polled since the last tick; its record says what became of them."""
         self.unwritten: list[Sealed] = []
         """Records of merges, to be journalled before the answers that show them leave."""
+        self.rule_failures: dict[str, RuleFailure] = {}
+        """What rules did wrong, by type, until somebody asks: one entry, however many queues it happened in."""
         self.reload_set: dict[QueueId, None] = {}
         """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
         self.recorded_at = 0.0
@@ -150,10 +153,17 @@ class State(Generic[W]):
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
         # At least one byte: 0 would mean no bound.
-        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0)
+        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0, self.rule_failed)
         if merge is not None:
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
+
+    def rule_failed(self, kind: str, error: Exception) -> None:
+        """Counts and keeps that a merge rule failed; its events are delivered singly."""
+        self.statistics.rule_failures[kind] += 1
+        known = self.rule_failures.get(kind)
+        times, first = (0, error) if known is None else (known.times, known.error)
+        self.rule_failures[kind] = RuleFailure(kind, times + 1, first)
 
     def finish_waiter(self, descriptor: Descriptor[W]) -> bool:
         """Ends a waiting poll with the present contents of its queue; whether there was one (R2.18)."""

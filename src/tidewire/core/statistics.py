@@ -21,6 +21,7 @@ class Statistics:
         "registered",
         "removed",
         "repeated",
+        "rule_failures",
     )
 
     def __init__(self) -> None:
@@ -39,6 +40,8 @@ class Statistics:
         """Queues skipped because the notice was for another realm."""
         self.broken = 0
         """Queues or notices in which delivery failed; the others went on."""
+        self.rule_failures: Counter[str] = Counter()
+        """How often a merge rule failed, by the type that it belongs to; the events were delivered singly."""
         self.encoded = 0
         """Bodies encoded: the distinct representations of all events."""
         self.parked = 0

@@ -12,6 +12,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.merge import MergeRule
 from tidewire.core.notice import decode_notice
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
@@ -47,10 +48,17 @@ class Play:
     """One scenario under way."""
 
     def __init__(
-        self, *, limits: Limits, pace: Pace, timeouts: IdleTimeouts, presentation: Presentation
+        self,
+        *,
+        limits: Limits,
+        pace: Pace,
+        timeouts: IdleTimeouts,
+        presentation: Presentation,
+        rules: Mapping[str, MergeRule] = MappingProxyType({}),
     ) -> None:
         self._limits = limits
         self._presentation = presentation
+        self._rules = rules
         self._pace = pace
         self._timeouts = timeouts
         self._clock = VirtualClock(START)
@@ -181,7 +189,7 @@ class Play:
     # Around the engine.
 
     def _new_shard(self) -> Shard[PollSlot]:
-        return Shard(limits=self._limits, presentation=self._presentation)
+        return Shard(limits=self._limits, rules=self._rules, presentation=self._presentation)
 
     def _new_engine(self, shard: Shard[PollSlot]) -> Engine:
         return Engine(

@@ -2,6 +2,7 @@
 
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
+from tidewire.core.merge import RuleFailure
 
 
 class RaisingReporter:
@@ -9,6 +10,10 @@ class RaisingReporter:
 
     def delivery_failed(self, failure: Failure) -> None:
         """A notice could not be delivered."""
+        raise failure.error
+
+    def rule_failed(self, failure: RuleFailure) -> None:
+        """A merge rule failed."""
         raise failure.error
 
     def answer_failed(self, error: Exception) -> None:

@@ -40,6 +40,7 @@ max_bytes = 67108864
 max_per_user = 100
 memory_budget = "auto"
 answer_max_bytes = 1048576
+rules = ""
 [bus]
 url = "memory:"
 [shards]

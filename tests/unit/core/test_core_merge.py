@@ -39,20 +39,20 @@ def test_the_key_of_each_change_r1_5_r1_6(event: Json, key: str | None) -> None:
     ],
 )
 def test_what_ends_an_open_merge_of_additions_to_read_r1_15(event: Json, closes: bool) -> None:
-    assert RULE.closes(event, "flags/add/read") == closes
+    assert RULE.closes(event, ["flags/add/read"]) == (["flags/add/read"] if closes else [])
 
 
 def test_a_change_of_all_ends_the_opposite_direction_alone() -> None:
     """Those of its own direction leave the same flags before it and after it."""
     for_all = flags("add", "starred", [], for_all=True)
-    assert not RULE.closes(for_all, "flags/add/starred")
-    assert RULE.closes(for_all, "flags/remove/starred")
+    open_keys = ["flags/add/starred", "flags/remove/starred"]
+    assert RULE.closes(for_all, open_keys) == ["flags/remove/starred"]
 
 
 def test_a_flag_may_have_a_slash_in_its_name() -> None:
     event = flags("add", "a/b", [1])
     assert RULE.key(event) == "flags/add/a/b"
-    assert RULE.closes(flags("remove", "a/b", [1]), "flags/add/a/b")
+    assert RULE.closes(flags("remove", "a/b", [1]), ["flags/add/a/b"]) == ["flags/add/a/b"]
 
 
 def test_the_table_cannot_be_changed() -> None:

@@ -11,12 +11,12 @@ from support.messages import DIRECT, WIDE, message, only, publish, reader
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.ids import UserId
-from tidewire.core.merge import MERGE_RULES
 from tidewire.core.message_shape import PRIVATE
 from tidewire.core.notice import decode_notice
 from tidewire.core.notification_inputs import NOTIFICATION_INPUTS
 from tidewire.core.presentation import Presentation
 from tidewire.core.processors.message import process
+from tidewire.core.queue import EventQueue
 from tidewire.core.representation import Representation
 from tidewire.core.shard import Shard
 from tidewire.core.state import State
@@ -243,28 +243,25 @@ def test_a_notice_for_a_realm_passes_by_queues_of_others_r0_5() -> None:
     assert rig.engine.shard.statistics.foreign_realm == 1
 
 
-class Failing:
-    """A rule that no message survives."""
+class BrokenQueue(EventQueue):
+    """A queue that takes nothing."""
 
-    def key(self, event: Any) -> str | None:
-        """Which group."""
-        if event["message"]["content_type"] == "text/html":
-            raise ValueError("no")
-        return None
+    def push(self, _shaped: object, _suffix: bytes = b"") -> int:
+        """Whatever may go wrong."""
+        raise ValueError("no")
 
-    def closes(self, _event: Any, _open_key: str) -> bool:
-        """Which groups end."""
-        return False
-
-    def merge(self, events: Any) -> Json:
-        """One for many."""
-        return dict(events[0])
+    def push_alone(self, _shaped: object, _suffix: bytes = b"") -> int:
+        """Whatever may go wrong."""
+        raise ValueError("no")
 
 
 def test_what_fails_in_one_queue_does_not_keep_the_message_from_others_d9_d_11() -> None:
-    rig = Rig(shard=Shard(rules={**MERGE_RULES, "message": Failing()}))
-    broken, whole = rig.register(reader(apply_markdown=True)), rig.register(reader())
+    rig = Rig()
+    broken, whole = rig.register(), rig.register()
+    descriptor = rig.engine.shard.find(broken)
+    assert descriptor is not None
+    descriptor.queue = BrokenQueue()
     publish(rig, message())
-    assert (rig.poll(broken).ids, rig.poll(whole).ids) == ([], [0])
+    assert rig.poll(whole).ids == [0]
     assert [(failure.kind, failure.queue_id) for failure in rig.reporter.failures] == [("message", broken)]
     assert rig.engine.shard.statistics.broken == 1

@@ -1,6 +1,6 @@
 """The event queue (section 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -23,9 +23,9 @@ class Counter:
         """All of one name."""
         return str(event["name"])
 
-    def closes(self, event: Event, open_key: str) -> bool:
+    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
         """Another name."""
-        return str(event["name"]) != open_key
+        return [key for key in open_keys if key != str(event["name"])]
 
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
         """Their sum."""

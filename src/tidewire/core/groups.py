@@ -1,0 +1,68 @@
+"""Groups of waiting events, and how the events of one become fewer (`core/queue.py`)."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+
+from msgspec import Struct
+
+from tidewire.core.merge import MergeRule
+from tidewire.core.wire import Entry, decode_body, encode_body, entry_size
+
+entry_id = itemgetter(0)
+
+
+def size_of(entries: Iterable[Entry]) -> int:
+    """Bytes that the entries take in an answer, rounded up."""
+    return sum(map(entry_size, entries))
+
+
+class Group:
+    """Events that will be merged into one: an open one takes more of them, a closed one doesn't."""
+
+    __slots__ = ("contributors", "kind", "rule")
+
+    def __init__(self, kind: str, rule: MergeRule, contributors: list[Entry]) -> None:
+        self.kind = kind
+        self.rule = rule
+        self.contributors = contributors
+
+    def take(self, through: int) -> list[Entry]:
+        """Takes out the contributors up to an id."""
+        count = bisect_right(self.contributors, through, key=entry_id)
+        taken = self.contributors[:count]
+        del self.contributors[:count]
+        return taken
+
+
+class Joined(Struct, frozen=True, array_like=True):
+    """What an application's rule made of several events (rule 6)."""
+
+    ids: tuple[int, ...]
+    bodies: tuple[bytes, ...]
+    """Of the merged events; they have the newest of `ids`, in order."""
+
+    def entries(self) -> list[Entry]:
+        """The merged events."""
+        newest = self.ids[-len(self.bodies) :]
+        return [(event_id, body, b"") for event_id, body in zip(newest, self.bodies, strict=True)]
+
+
+def join(kind: str, rule: MergeRule, entries: list[Entry]) -> Joined:
+    """Several entries as one, under the id of the last of them (R1.9), or as a few under the last ids.
+
+    Raises:
+        Exception: whatever the rule raises, or what says that its outcome can't be used.
+    """
+    outcome = rule.merge([decode_body(body + suffix) for _, body, suffix in entries])
+    events = [outcome] if isinstance(outcome, Mapping) else list(outcome)
+    if not 0 < len(events) <= len(entries):
+        raise ValueError(f"{len(entries)} events can't become {len(events)}")
+    if any(event["type"] != kind for event in events):
+        raise ValueError("a merged event has another type than those that it stands for")
+    bodies = tuple(encode_body(dict(event)) for event in events)
+    joined = Joined(tuple(entry[0] for entry in entries), bodies)
+    # `_cut` goes by the sizes of the single events.
+    if size_of(joined.entries()) > size_of(entries):
+        raise ValueError("merged events are longer than those that they stand for")
+    return joined
