@@ -1,11 +1,13 @@
 """What a processor works with: whose queues there are, and how an event gets into one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
 
@@ -20,14 +22,27 @@ class Failure(NamedTuple):
     error: Exception
 
 
+NOTHING_MISSED: Mapping[UserId, Missed] = MappingProxyType({})
+
+
 class Dispatch(Generic[W]):
-    """One notice on its way into queues."""
+    """One notice on its way into queues.
 
-    __slots__ = ("_delivered", "_realm_id", "_representations", "_state", "failures")
+    Attributes:
+        missed: for each user who is notifiable when gone, what their queues keep beside the event (R5.4).
+    """
 
-    def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
+    __slots__ = ("_delivered", "_realm_id", "_representations", "_state", "failures", "missed")
+
+    def __init__(
+        self,
+        state: State[W],
+        realm_id: RealmId | None = None,
+        missed: Mapping[UserId, Missed] = NOTHING_MISSED,
+    ) -> None:
         self._state = state
         self._realm_id = realm_id
+        self.missed = missed
         self._representations: list[Representation] = []
         self._delivered = 0
         self.failures: list[Failure] = []
@@ -55,20 +70,27 @@ class Dispatch(Generic[W]):
         *,
         flags: tuple[str, ...] = (),
         suffix: bytes = b"",
+        missed: Missed | None = None,
     ) -> None:
         """Puts a shaped event in the queue, if the queue accepts it."""
         try:
             refusal = shaped.refusal(descriptor.acceptance, flags)
             if refusal is None:
-                self.push(descriptor, shaped, suffix)
+                self.push(descriptor, shaped, suffix, missed)
             else:
                 self._state.statistics.refused[refusal] += 1
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
             self.failures.append(Failure(shaped.kind, descriptor.queue_id, error))
 
-    def push(self, descriptor: Descriptor[W], shaped: Representation, suffix: bytes = b"") -> None:
+    def push(
+        self,
+        descriptor: Descriptor[W],
+        shaped: Representation,
+        suffix: bytes = b"",
+        missed: Missed | None = None,
+    ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
-        descriptor.queue.push(shaped, suffix)
+        descriptor.queue.push(shaped, suffix, missed)
         self._delivered += 1
         if descriptor.waiter is not None and not descriptor.ready:
             descriptor.ready = True

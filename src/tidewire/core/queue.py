@@ -18,11 +18,15 @@ Rules of this file:
 
 import heapq
 from bisect import bisect_right, insort
+from collections.abc import Mapping
+from itertools import takewhile
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from tidewire.core.errors import BadRequest
 from tidewire.core.merge import Event, MergeRule
+from tidewire.core.notifications.formats import Notified
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.wire import ENTRY_FRAME, Entry, decode_body, encode_body, entry_size
 
 _entry_id = itemgetter(0)
@@ -82,6 +86,7 @@ class EventQueue:
     __slots__ = (
         "closed",
         "entries",
+        "missed",
         "newest_pruned_id",
         "next_event_id",
         "open",
@@ -100,6 +105,8 @@ class EventQueue:
         self.placed = -1
         """Newest id that a read has reached in this process."""
         self.resumed = False
+        self.missed: dict[int, Missed] | None = None
+        """What the owner may have missed, by the id of the event that says it; None when there is nothing."""
         self.size = 0
         """Bytes of all entries and contributors as they would be delivered."""
 
@@ -113,7 +120,7 @@ class EventQueue:
         """Everything that waits to be merged."""
         return [*self.open.values(), *self.closed]
 
-    def push(self, shaped: Pushable, suffix: bytes = b"") -> int:
+    def push(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
         """Appends one event and returns its id; if its rule raises, nothing has changed."""
         event_id = self.next_event_id
         body = shaped.body
@@ -124,6 +131,10 @@ class EventQueue:
             self._push_mergeable(entry, shaped, shaped.rule)
         self.next_event_id = event_id + 1
         self.size += len(body) + len(suffix) + ENTRY_FRAME
+        if missed is not None:
+            if self.missed is None:
+                self.missed = {}
+            self.missed[event_id] = missed
         return event_id
 
     def _push_mergeable(self, entry: Entry, shaped: Pushable, rule: MergeRule) -> None:
@@ -171,6 +182,8 @@ class EventQueue:
         if pruned is not None and through <= pruned:
             return 0
         dropped = self._prune_entries(through) + self._prune_groups(through)
+        if self.missed is not None:
+            self._prune_missed(self.missed, through)
         if dropped or pruned is not None:
             self.newest_pruned_id = through
             self.resumed = False
@@ -196,6 +209,19 @@ class EventQueue:
         if dropped:
             self._forget_empty_groups()
         return dropped
+
+    def _prune_missed(self, missed: dict[int, Missed], through: int) -> None:
+        for event_id in list(takewhile(through.__ge__, missed)):
+            del missed[event_id]
+        if not missed:
+            self.missed = None
+
+    def mark(self, notified: Mapping[int, Notified]) -> None:
+        """Notes that the owner was notified of messages, by the messages' ids (R5.36)."""
+        for event_id, missed in (self.missed or {}).items():
+            one = notified.get(missed.message_id)
+            if one is not None and self.missed is not None:
+                self.missed[event_id] = missed.marked(one)
 
     def _forget_empty_groups(self) -> None:
         self.open = {key: group for key, group in self.open.items() if group.contributors}
