@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import fan_out
 import merging
+import notifications
 import publish_scaling
 from tidewire.server import GC_THRESHOLDS
 
@@ -15,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
         "merging": merging.main,
+        "notifications": notifications.main,
     }
 )
 

@@ -165,6 +165,7 @@ def limits(settings: Settings) -> Limits:
         remember_ids_for=settings.storage.remember_ids_for,
         remember_ids_max=settings.storage.remember_ids_max,
         answer_max_bytes=settings.queues.answer_max_bytes,
+        outbox_max=settings.notifications.outbox_max,
     )
 
 

@@ -1,8 +1,7 @@
 """The engine: turns the crank of one shard.
 
-It adds to the core what the core must not have: the time, new ids, chance, and the journal. For each input
-it decides, journals, applies, and hands answers to the slots that wait for them. Everything is synchronous;
-a loop is needed only as something that calls a function soon.
+It adds to the core what the core must not have: time, ids, chance, the journal. For each input it decides,
+journals, applies, and answers the slots that wait. All is synchronous; a loop only calls functions soon.
 
 A *slot* is whoever waits for an answer, a poll or a confirmation alike: an object whose `complete` is called
 exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
@@ -13,11 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from tidewire.core.batches import Part
 from tidewire.core.descriptor import QueueSpec
+from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
-from tidewire.core.records import Announced, Published, Record, Sealed
+from tidewire.core.outbox import OutboxPage
+from tidewire.core.records import Announced, Record, Sealed
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
@@ -82,6 +84,7 @@ class Engine:
         self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
         self._collect_at = clock.now() + self._pace.collect_every
         self._skipped = clock.skipped
+        self._losses = shard.statistics.notifications_lost
         self._position = journal.durable
         self._owed: deque[Sealed] = deque()
         self._gate: deque[tuple[int, Slot[Any], Any]] = deque()
@@ -101,20 +104,32 @@ class Engine:
         self._answer(slot, queue_id)
 
     def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
-        """Carries out notices as one record and answers with how many were taken, repeats included.
+        """Carries out notices, as one record or few (`batches.py`); answers how many, repeats included.
 
         Raises:
             NoticeIdReused: one of them has the id of another notice; none was taken.
-            Unavailable: the journal can't be written; none was taken.
+            InvalidNotice: what one says of notifications can't be read; none was taken.
+            Unavailable: the journal can't be written; none was taken, or of several records a first few.
         """
-        fresh = self._shard.decide_publish(notices)
-        record = Published(now=self._clock.now(), notices=tuple(notice.raw for notice in fresh))
-        if fresh:
-            self._write(record)
-        for failure in self._shard.apply_published(record, fresh, len(notices) - len(fresh)):
-            self._reporter.delivery_failed(failure)
-        self._answer(slot, len(notices))
-        self.flush()
+        parts = self._shard.decide_publish(notices)
+        repeated = len(notices)
+        try:
+            for part in parts:
+                self._publish_part(part)
+                repeated -= len(part.notices)
+            self._shard.statistics.repeated += repeated
+            self._answer(slot, len(notices))
+        finally:
+            # Whatever became of a later part, whom an earlier one concerns is told now.
+            self.flush()
+
+    def _publish_part(self, part: Part) -> None:
+        record = self._shard.decide_part(part, now=self._clock.now())
+        self._write(record)
+        self._report(self._shard.apply_part(record, part))
+        for found in part.candidates:
+            if found.contradictory:
+                self._reporter.contradictory_notice(found.message_id)
 
     def poll(
         self, queue_id: str, *, user_id: UserId, last_event_id: int, block: bool, slot: PollSlot
@@ -167,6 +182,29 @@ class Engine:
         """The connection of a waiting poll went away; False when it had been answered already (R2.21)."""
         return self._shard.unpark(queue_id, slot, now=self._clock.now())
 
+    # The outbox.
+
+    def read_outbox(self, queue: str, *, after: int, limit: int, slot: Slot[OutboxPage]) -> None:
+        """Answers a worker with the records behind a position.
+
+        Raises:
+            NotFound: there is no such queue.
+        """
+        self._answer(slot, self._shard.outbox_page(queue, after=after, limit=limit))
+
+    def acknowledge_outbox(self, queue: str, *, through: int, slot: Slot[int]) -> None:
+        """Drops what a worker has taken; answers with the position once that is durable.
+
+        Raises:
+            NotFound: there is no such queue.
+            BadRequest: the queue has not come that far.
+            Unavailable: the journal can't be written; nothing was dropped.
+        """
+        record = self._shard.decide_acknowledge(queue, through=through, now=self._clock.now())
+        if record is not None:
+            self._commit(record)
+        self._answer(slot, through)
+
     # Events of the shard's own.
 
     def announce_restart(self, event: Mapping[str, Any]) -> None:
@@ -194,6 +232,11 @@ class Engine:
             # A request since the last tick may have been the first to notice.
             self._reporter.clock_skipped(skipped - self._skipped)
             self._skipped = skipped
+        lost = self._shard.statistics.notifications_lost
+        if lost > self._losses:
+            # Once a tick: an outbox that nobody reads loses one for each that comes.
+            self._reporter.notifications_lost(lost - self._losses)
+            self._losses = lost
         collect = bool(self._pace.collect_every) and now >= self._collect_at
         if collect:
             self._collect_at = now + self._pace.collect_every
@@ -271,7 +314,10 @@ class Engine:
 
     def _commit(self, record: Record) -> None:
         self._write(record)
-        for failure in self._shard.apply(record):
+        self._report(self._shard.apply(record))
+
+    def _report(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
             self._reporter.delivery_failed(failure)
 
     def _write(self, record: Record) -> None:

@@ -98,6 +98,14 @@ class LogReporter:
         """The process did not run for a while (D12)."""
         self._log.warning("process did not run; nobody's queue ages by it", seconds=round(seconds, 1))
 
+    def notifications_lost(self, count: int) -> None:
+        """The outbox had no room for more notifications."""
+        self._log.error("notifications lost: the outbox is full", lost=count)
+
+    def contradictory_notice(self, message_id: int) -> None:
+        """A direct message came with users who want it as a channel's (R5.5)."""
+        self._log.warning("direct message with the notification inputs of a channel's", message_id=message_id)
+
     def collected(self, *, expired: int, queues: int) -> None:
         """The collector ran (R11.10)."""
         if expired:

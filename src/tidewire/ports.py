@@ -114,6 +114,14 @@ class Reporter(Protocol):
         """The process did not run for a while, and the shard's time left it out (D12)."""
         ...
 
+    def notifications_lost(self, count: int) -> None:
+        """The outbox had no room for `count` more notifications; the oldest had to give way."""
+        ...
+
+    def contradictory_notice(self, message_id: int) -> None:
+        """A direct message came with users who want it as a channel's: a fault of its producer (R5.5)."""
+        ...
+
     def collected(self, *, expired: int, queues: int) -> None:
         """The collector ended `expired` queues; `queues` are left (R11.10)."""
         ...

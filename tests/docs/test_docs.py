@@ -12,6 +12,9 @@ import tidewire
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
+from tidewire.core.notification_inputs import NOTIFICATION_INPUTS, OLD_NAMES
+from tidewire.core.notifications.facts import EMAIL_TRIGGERS, PUSH_TRIGGERS
+from tidewire.core.notifications.formats import queue_names
 from tidewire.core.processors import ALL_REFUSALS, PROCESSORS
 from tidewire.core.records import REASONS
 from tidewire.http.routes import all_routes
@@ -120,6 +123,17 @@ def test_every_type_with_a_processor_has_a_row() -> None:
     written = row_terms(page("reference/events.md")) | row_terms(page("reference/notices.md"))
 
     assert set(PROCESSORS) - written == set()
+
+
+def test_every_notification_input_and_trigger_has_a_row() -> None:
+    text = page("reference/notifications.md")
+    inputs = NOTIFICATION_INPUTS - set(OLD_NAMES.values())
+    triggers = {trigger for _, trigger in (*PUSH_TRIGGERS, *EMAIL_TRIGGERS)}
+
+    assert row_terms(section(text, "What a message's notice says")) - {"true"} == inputs
+    assert row_terms(section(text, "Triggers")) == triggers
+    assert {name for name in OLD_NAMES.values() if f"`{name}`" not in text} == set()
+    assert {name for name in queue_names(1) if f"`{name}`" not in text} == set()
 
 
 def test_every_replay_step_has_a_row() -> None:

@@ -9,9 +9,12 @@ from support.json_values import JSON_VALUES, TEXT
 from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
+from tidewire.core.notifications.formats import Notified
 from tidewire.core.records import (
     REASONS,
+    Acknowledged,
     Announced,
+    Outcome,
     Published,
     Record,
     Registered,
@@ -41,10 +44,19 @@ SPECS = st.builds(
 )
 PRUNED = st.none() | st.integers(-1, 2**63 - 1)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
+NOTIFIED = st.lists(
+    st.builds(Notified, IDS.map(UserId), IDS, st.none() | TEXT, st.none() | TEXT, st.none() | IDS), max_size=2
+).map(tuple)
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(Registered, TIMES, TEXT, SPECS),
-    st.builds(Published, TIMES, st.lists(st.binary(max_size=40), max_size=3).map(tuple)),
-    st.builds(Removed, TIMES, TEXT, st.sampled_from(REASONS)),
+    st.builds(
+        Published,
+        TIMES,
+        st.lists(st.binary(max_size=40), max_size=3).map(tuple),
+        st.lists(st.builds(Outcome, IDS, NOTIFIED), max_size=2).map(tuple),
+    ),
+    st.builds(Removed, TIMES, TEXT, st.sampled_from(REASONS), NOTIFIED),
+    st.builds(Acknowledged, TIMES, TEXT, IDS),
     st.builds(Sealed, TEXT, PRUNED, st.integers(-1, 2**62), st.integers(0, 2**62)),
     st.builds(
         Ticked,
@@ -54,6 +66,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         NAMES,
         NAMES,
         IDS,
+        NOTIFIED,
     ),
     st.builds(
         Announced,

@@ -17,13 +17,16 @@ import tidewire.engine
 from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import durable_form
 from support.events import Json, flags
-from support.shard_inputs import ANSWER_BOUNDS, NOTICES, SPECS
+from support.notification_model import EMAIL, MOBILE, Step
+from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, NOTHING_ASKED, NOTICES, SPECS, USERS
 from support.shard_model import FOREVER, MESSAGES, Client
 from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
+from support.whole_messages import edit_event, message_event, recipient
 from tidewire.core.decisions import RELOAD
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
 from tidewire.core.notice import decode_notices
+from tidewire.core.outbox import OutboxPage
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Limits
 from tidewire.engine import Pace
@@ -33,17 +36,25 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
     usual_slice = tidewire.engine.FLUSH_SLICE
+    messages = 0
 
     @initialize(
         bound=ANSWER_BOUNDS,
+        outbox=st.sampled_from([0, 3, 1000]),
         lags=st.sampled_from([False, False, True]),
         flush_slice=st.sampled_from([1, 500]),
         wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
-    def begin(self, bound: int, lags: bool, flush_slice: int, wanted: list[QueueSpec]) -> None:
+    def begin(self, bound: int, outbox: int, lags: bool, flush_slice: int, wanted: list[QueueSpec]) -> None:
         """A shard with a few queues, whose journal may take its time."""
         tidewire.engine.FLUSH_SLICE = flush_slice
-        limits = Limits(offline_after=OFFLINE_AFTER, answer_max_bytes=bound, remember_ids_for=FOREVER)
+        limits = Limits(
+            offline_after=OFFLINE_AFTER,
+            answer_max_bytes=bound,
+            remember_ids_for=FOREVER,
+            outbox_max=outbox,
+        )
+        self.model.outbox.most = outbox
         self.rig = Rig(limits=limits, pace=Pace(collect_every=COLLECT_EVERY))
         for each in wanted:
             self.register(each)
@@ -71,6 +82,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def publish(self, batch: list[Json]) -> None:
         """A publisher sends a batch; some of its ids may be known."""
         fresh = self.model.fresh(batch)
+        records = len(self.rig.journal.written)
         slot: KeepingSlot[int] = KeepingSlot()
         before = self.everything()
         try:
@@ -84,10 +96,35 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
             assert self.everything() == before
             return
         assert fresh is not None
-        position = len(self.rig.journal.written)
-        for parsed in fresh:
+        positions = self.positions_of_notices(records)
+        for parsed, position in zip(fresh, positions, strict=True):
             self.model.publish(parsed, position)
-        self.model.remember(fresh, position)
+        self.model.remember(fresh, positions)
+
+    @rule(data=st.data(), batch=st.lists(ABOUT_MESSAGES, min_size=1, max_size=4))
+    def publish_messages(self, data: st.DataObject, batch: list[tuple[str, list[Json], Json]]) -> None:
+        """Messages, edits and ends of queues, whose decisions rest on each other, in one batch."""
+        notices: list[Json] = []
+        for kind, users, inputs in batch:
+            if kind == "cleanup":
+                if self.model.clients:
+                    client = self._client(data)
+                    event = {"type": "cleanup_queue", "queue_id": client.queue_id}
+                    notices.append({"event": event, "users": [int(client.spec.user_id)]})
+                continue
+            notices.append({"event": self._event(kind, inputs), "users": users})
+        if notices:
+            self.publish(notices)
+
+    def _event(self, kind: str, inputs: Json) -> Json:
+        if kind == "edit":
+            edited = 1 + self.messages // 2
+            return edit_event(edited, **inputs, prior_mention_user_ids=inputs["stream_email_user_ids"])
+        self.messages += 1
+        if kind == "direct":
+            no_channel: Json = {"stream_push_user_ids": [], "stream_email_user_ids": []}
+            return message_event(self.messages, direct=True, **{**inputs, **no_channel})
+        return message_event(self.messages, **inputs)
 
     @precondition(lambda self: self.model.live())
     @rule(
@@ -206,7 +243,42 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         except Unavailable:
             assert self.rig.journal.fails
         else:
+            self.model.leave([client], len(self.rig.journal.written))
             client.ended = len(self.rig.journal.written)
+
+    @rule(user=st.sampled_from(USERS), polls=st.booleans())
+    def a_message_for_somebody_who_is_gone(self, user: int, polls: bool) -> None:
+        """Nobody polls after it until the owner counts as gone, and perhaps a client was there just before."""
+        if polls and self.model.of_user(user):
+            client = self.model.of_user(user)[0]
+            if not self.rig.journal.fails:
+                self._poll(client, False, Poll())
+        self.messages += 1
+        self.publish([{"event": self._event("direct", NOTHING_ASKED), "users": [recipient(user)]}])
+        self.wait(OFFLINE_AFTER + COLLECT_EVERY + 1, 0.5)
+
+    # The outbox.
+
+    @rule(queue=st.sampled_from([MOBILE, EMAIL]), after=st.integers(0, 5), limit=st.integers(1, 5))
+    def read_outbox(self, queue: str, after: int, limit: int) -> None:
+        """A worker asks; it is answered when what it gets is durable."""
+        slot: KeepingSlot[OutboxPage] = KeepingSlot()
+        self.rig.engine.read_outbox(queue, after=after, limit=limit, slot=slot)
+        self.readers.append((queue, slot))
+
+    @rule(queue=st.sampled_from([MOBILE, EMAIL]), through=st.integers(0, 8))
+    def acknowledge_outbox(self, queue: str, through: int) -> None:
+        """A worker acknowledges, perhaps what is gone already, or what there never was."""
+        before = len(self.rig.journal.written)
+        everything = self.everything()
+        try:
+            self.rig.engine.acknowledge_outbox(queue, through=through, slot=KeepingSlot[int]())
+        except (BadRequest, Unavailable):
+            assert self.everything() == everything
+            return
+        if len(self.rig.journal.written) > before:
+            step = Step(len(self.rig.journal.written), queue, through=through)
+            self.model.outbox.steps.append(step)
 
     # Time and the journal.
 
@@ -288,6 +360,13 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         self.rig.journal.fails = False
         self.trusted = False
         self.forget_connections()
+        for client in self.model.live():
+            # What polls changed since the last tick is not known any more; `check_records` has watched the rest.
+            found = self.rig.engine.shard.find(client.queue_id)
+            assert found is not None
+            assert found.queue.newest_pruned_id is not None
+            client.offline = found.offline
+            client.acknowledged = found.queue.newest_pruned_id
 
     @precondition(lambda self: self.model.clients)
     @rule(data=st.data())

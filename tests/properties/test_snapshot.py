@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from support.core_rig import Rig, spec
 from support.core_states import check_indexes, durable_form
 from support.events import Json, flags, notice
+from tidewire.core.batches import Part
 from tidewire.core.notice import decode_notice
+from tidewire.core.notifications.candidates import NOBODY
 from tidewire.core.records import Published
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot, decode_snapshot, encode_snapshot
@@ -133,7 +135,7 @@ def test_applying_a_decoded_batch_equals_applying_its_record() -> None:
     raws = [notice({"type": "deploy"}, id="a"), notice(flags("add", "read", [1]), [1, 1])]
     record = Published(5.0, tuple(raws))
     rig.engine.shard.apply(record)
-    twin.engine.shard.apply_published(record, [decode_notice(raw) for raw in raws], 0)
+    twin.engine.shard.apply_part(record, Part([decode_notice(raw) for raw in raws], [NOBODY, NOBODY]))
     assert durable_form(rig.engine.shard._state) == durable_form(twin.engine.shard._state)
 
 

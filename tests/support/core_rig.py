@@ -128,6 +128,8 @@ class KeepingReporter:
         self.journal_errors: list[Unavailable] = []
         self.skips: list[float] = []
         self.collections: list[tuple[int, int]] = []
+        self.lost: list[int] = []
+        self.contradictions: list[int] = []
 
     def delivery_failed(self, failure: Failure) -> None:
         """Keeps it."""
@@ -148,6 +150,14 @@ class KeepingReporter:
     def clock_skipped(self, seconds: float) -> None:
         """Keeps it."""
         self.skips.append(seconds)
+
+    def notifications_lost(self, count: int) -> None:
+        """Keeps it."""
+        self.lost.append(count)
+
+    def contradictory_notice(self, message_id: int) -> None:
+        """Keeps it."""
+        self.contradictions.append(message_id)
 
     def collected(self, *, expired: int, queues: int) -> None:
         """Keeps it."""

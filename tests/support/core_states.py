@@ -65,6 +65,7 @@ def check_queue(queue: EventQueue) -> None:
     assert len(set(ids)) == len(ids) == len(queue)
     assert [entry[0] for entry in queue.entries] == sorted(entry[0] for entry in queue.entries)
     assert all(event_id < queue.next_event_id for event_id in ids)
+    assert queue.missed is None or (queue.missed and queue.missed.keys() <= set(ids))
     if queue.newest_pruned_id is not None:
         assert all(event_id > queue.newest_pruned_id for event_id in ids)
 
@@ -97,9 +98,11 @@ def durable_form(state: State[Any]) -> dict[str, Any]:
                 descriptor.queue.next_event_id,
                 descriptor.queue.newest_pruned_id,
                 _all_entries(descriptor.queue),
+                descriptor.queue.missed,
             )
             for descriptor in state.directory
         },
+        "outbox": state.outbox.image(),
         "remembered": [(notice_id, digest) for notice_id, digest, _ in state.remembered],
     }
 

@@ -2,8 +2,9 @@
 
 from hypothesis import strategies as st
 
-from support.events import flags
+from support.events import Json, flags
 from support.shard_model import MESSAGES
+from support.whole_messages import recipient
 from tidewire.core.capabilities import Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
@@ -33,6 +34,27 @@ NOTICES = st.fixed_dictionaries(
     {"event": EVENTS, "users": st.lists(st.sampled_from(USERS), min_size=1, max_size=4)},
     optional={"id": st.sampled_from("abcd"), "realm_id": st.sampled_from([1, 2])},
 )
+IDS = st.lists(st.sampled_from(USERS), max_size=2)
+WHOM_TO_NOTIFY = st.fixed_dictionaries(
+    {
+        "presence_idle_user_ids": IDS,
+        "online_push_user_ids": IDS,
+        "stream_push_user_ids": IDS,
+        "stream_email_user_ids": IDS,
+    }
+)
+NOTHING_ASKED: Json = {"presence_idle_user_ids": [], "online_push_user_ids": []}
+RECIPIENTS = st.lists(
+    st.builds(recipient, st.sampled_from(USERS), st.sampled_from(["read", "mentioned"])),
+    min_size=1,
+    max_size=3,
+)
+ABOUT_MESSAGES = st.one_of(
+    st.tuples(st.sampled_from(["direct", "channel", "channel"]), RECIPIENTS, WHOM_TO_NOTIFY),
+    st.tuples(st.just("edit"), RECIPIENTS, WHOM_TO_NOTIFY),
+    st.tuples(st.just("cleanup"), RECIPIENTS, WHOM_TO_NOTIFY),
+)
+"""A message, an edit of one, or the end of a queue; with whom it is for and whom to notify."""
 SPECS = st.builds(
     lambda user, realm, types, typing, idle: QueueSpec(
         user_id=UserId(user),
@@ -43,7 +65,7 @@ SPECS = st.builds(
     ),
     st.sampled_from(USERS),
     st.sampled_from([1, 1, 1, 2]),
-    st.sampled_from([None, None, None, ("deploy",), ("update_message_flags", "typing")]),
+    st.sampled_from([None, None, None, ("deploy",), ("message",), ("update_message_flags", "typing")]),
     st.booleans(),
     st.sampled_from([60, 130, 1000]),
 )

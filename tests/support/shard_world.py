@@ -2,16 +2,39 @@
 
 from typing import Any
 
-from support.core_rig import Poll, Rig
+from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import check_indexes, check_snapshot, durable_form, recovered, seen_so_far
+from support.notification_model import EMAIL, MOBILE
 from support.shard_model import FOREVER, Client, Model
+from tidewire.core.notifications.formats import stable_id, wire_record
+from tidewire.core.outbox import OutboxPage
 from tidewire.core.queue import EventQueue
-from tidewire.core.records import Ticked
+from tidewire.core.records import Published, Ticked
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.core.wire import entry_size
 
 OFFLINE_AFTER = 80
 COLLECT_EVERY = 20
+
+
+def check_missed(client: Client, queue: EventQueue, model: Model) -> None:
+    """What stands beside a queue's entries is what the model says the owner may miss, and nothing else."""
+    user_id = client.spec.user_id
+    wanted = {}
+    for accepted in client.unacknowledged():
+        if accepted.wish is not None:
+            untold = model.outbox.untold(user_id, accepted.wish)
+            triggers = (accepted.wish.push, accepted.wish.email)
+            left = (MOBILE in untold and triggers[0]) or None, (EMAIL in untold and triggers[1]) or None
+            wanted[accepted.event_id] = (accepted.wish.message_id, triggers, left)
+    found = {}
+    for event_id, missed in (queue.missed or {}).items():
+        left = (
+            None if missed.push_notified else missed.push,
+            None if missed.email_notified else missed.email,
+        )
+        found[event_id] = (missed.message_id, (missed.push, missed.email), left)
+    assert found == wanted
 
 
 class ShardWorld:
@@ -21,6 +44,7 @@ class ShardWorld:
         snapshot: the newest snapshot; `kept_through` is the position of the records that it holds.
         looked_at: position of the newest record that the model has followed.
         open: polls that are to be answered.
+        readers: workers that wait for an answer of the outbox; `shown` is what others were given.
         trusted: whether times were regular enough that their bounds can be checked.
     """
 
@@ -32,11 +56,18 @@ class ShardWorld:
         self.kept_through = 0
         self.looked_at = 0
         self.open: list[Poll] = []
+        self.readers: list[tuple[str, KeepingSlot[OutboxPage]]] = []
+        self.shown: dict[tuple[str, int], str] = {}
         self.trusted = True
 
     def follow(self) -> None:
         """Takes in what the engine did: records of ticks, and answers that came."""
         self._follow_records()
+        for queue, reader in self.readers:
+            for place, record in reader.answers[0].records if reader.answered else ():
+                # What a worker was shown stays what it was, over crashes too.
+                assert self.shown.setdefault((queue, place), stable_id(record)) == stable_id(record)
+        self.readers = [(queue, reader) for queue, reader in self.readers if not reader.answered]
         for slot in list(self.open):
             assert len(slot.answers) <= 1
             if slot.answered:
@@ -74,6 +105,15 @@ class ShardWorld:
                 0,
                 0,
             )
+        for queue, (records, lost) in self.model.outbox.contents().items():
+            page = shard.outbox_page(queue, after=0, limit=FOREVER)
+            assert [(place, wire_record(record)) for place, record in page.records] == records
+            assert (page.waiting, page.lost) == (len(records), lost)
+        for client in self.model.live():
+            descriptor = shard.find(client.queue_id)
+            assert descriptor is not None
+            assert descriptor.offline == client.offline
+            check_missed(client, descriptor.queue, self.model)
         assert not self.rig.reporter.failures
         assert not self.rig.reporter.answer_errors
 
@@ -89,11 +129,22 @@ class ShardWorld:
         assert durable_form(again._state) == durable_form(live._state)
         check_indexes(again._state)
 
+    def positions_of_notices(self, since: int) -> list[int]:
+        """For each notice journalled since a position, the position of its record: a batch may be several."""
+        return [
+            position
+            for position, record in enumerate(self.rig.journal.records(since), since + 1)
+            if isinstance(record, Published)
+            for _ in record.notices
+        ]
+
     def send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
         """Polls for a client."""
         self.rig.engine.poll(
             client.queue_id, user_id=client.spec.user_id, last_event_id=last, block=block, slot=slot
         )
+        client.acknowledged = max(client.acknowledged, last)
+        client.offline = False
 
     def empty(self, client: Client) -> None:
         """A client goes on until there is nothing more, and then it has everything."""
@@ -150,6 +201,7 @@ class ShardWorld:
     def forget_connections(self) -> None:
         """All connections are gone, and with them the polls that waited."""
         self.open.clear()
+        self.readers.clear()
         for client in self.model.clients.values():
             client.waiting = None
             client.parked = False
@@ -163,9 +215,14 @@ class ShardWorld:
     def _follow_tick(self, record: Ticked, position: int) -> None:
         for queue_id in record.heartbeats:
             client = self.model.clients[queue_id]
+            client.pushed.append(position)
             if self.trusted:
                 assert 45 <= record.now - client.parked_at <= 55
             client.active = record.now
+        leaving = [self.model.clients[queue_id] for queue_id in (*record.expired, *record.offline)]
+        self.model.leave(leaving, position)
+        for queue_id in record.offline:
+            self.model.clients[queue_id].offline = True
         for queue_id in record.expired:
             client = self.model.clients[queue_id]
             assert client.ended == FOREVER

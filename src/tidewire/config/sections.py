@@ -251,11 +251,11 @@ SHARDS = (
 NOTIFICATIONS = (
     Setting(
         name="notifications.outbox_max",
-        kind=Integer(minimum=1),
+        kind=Integer(),
         default=100_000,
-        meaning="How many notification records wait at most for the embedded bus's readers.",
+        meaning="How many notification records wait at most for workers, in all queues together; beyond it the oldest are lost.",
         unit="records",
-        effective=False,
+        zero="no bound: memory is the limit",
     ),
 )
 

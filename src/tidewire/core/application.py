@@ -7,15 +7,21 @@ all there is.
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TypeVar
 
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.ids import QueueId
 from tidewire.core.notice import Notice, decode_notice
+from tidewire.core.notifications.candidates import Candidates, candidates
+from tidewire.core.notifications.formats import Notified
+from tidewire.core.notifications.outcomes import missed_by
+from tidewire.core.notifying import mark
 from tidewire.core.processors import processor_for
 from tidewire.core.queue import Merge
 from tidewire.core.records import (
+    Acknowledged,
     Announced,
     Published,
     Reason,
@@ -40,31 +46,47 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
             state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
             state.statistics.registered += 1
         case Published():
-            return apply_notices(state, [decode_notice(raw) for raw in record.notices], record.now)
+            return apply_notices(state, record, [decode_notice(raw) for raw in record.notices])
         case Removed():
             _end(state, record.queue_id, record.reason)
+            _notify_leaving(state, record.notified, record.now)
         case Sealed():
             _seal(state, record)
         case Ticked():
             _apply_tick(state, record)
         case Announced():
             return _apply_announcement(state, record)
+        case Acknowledged():
+            state.outbox.acknowledge(record.queue, through=record.through)
     return []
 
 
-def apply_notices(state: State[W], notices: Sequence[Notice], now: float) -> list[Failure]:
-    """Carries out notices that are decoded already: what `apply_record` does for `Published`."""
-    state.recorded_at = now
+def apply_notices(
+    state: State[W],
+    record: Published,
+    notices: Sequence[Notice],
+    found: Sequence[Candidates | None] | None = None,
+) -> list[Failure]:
+    """Carries out a record whose notices are decoded already; `found` are their candidates, if known."""
+    now = state.recorded_at = record.now
+    outcomes = {outcome.notice: outcome.notified for outcome in record.outcomes}
     failures: list[Failure] = []
-    for notice in notices:
+    for place, (notice, known) in enumerate(zip(notices, found or repeat(None), strict=False)):
         if notice.id is not None:
             state.remembered.add(notice.id, notice.digest, now)
+        notified = outcomes.get(place, ())
         dispatch = Dispatch(state, notice.realm_id)
         try:
+            if notice.kind == "message":
+                dispatch.missed = missed_by(known or candidates(notice), notified)
             processor_for(notice.kind)(notice, dispatch)
         except Exception as error:  # noqa: BLE001 - a broken notice must not stop those after it (D9)
             dispatch.failures.append(Failure(notice.kind, None, error))
         failures += dispatch.close()
+        if notified:
+            state.notify(notified, now)
+            if notice.kind == "cleanup_queue":
+                mark(state, notified)
         state.statistics.notices[notice.kind] += 1
     return failures
 
@@ -81,7 +103,13 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             descriptor.offline = True
+    _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
+
+
+def _notify_leaving(state: State[W], notified: Sequence[Notified], now: float) -> None:
+    state.notify(notified, now)
+    mark(state, notified)
 
 
 def _apply_seen(state: State[W], seen: Seen) -> None:

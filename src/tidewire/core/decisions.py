@@ -8,14 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from tidewire.core import notifying
 from tidewire.core.acceptance import Acceptance
+from tidewire.core.batches import Part, parted
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.errors import InvalidNotice, NoticeIdReused
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
+from tidewire.core.notifications.candidates import Candidates, candidates
+from tidewire.core.notifications.formats import Notified
 from tidewire.core.processors import check_event
-from tidewire.core.records import Announced, Registered, Removed, Seen, Ticked
+from tidewire.core.records import (
+    NOTIFYING,
+    Acknowledged,
+    Announced,
+    Published,
+    Reason,
+    Registered,
+    Removed,
+    Seen,
+    Ticked,
+)
 from tidewire.core.state import State
 
 W = TypeVar("W")
@@ -37,40 +51,45 @@ def decide_register(spec: QueueSpec, queue_id: QueueId, now: float) -> Registere
     return Registered(now=now, queue_id=queue_id, spec=spec)
 
 
-def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Notice]:
-    """The notices that were not taken before, to be journalled as one record.
+def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
+    """The notices that were not taken before, all of them checked, in parts that each become one record.
 
     What a retry repeats was taken once, and is not checked again.
 
     Raises:
-        InvalidNotice: an event can't be delivered as its type asks; `data["index"]` says which notice's.
+        InvalidNotice: an event can't be delivered as its type asks, or what it says of notifications can't be
+            read; `data["index"]` says which notice's.
         NoticeIdReused: an id stands for other content already; `data["index"]` as before.
     """
     fresh: list[Notice] = []
+    found: list[Candidates] = []
     within: dict[str, bytes] = {}
     for index, notice in enumerate(notices):
-        if notice.id is None:
-            _check_event(notice, index)
-            fresh.append(notice)
-            continue
-        known = state.remembered.digest(notice.id) or within.get(notice.id)
-        if known is None:
-            _check_event(notice, index)
+        if notice.id is not None:
+            known = state.remembered.digest(notice.id) or within.get(notice.id)
+            if known == notice.digest:
+                continue
+            if known is not None:
+                raise NoticeIdReused(
+                    f"The notice id '{notice.id}' was used before for another notice",
+                    index=index,
+                    id=notice.id,
+                )
             within[notice.id] = notice.digest
-            fresh.append(notice)
-        elif known != notice.digest:
-            raise NoticeIdReused(
-                f"The notice id '{notice.id}' was used before for another notice", index=index, id=notice.id
-            )
-    return fresh
+        fresh.append(notice)
+        try:
+            check_event(notice.event)
+            found.append(candidates(notice))
+        except InvalidNotice as error:
+            error.data["index"] = index
+            raise
+    return parted(fresh, found)
 
 
-def _check_event(notice: Notice, index: int) -> None:
-    try:
-        check_event(notice.event)
-    except InvalidNotice as error:
-        error.data["index"] = index
-        raise
+def decide_part(state: State[W], part: Part, now: float) -> Published:
+    """The record of one part; what came before it has been applied."""
+    raw = tuple(notice.raw for notice in part.notices)
+    return Published(now=now, notices=raw, outcomes=notifying.decide_outcomes(state, part))
 
 
 def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -> Removed:
@@ -79,17 +98,31 @@ def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -
     Raises:
         BadEventQueueId: the user has no such queue.
     """
-    state.directory.owned(queue_id, user_id)
-    return Removed(now=now, queue_id=queue_id, reason="deleted")
+    descriptor = state.directory.owned(queue_id, user_id)
+    return Removed(now, queue_id, "deleted", _notified(state, descriptor, "deleted"))
 
 
 def decide_revoke(state: State[W], user_ids: Iterable[UserId], now: float) -> list[Removed]:
     """The end of every queue of these users, whose rights are no longer what the queues rest on (D11)."""
     return [
-        Removed(now=now, queue_id=descriptor.queue_id, reason="revoked")
+        Removed(now, descriptor.queue_id, "revoked", _notified(state, descriptor, "revoked"))
         for user_id in user_ids
         for descriptor in state.directory.of_user(user_id)
     ]
+
+
+def _notified(state: State[W], descriptor: Descriptor[W], reason: Reason) -> tuple[Notified, ...]:
+    return notifying.notified_by_leaving(state, [descriptor]) if NOTIFYING[reason] else ()
+
+
+def decide_acknowledge(state: State[W], queue: str, through: int, now: float) -> Acknowledged | None:
+    """A worker has taken the records of an outbox queue up to a position; None when they are gone already.
+
+    Raises:
+        NotFound: there is no such queue.
+        BadRequest: the queue has not come that far.
+    """
+    return Acknowledged(now, queue, through) if state.outbox.holds(queue, through=through) else None
 
 
 def decide_restart(state: State[W], event: Mapping[str, Any], now: float) -> Announced:
@@ -106,7 +139,7 @@ def decide_reload(state: State[W], *, immediate: bool, count: int | None, now: f
 
 def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
     """What a second brings, or None when it brings nothing; `collect` runs the collector too (R2.24)."""
-    expired, offline = _collect(state, now) if collect else ((), ())
+    expired, offline = _collect(state, now) if collect else ([], [])
     tick = Ticked(
         now=now,
         seen=tuple(
@@ -114,11 +147,13 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
             for descriptor in state.seen
         ),
         heartbeats=_heartbeats(state, now),
-        expired=expired,
-        offline=offline,
+        expired=tuple(descriptor.queue_id for descriptor in expired),
+        offline=tuple(descriptor.queue_id for descriptor in offline),
         forget=state.remembered.surplus(
             before=now - state.limits.remember_ids_for, keep=state.limits.remember_ids_max
         ),
+        # Together: a user whose queues leave in one run is told once (D-5).
+        notified=notifying.notified_by_leaving(state, expired + offline),
     )
     quiet = not (tick.seen or tick.heartbeats or tick.expired or tick.offline or tick.forget)
     return None if quiet else tick
@@ -139,9 +174,9 @@ def _heartbeats(state: State[W], now: float) -> tuple[str, ...]:
     return tuple(due)
 
 
-def _collect(state: State[W], now: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    expired: list[str] = []
-    offline: list[str] = []
+def _collect(state: State[W], now: float) -> tuple[list[Descriptor[W]], list[Descriptor[W]]]:
+    expired: list[Descriptor[W]] = []
+    offline: list[Descriptor[W]] = []
     for descriptor in state.idle.take_due(now):
         due = _idle_due(state, descriptor, now)
         if due > now:
@@ -149,8 +184,8 @@ def _collect(state: State[W], now: float) -> tuple[tuple[str, ...], tuple[str, .
             continue
         state.book_idle(descriptor, now + LOOK_AGAIN)
         expires = descriptor.last_active + descriptor.spec.idle_timeout
-        (expired if expires <= now else offline).append(descriptor.queue_id)
-    return tuple(expired), tuple(offline)
+        (expired if expires <= now else offline).append(descriptor)
+    return expired, offline
 
 
 def _idle_due(state: State[W], descriptor: Descriptor[W], now: float) -> float:

@@ -89,6 +89,11 @@ class Descriptor(Generic[W]):
         self.last_active = now
         self.offline = False
 
+    @property
+    def hears_messages(self) -> bool:
+        """Whether a message would reach its owner here: it accepts them, and its owner is not gone (R5.12)."""
+        return self.acceptance.accepts_messages and not self.offline
+
     def idle_due(self, offline_after: float) -> float:
         """When the collector must look at the queue next, if nobody polls it (R2.22, R2.23)."""
         expires = self.last_active + self.spec.idle_timeout

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
@@ -22,7 +23,7 @@ class Failure(NamedTuple):
     error: Exception
 
 
-NOTHING_MISSED: Mapping[UserId, object] = MappingProxyType({})
+NOTHING_MISSED: Mapping[UserId, Missed] = MappingProxyType({})
 
 
 class Dispatch(Generic[W]):
@@ -30,16 +31,22 @@ class Dispatch(Generic[W]):
 
     Attributes:
         failures: what could not be delivered.
-        missed: for each user, what a queue keeps beside a message for the case that it is never acknowledged.
+        missed: for each user who is notifiable when gone, what their queues keep beside the event (R5.4).
     """
 
     __slots__ = ("_delivered", "_queues_of", "_realm_id", "_representations", "_state", "failures", "missed")
 
-    def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
+    def __init__(
+        self,
+        state: State[W],
+        realm_id: RealmId | None = None,
+        missed: Mapping[UserId, Missed] = NOTHING_MISSED,
+    ) -> None:
         self._state = state
         # The method itself: it is called for every user of a notice.
         self._queues_of = state.directory.by_user.of
         self._realm_id = realm_id
+        self.missed = missed
         self._representations: list[Representation] = []
         self._delivered = 0
         self.failures: list[Failure] = []
@@ -86,13 +93,13 @@ class Dispatch(Generic[W]):
         *,
         flags: tuple[str, ...] = (),
         suffix: bytes = b"",
-        missed: object = None,
+        missed: Missed | None = None,
     ) -> None:
         """Puts a shaped event in the queue, if the queue accepts it."""
         try:
             refusal = shaped.refusal(descriptor.acceptance, flags)
             if refusal is None:
-                self.push(descriptor, shaped, suffix, missed=missed)
+                self.push(descriptor, shaped, suffix, missed)
             else:
                 self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
@@ -103,14 +110,13 @@ class Dispatch(Generic[W]):
         descriptor: Descriptor[W],
         shaped: Representation,
         suffix: bytes = b"",
-        *,
-        missed: object = None,  # noqa: ARG002 - no queue keeps it yet
+        missed: Missed | None = None,
     ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
         try:
-            descriptor.queue.push(shaped, suffix)
+            descriptor.queue.push(shaped, suffix, missed)
         except Exception as error:  # noqa: BLE001 - whatever an application's rule does (`core/queue.py`)
-            descriptor.queue.push_alone(shaped, suffix)
+            descriptor.queue.push_alone(shaped, suffix, missed)
             self._state.rule_failed(shaped.kind, error)
         self._delivered += 1
         if descriptor.waiter is not None and not descriptor.ready:

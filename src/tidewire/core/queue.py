@@ -24,12 +24,15 @@ Rules of this file:
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from typing import NamedTuple, Protocol, TypeAlias
 
 from tidewire.core.errors import BadRequest
 from tidewire.core.groups import Group, Joined, entry_id, join, size_of
 from tidewire.core.merge import MERGE_RULES, Event, MergeRule
+from tidewire.core.notifications.formats import Notified
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.wire import ENTRY_FRAME, Entry, entry_size
 
 RuleFailed: TypeAlias = Callable[[str, Exception], None]
@@ -81,6 +84,7 @@ class EventQueue:
     __slots__ = (
         "closed",
         "entries",
+        "missed",
         "newest_pruned_id",
         "next_event_id",
         "open",
@@ -99,6 +103,8 @@ class EventQueue:
         self.placed = -1
         """Newest id that a read has reached in this process."""
         self.resumed = False
+        self.missed: dict[int, Missed] | None = None
+        """What the owner may have missed, by the id of the event that says it; None when there is nothing."""
         self.size = 0
         """Bytes of all entries and contributors as they would be delivered."""
 
@@ -114,7 +120,7 @@ class EventQueue:
             return self.closed.copy()
         return [*(group for groups in self.open.values() for group in groups.values()), *self.closed]
 
-    def push(self, shaped: Pushable, suffix: bytes = b"") -> int:
+    def push(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
         """Appends one event and returns its id; if its rule raises, nothing has changed."""
         event_id = self.next_event_id
         body = shaped.body
@@ -125,16 +131,25 @@ class EventQueue:
             self._push_mergeable(entry, shaped, shaped.rule)
         self.next_event_id = event_id + 1
         self.size += len(body) + len(suffix) + ENTRY_FRAME
+        if missed is not None:
+            self._keep_missed(event_id, missed)
         return event_id
 
-    def push_alone(self, shaped: Pushable, suffix: bytes = b"") -> int:
+    def push_alone(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
         """Appends an event whose rule raised: it stands alone, and nothing of its type merges across it."""
         self._close(shaped.kind, self.open.get(shaped.kind, ()))
         entry = (self.next_event_id, shaped.body, suffix)
         self.entries.append(entry)
         self.next_event_id += 1
         self.size += entry_size(entry)
+        if missed is not None:
+            self._keep_missed(entry[0], missed)
         return entry[0]
+
+    def _keep_missed(self, event_id: int, missed: Missed) -> None:
+        if self.missed is None:
+            self.missed = {}
+        self.missed[event_id] = missed
 
     def _push_mergeable(self, entry: Entry, shaped: Pushable, rule: MergeRule) -> None:
         kind, joins = shaped.kind, shaped.joins
@@ -198,6 +213,8 @@ class EventQueue:
         if pruned is not None and through <= pruned:
             return 0
         dropped = self._prune_entries(through) + self._prune_groups(through)
+        if self.missed is not None:
+            self._prune_missed(self.missed, through)
         if dropped or pruned is not None:
             self.newest_pruned_id = through
             self.resumed = False
@@ -223,6 +240,19 @@ class EventQueue:
         if dropped:
             self._forget_empty_groups()
         return dropped
+
+    def _prune_missed(self, missed: dict[int, Missed], through: int) -> None:
+        for event_id in list(takewhile(through.__ge__, missed)):
+            del missed[event_id]
+        if not missed:
+            self.missed = None
+
+    def mark(self, notified: Mapping[int, Notified]) -> None:
+        """Notes that the owner was notified of messages, by the messages' ids (R5.36)."""
+        for event_id, missed in (self.missed or {}).items():
+            one = notified.get(missed.message_id)
+            if one is not None and self.missed is not None:
+                self.missed[event_id] = missed.marked(one)
 
     def _forget_empty_groups(self) -> None:
         self.closed = [group for group in self.closed if group.contributors]

@@ -4,6 +4,8 @@ A record holds the raw input and every outcome that recovery can't work out agai
 journal keeps it, `apply` carries it out, live and in recovery alike.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -11,11 +13,18 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.groups import Joined
+from tidewire.core.notifications.formats import Notified
 
 Reason: TypeAlias = Literal["deleted", "expired", "revoked"]
 """Why a queue ended."""
 
 REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked")
+
+NOTIFYING: Mapping[Reason, bool] = MappingProxyType({"deleted": True, "expired": True, "revoked": False})
+"""Whether the owner of a queue that ends is notified of what it held (R5.30).
+
+Not after `revoked`: who has lost the right to a message is told nothing of it.
+"""
 
 
 class Registered(Struct, frozen=True, tag="registered"):
@@ -26,11 +35,23 @@ class Registered(Struct, frozen=True, tag="registered"):
     spec: QueueSpec
 
 
+class Outcome(Struct, frozen=True, array_like=True):
+    """Whom one notice of a record notifies; `notice` is its place in there."""
+
+    notice: int
+    notified: tuple[Notified, ...]
+
+
 class Published(Struct, frozen=True, tag="published"):
-    """Notices were taken: the raw JSON of each that was not known before, in order."""
+    """Notices were taken: the raw JSON of each that was not known before, in order.
+
+    Attributes:
+        outcomes: of the notices that notify anybody.
+    """
 
     now: float
     notices: tuple[bytes, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class Removed(Struct, frozen=True, tag="removed"):
@@ -39,6 +60,7 @@ class Removed(Struct, frozen=True, tag="removed"):
     now: float
     queue_id: str
     reason: Reason
+    notified: tuple[Notified, ...] = ()
 
 
 class Sealed(Struct, frozen=True, tag="sealed"):
@@ -75,6 +97,7 @@ class Ticked(Struct, frozen=True, tag="ticked"):
         expired: queues that end (R2.22).
         offline: queues whose owner now counts as gone (R2.23).
         forget: how many of the oldest remembered notice ids are dropped.
+        notified: what the owners of those that end or go offline are told (R5.30).
     """
 
     now: float
@@ -83,6 +106,7 @@ class Ticked(Struct, frozen=True, tag="ticked"):
     expired: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
     forget: int = 0
+    notified: tuple[Notified, ...] = ()
 
 
 class Announced(Struct, frozen=True, tag="announced"):
@@ -93,7 +117,15 @@ class Announced(Struct, frozen=True, tag="announced"):
     queue_ids: tuple[str, ...]
 
 
-Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced
+class Acknowledged(Struct, frozen=True, tag="acknowledged"):
+    """A worker has taken the records of one queue of the outbox up to a position."""
+
+    now: float
+    queue: str
+    through: int
+
+
+Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced | Acknowledged
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

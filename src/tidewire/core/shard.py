@@ -16,13 +16,24 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from tidewire.core import application, decisions, polling, snapshot
+from tidewire.core.batches import Part
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
+from tidewire.core.outbox import OutboxPage
 from tidewire.core.presentation import Presentation
-from tidewire.core.records import Announced, Published, Record, Registered, Removed, Sealed, Ticked
+from tidewire.core.records import (
+    Acknowledged,
+    Announced,
+    Published,
+    Record,
+    Registered,
+    Removed,
+    Sealed,
+    Ticked,
+)
 from tidewire.core.snapshot import Skipped, Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
@@ -62,9 +73,17 @@ class Shard(Generic[W]):
         """See `decisions.decide_register`."""
         return decisions.decide_register(spec, queue_id, now)
 
-    def decide_publish(self, notices: Sequence[Notice]) -> list[Notice]:
+    def decide_publish(self, notices: Sequence[Notice]) -> list[Part]:
         """See `decisions.decide_publish`."""
         return decisions.decide_publish(self._state, notices)
+
+    def decide_part(self, part: Part, *, now: float) -> Published:
+        """See `decisions.decide_part`."""
+        return decisions.decide_part(self._state, part, now)
+
+    def decide_acknowledge(self, queue: str, *, through: int, now: float) -> Acknowledged | None:
+        """See `decisions.decide_acknowledge`."""
+        return decisions.decide_acknowledge(self._state, queue, through, now)
 
     def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
         """See `decisions.decide_delete`."""
@@ -90,10 +109,9 @@ class Shard(Generic[W]):
         """Carries a journalled record out; returns the deliveries that failed."""
         return application.apply_record(self._state, record)
 
-    def apply_published(self, record: Published, notices: Sequence[Notice], repeated: int) -> list[Failure]:
-        """`apply` for notices that are decoded already; `repeated` of their batch were known before."""
-        self._state.statistics.repeated += repeated
-        return application.apply_notices(self._state, notices, record.now)
+    def apply_part(self, record: Published, part: Part) -> list[Failure]:
+        """`apply` for the record of a part: nothing is decoded and judged a second time."""
+        return application.apply_notices(self._state, record, part.notices, part.candidates)
 
     # Polls.
 
@@ -160,6 +178,10 @@ class Shard(Generic[W]):
         failures = list(self._state.rule_failures.values())
         self._state.rule_failures.clear()
         return failures
+
+    def outbox_page(self, queue: str, *, after: int, limit: int) -> OutboxPage:
+        """See `Outbox.page`."""
+        return self._state.outbox.page(queue, after=after, limit=limit)
 
     def queues(self) -> int:
         """How many queues there are."""

@@ -15,6 +15,8 @@ from tidewire.core.errors import BadRequest
 from tidewire.core.groups import Group
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
+from tidewire.core.notifications.outcomes import Missed
+from tidewire.core.outbox import OutboxImage
 from tidewire.core.state import State
 from tidewire.core.wire import Entry, entry_size
 
@@ -41,7 +43,7 @@ class GroupImage(Struct, frozen=True, array_like=True):
 
 
 class QueueImage(Struct, frozen=True):
-    """A descriptor with its queue."""
+    """A descriptor with its queue; `missed` is what the owner may have missed, with the event that says it."""
 
     queue_id: str
     spec: QueueSpec
@@ -52,6 +54,7 @@ class QueueImage(Struct, frozen=True):
     resumed: bool
     last_active: float
     offline: bool
+    missed: tuple[tuple[int, Missed], ...] = ()
 
 
 class Snapshot(Struct, frozen=True):
@@ -67,6 +70,7 @@ class Snapshot(Struct, frozen=True):
     queues: tuple[QueueImage, ...]
     remembered: tuple[tuple[str, bytes, float], ...]
     rules: dict[str, str] = msgspec.field(default_factory=dict)
+    outbox: OutboxImage = OutboxImage()
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -115,6 +119,7 @@ def take_snapshot(state: State[W], now: float) -> Snapshot:
         queues=queues,
         remembered=tuple(state.remembered),
         rules=describe_rules(state.rules),
+        outbox=state.outbox.image(),
     )
 
 
@@ -134,6 +139,7 @@ def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
         resumed=queue.resumed,
         last_active=descriptor.last_active,
         offline=descriptor.offline,
+        missed=tuple((queue.missed or {}).items()),
     )
 
 
@@ -150,8 +156,10 @@ def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
     Returns the queues whose narrow is no longer supported; all others are there (R12.9).
     """
     state.recorded_at = snapshot.now
+    state.outbox.restore(snapshot.outbox)
     skipped: list[Skipped] = []
     rules = _unchanged_rules(snapshot, state.rules)
+    shared: dict[Missed, Missed] = {}
     for image in snapshot.queues:
         try:
             descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
@@ -160,6 +168,11 @@ def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
             continue
         descriptor.offline = image.offline
         _fill_queue(descriptor, image, snapshot.bodies, rules)
+        if image.missed:
+            # Written for each queue, but one object for all that are equal, as when the message came.
+            descriptor.queue.missed = {
+                event_id: shared.setdefault(one, one) for event_id, one in image.missed
+            }
     for notice_id, digest, taken in snapshot.remembered:
         state.remembered.add(notice_id, digest, taken)
     return skipped

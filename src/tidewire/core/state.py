@@ -5,7 +5,7 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -13,9 +13,11 @@ from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
-from tidewire.core.ids import QueueId
+from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.merge import MergeRule, RuleFailure
+from tidewire.core.notifications.formats import Notified
+from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Reason, Sealed
@@ -36,12 +38,16 @@ class Limits:
         remember_ids_for: how long a notice's id is remembered.
         remember_ids_max: how many are at most; 0: no bound.
         answer_max_bytes: size of one answer; 0: no bound.
+        outbox_max: notifications that wait for workers; 0: no bound.
+        mobile_shards: how many workers share the push notifications (R5.20).
     """
 
     offline_after: float = 600.0
     remember_ids_for: float = 86_400.0
     remember_ids_max: int = 1_000_000
     answer_max_bytes: int = 1_048_576
+    outbox_max: int = 100_000
+    mobile_shards: int = 1
 
 
 class Batch(NamedTuple):
@@ -62,6 +68,7 @@ class State(Generic[W]):
         "heartbeats",
         "idle",
         "limits",
+        "outbox",
         "presentation",
         "ready",
         "recorded_at",
@@ -82,6 +89,7 @@ class State(Generic[W]):
             narrow_hears_public_channels=presentation.narrow_hears_public_channels
         )
         self.remembered = RememberedIds()
+        self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
         self.idle: Deadlines[Descriptor[W]] = Deadlines()
         self.ready: deque[Descriptor[W]] = deque()
@@ -129,6 +137,20 @@ class State(Generic[W]):
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
         self.statistics.removed[reason] += 1
+
+    def is_off(self, user_id: UserId) -> bool:
+        """Whether no queue of the user accepts messages and counts as there (R5.12); who polls doesn't matter."""
+        return not any(descriptor.hears_messages for descriptor in self.directory.of_user(user_id))
+
+    def notify(self, notified: Iterable[Notified], now: float) -> None:
+        """Puts decided notifications in the outbox."""
+        statistics = self.statistics
+        for one in notified:
+            if one.push is not None:
+                statistics.pushes[one.push] += 1
+            if one.email is not None:
+                statistics.emails[one.email] += 1
+            statistics.notifications_lost += self.outbox.add(one, now)
 
     def book_idle(self, descriptor: Descriptor[W], due: float) -> None:
         """Has the collector look at the queue at `due`, and not before."""

@@ -11,12 +11,15 @@ class Statistics:
         "broken",
         "delivered",
         "displaced",
+        "emails",
         "encoded",
         "foreign_realm",
         "heartbeats",
         "lost",
         "notices",
+        "notifications_lost",
         "parked",
+        "pushes",
         "refused",
         "registered",
         "removed",
@@ -51,3 +54,9 @@ class Statistics:
         self.lost = 0
         """Waiting polls whose connection went away."""
         self.heartbeats = 0
+        self.pushes: Counter[str] = Counter()
+        """Push notifications put in the outbox, by trigger (R5.8)."""
+        self.emails: Counter[str] = Counter()
+        """The same for email."""
+        self.notifications_lost = 0
+        """Notifications that the outbox had no more room for."""

@@ -26,6 +26,12 @@ async def internal_parameters(request: Request, site: Site) -> Parameters:
     return Parameters(query_parameters(request) | form)
 
 
+def check_internal(request: Request, site: Site) -> None:
+    """Checks a request that has no form, so that its secret can only be in the header."""
+    _check_address(request, site)
+    site.access.check_secret(request.headers, None)
+
+
 def _check_address(request: Request, site: Site) -> None:
     site.access.check_address(request.client.host if request.client else None, request.headers)
 
@@ -60,8 +66,7 @@ async def notify_tornado(request: Request, site: Site) -> Response:
 
 async def notices(request: Request, site: Site) -> Response:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
-    _check_address(request, site)
-    site.access.check_secret(request.headers, None)
+    check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
     taken = decode_notices(body)
     if not taken:

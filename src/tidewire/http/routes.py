@@ -7,7 +7,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidewire.http import health, internal, public
+from tidewire.http import health, internal, outbox, public
 from tidewire.http.site import Site
 
 View: TypeAlias = Callable[[Request, Site], Awaitable[Response]]
@@ -28,6 +28,7 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
         "/api/v1/events/internal": MappingProxyType({"POST": internal.events_internal}),
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
+        "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),
     }
 )
 

@@ -12,7 +12,6 @@ from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notice import decode_notice
-from tidewire.core.records import Published
 from tidewire.core.shard import Shard
 from tidewire.core.wire import encode_entry
 
@@ -69,9 +68,9 @@ def outcome(sample: Sample, capabilities: Capabilities) -> Outcome:
     spec = QueueSpec(user_id=RECIPIENT, realm_id=REALM, client_type_name="website", capabilities=capabilities)
     shard.apply(shard.decide_register(spec, queue_id=queue_id, now=0))
     raw = msgspec.json.encode({"event": sample.event, "users": sample.users})
-    notices = shard.decide_publish([decode_notice(raw)])
-    for failure in shard.apply(Published(0, tuple(notice.raw for notice in notices))):
-        raise failure.error
+    for part in shard.decide_publish([decode_notice(raw)]):
+        for failure in shard.apply(shard.decide_part(part, now=0)):
+            raise failure.error
     batch = shard.poll(
         queue_id, user_id=RECIPIENT, last_event_id=-1, block=False, waiter=None, now=0, heartbeat_at=0
     )

@@ -1,8 +1,10 @@
 """Playing a scenario: each step on the real engine, and what every client got."""
 
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -14,6 +16,7 @@ from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule
 from tidewire.core.notice import decode_notice
+from tidewire.core.notifications.formats import queue_names, wire_record
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
@@ -56,7 +59,8 @@ class Play:
         presentation: Presentation,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
     ) -> None:
-        self._limits = limits
+        # Whoever takes a scenario's notifications takes them at once, so none has to give way.
+        self._limits = replace(limits, outbox_max=0)
         self._presentation = presentation
         self._rules = rules
         self._pace = pace
@@ -67,6 +71,7 @@ class Play:
         self._owners: list[QueueSpec] = []
         self._waiting: dict[str, _Waiter] = {}
         self._completions: list[Result] = []
+        self._published: list[Result] = []
         self._step = -1
         self._engine = self._new_engine(self._new_shard())
 
@@ -77,12 +82,13 @@ class Play:
         for number, step in enumerate(scenario.steps):
             self._step = number
             steps.append(self._play(step))
+            self._take_notifications()
         return {
             "name": scenario.name,
             "register": registered,
             "steps": steps,
             "completions": self._completions,
-            "published": [],
+            "published": self._published,
         }
 
     def _play(self, step: Step) -> Result:
@@ -203,6 +209,16 @@ class Play:
             call_soon=self._soon.append,
             pace=self._pace,
         )
+
+    def _take_notifications(self) -> None:
+        """Reads and acknowledges what the step put in the outbox, as a worker does."""
+        for queue in queue_names(self._limits.mobile_shards):
+            page = self._engine.shard.outbox_page(queue, after=0, limit=sys.maxsize)
+            for _, record in page.records:
+                self._published.append({"step": self._step, "queue": queue, "notice": wire_record(record)})
+            if page.records:
+                newest = page.records[-1][0]
+                self._engine.acknowledge_outbox(queue, through=newest, slot=_Answer())
 
     def _run_soon(self) -> None:
         while self._soon:

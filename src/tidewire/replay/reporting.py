@@ -27,5 +27,12 @@ class RaisingReporter:
     def clock_skipped(self, seconds: float) -> None:
         """Does not happen to a virtual clock."""
 
+    def notifications_lost(self, count: int) -> None:
+        """Does not happen: every step's are taken before the next."""
+        raise AssertionError(count)
+
+    def contradictory_notice(self, message_id: int) -> None:
+        """A warning in a server's log."""
+
     def collected(self, *, expired: int, queues: int) -> None:
         """The scenario's result says so itself."""

@@ -14,9 +14,10 @@ from tidewire.core.ids import UserId
 from tidewire.core.message_shape import PRIVATE
 from tidewire.core.notice import decode_notice
 from tidewire.core.notification_inputs import NOTIFICATION_INPUTS
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.processors.message import process
-from tidewire.core.queue import EventQueue
+from tidewire.core.queue import EventQueue, Pushable
 from tidewire.core.representation import Representation
 from tidewire.core.shard import Shard
 from tidewire.core.state import State
@@ -171,8 +172,7 @@ class KeepingDispatch(Dispatch[Any]):
         descriptor: Descriptor[Any],
         shaped: Representation,
         suffix: bytes = b"",
-        *,
-        missed: object = None,
+        missed: Missed | None = None,
     ) -> None:
         """Keeps it."""
         super().push(descriptor, shaped, suffix)
@@ -185,9 +185,10 @@ def test_what_a_user_may_miss_goes_along_with_the_message_but_not_to_who_only_he
     nothing = rig.register(spec(user=2))
     hearing = rig.register(reader(3, all_public_streams=True, may_access_public_channels=True))
     dispatch = KeepingDispatch(rig.engine.shard._state)
-    dispatch.missed = {UserId(1): "record", UserId(3): "another"}
+    record = Missed(1044, UserId(31), "mentioned", None)
+    dispatch.missed = {UserId(1): record, UserId(3): Missed(1044, UserId(31), None, "mentioned")}
     process(decode_notice(notice(message(), [1, 2])), dispatch)
-    assert dispatch.kept == {named: "record", alike: "record", nothing: None, hearing: None}
+    assert dispatch.kept == {named: record, alike: record, nothing: None, hearing: None}
 
 
 def test_a_queue_without_messages_costs_no_shaping_r4_10() -> None:
@@ -246,13 +247,13 @@ def test_a_notice_for_a_realm_passes_by_queues_of_others_r0_5() -> None:
 class BrokenQueue(EventQueue):
     """A queue that takes nothing."""
 
-    def push(self, _shaped: object, _suffix: bytes = b"") -> int:
+    def push(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
         """Whatever may go wrong."""
-        raise ValueError("no")
+        raise ValueError(shaped.kind, suffix, missed)
 
-    def push_alone(self, _shaped: object, _suffix: bytes = b"") -> int:
+    def push_alone(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
         """Whatever may go wrong."""
-        raise ValueError("no")
+        raise ValueError(shaped.kind, suffix, missed)
 
 
 def test_what_fails_in_one_queue_does_not_keep_the_message_from_others_d9_d_11() -> None:

@@ -8,7 +8,12 @@ from tidewire.core.notice import Notice
 
 def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
     """Ends the queue for whichever of the notice's users owns it; an unknown queue is no failure."""
+    queue_id = named_queue(notice)
+    for user_id in notice.users:
+        dispatch.remove_queue(queue_id, user_id)
+
+
+def named_queue(notice: Notice) -> str:
+    """The queue that the notice is about; what is no id names none."""
     queue_id = notice.event.get("queue_id")
-    if isinstance(queue_id, str):
-        for user_id in notice.users:
-            dispatch.remove_queue(queue_id, user_id)
+    return queue_id if isinstance(queue_id, str) else ""

@@ -17,6 +17,7 @@ from tidewire.core.ids import RealmId
 from tidewire.core.message_shape import ShapedMessage
 from tidewire.core.message_template import CHANNEL, MessageTemplate, read_template
 from tidewire.core.notice import Notice
+from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.representation import Representation
 from tidewire.core.shape import MIRROR, Shape
 from tidewire.core.wire import encode_suffix
@@ -123,7 +124,7 @@ class _Delivery:
             refusal = MIRROR_LOOP
         return shaped if refusal is None else refusal
 
-    def put(self, descriptor: Descriptor[Any], audience: _Audience, missed: object = None) -> None:
+    def put(self, descriptor: Descriptor[Any], audience: _Audience, missed: Missed | None = None) -> None:
         """Puts the message in a queue, unless its kind is refused."""
         dispatch = self._dispatch
         try:
@@ -131,9 +132,9 @@ class _Delivery:
             if isinstance(verdict, str):
                 dispatch.refuse(verdict)
             elif descriptor.queue_id != self._echo:
-                dispatch.push(descriptor, verdict, audience.suffix, missed=missed)
+                dispatch.push(descriptor, verdict, audience.suffix, missed)
             else:
                 members = {"flags": audience.flags, "local_message_id": self._local_id}
-                dispatch.push(descriptor, verdict, encode_suffix(members), missed=missed)
+                dispatch.push(descriptor, verdict, encode_suffix(members), missed)
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
             dispatch.fail("message", descriptor, error)

@@ -1,0 +1,176 @@
+"""The outbox: notifications that wait for the workers that send them (D6).
+
+Each queue numbers its records on its own: positions start at 1 and rise by one, whatever becomes of the
+records. So a reader sees from the positions alone what it has missed.
+"""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tidewire.core.errors import BadRequest, NotFound
+from tidewire.core.notifications.formats import Kind, Notification, Notified, queue_names, queue_of
+
+
+class OutboxQueueImage(Struct, frozen=True, array_like=True):
+    """One queue of the outbox as plain data.
+
+    Attributes:
+        first: position of the first record.
+        lost: records dropped so far because there was no room.
+    """
+
+    name: str
+    first: int
+    records: tuple[Notification, ...]
+    lost: int
+
+
+class OutboxImage(Struct, frozen=True):
+    """The outbox as plain data; `next_number` is what the next notification is counted as."""
+
+    next_number: int = 1
+    queues: tuple[OutboxQueueImage, ...] = ()
+
+
+class OutboxPage(NamedTuple):
+    """The answer to a reader.
+
+    Attributes:
+        records: records with their positions, oldest first.
+        waiting: how many records the queue holds in all.
+        lost: how many it has dropped so far because there was no room.
+    """
+
+    records: list[tuple[int, Notification]]
+    waiting: int
+    lost: int
+
+
+class _Queue:
+    __slots__ = ("first", "lost", "records")
+
+    def __init__(self, first: int = 1, lost: int = 0) -> None:
+        self.first = first
+        self.lost = lost
+        # By position: dropped at one end and added at the other, and found anywhere, each in one step.
+        self.records: dict[int, Notification] = {}
+
+    @property
+    def end(self) -> int:
+        """The position that comes next."""
+        return self.first + len(self.records)
+
+    def drop_first(self) -> None:
+        del self.records[self.first]
+        self.first += 1
+
+
+class Outbox:
+    """All queues, bounded together."""
+
+    __slots__ = ("_mobile_shards", "_most", "_next_number", "_queues", "_size")
+
+    def __init__(self, *, most: int, mobile_shards: int) -> None:
+        """Makes an empty one.
+
+        Args:
+            most: records kept in all queues together; 0: no bound.
+            mobile_shards: how many workers share the push notifications.
+        """
+        self._most = most
+        self._mobile_shards = mobile_shards
+        self._queues = {name: _Queue() for name in queue_names(mobile_shards)}
+        self._size = 0
+        self._next_number = 1
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, notified: Notified, at: float) -> int:
+        """Adds the one or two notifications of a decision; returns how many others had to give way."""
+        if notified.push is not None:
+            self._append("push", notified, notified.push, at)
+        if notified.email is not None:
+            self._append("email", notified, notified.email, at)
+        return self._make_room()
+
+    def _append(self, kind: Kind, notified: Notified, trigger: str, at: float) -> None:
+        name = queue_of(kind, notified.user_id, self._mobile_shards)
+        queue = self._queues[name]
+        queue.records[queue.end] = Notification(
+            self._next_number,
+            at,
+            kind,
+            notified.user_id,
+            notified.message_id,
+            trigger,
+            notified.mentioned_user_group_id,
+        )
+        self._next_number += 1
+        self._size += 1
+
+    def _make_room(self) -> int:
+        dropped = 0
+        while self._most and self._size > self._most:
+            # There are a few queues only, and the oldest record is the first of one of them.
+            held = (queue for queue in self._queues.values() if queue.records)
+            oldest = min(held, key=lambda queue: queue.records[queue.first].number)
+            oldest.drop_first()
+            oldest.lost += 1
+            self._size -= 1
+            dropped += 1
+        return dropped
+
+    def page(self, name: str, *, after: int, limit: int) -> OutboxPage:
+        """Up to `limit` records behind the position `after`.
+
+        Raises:
+            NotFound: there is no such queue.
+        """
+        queue = self._queue(name)
+        start = max(queue.first, after + 1)
+        positions = range(start, min(queue.end, start + limit))
+        records = [(position, queue.records[position]) for position in positions]
+        return OutboxPage(records, len(queue.records), queue.lost)
+
+    def holds(self, name: str, *, through: int) -> bool:
+        """Whether an acknowledgement up to a position has anything to drop.
+
+        Raises:
+            NotFound: there is no such queue.
+            BadRequest: the queue has not come that far, so nobody can have read it.
+        """
+        queue = self._queue(name)
+        if through >= queue.end:
+            raise BadRequest(f"The queue {name} has no record {through} yet")
+        return through >= queue.first
+
+    def acknowledge(self, name: str, *, through: int) -> None:
+        """Drops what was taken."""
+        queue = self._queue(name)
+        while queue.records and queue.first <= through:
+            queue.drop_first()
+            self._size -= 1
+
+    def _queue(self, name: str) -> _Queue:
+        queue = self._queues.get(name)
+        if queue is None:
+            raise NotFound(f"No such queue: {name} (there are {', '.join(self._queues)})")
+        return queue
+
+    def image(self) -> OutboxImage:
+        """The whole outbox as plain data."""
+        queues = tuple(
+            OutboxQueueImage(name, queue.first, tuple(queue.records.values()), queue.lost)
+            for name, queue in self._queues.items()
+        )
+        return OutboxImage(self._next_number, queues)
+
+    def restore(self, image: OutboxImage) -> None:
+        """Fills an empty outbox; the queues of another number of workers stay readable."""
+        self._next_number = image.next_number
+        for each in image.queues:
+            queue = self._queues[each.name] = _Queue(each.first, each.lost)
+            queue.records = dict(enumerate(each.records, each.first))
+            self._size += len(each.records)
