@@ -16,6 +16,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, Pace, PollSlot
+from tidewire.ports import Collection
 
 A = TypeVar("A")
 
@@ -142,9 +143,9 @@ class KeepingReporter:
         """Keeps it."""
         self.skips.append(seconds)
 
-    def collected(self, *, expired: int, queues: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """Keeps it."""
-        self.collections.append((expired, queues))
+        self.collections.append((collection.expired, collection.queues))
 
 
 class Soon:

@@ -5,6 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
+from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
@@ -23,13 +24,14 @@ class Failure(NamedTuple):
 class Dispatch(Generic[W]):
     """One notice on its way into queues."""
 
-    __slots__ = ("_delivered", "_realm_id", "_representations", "_state", "failures")
+    __slots__ = ("_delivered", "_realm_id", "_representations", "_state", "_unknown", "failures")
 
     def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
         self._state = state
         self._realm_id = realm_id
         self._representations: list[Representation] = []
         self._delivered = 0
+        self._unknown = 0
         self.failures: list[Failure] = []
 
     def queues_of(self, user_id: UserId) -> Iterable[Descriptor[W]]:
@@ -82,10 +84,15 @@ class Dispatch(Generic[W]):
         self._state.drop_queue(descriptor, "deleted")
         return True
 
+    def note_unknown_queue(self, kind: str, queue_id: str) -> None:
+        """Says that the notice asked for a queue that is none of its users': worth knowing, but no failure (R11.11)."""
+        self._unknown += 1
+        self.failures.append(Failure(kind, QueueId(queue_id), BadEventQueueId(queue_id)))
+
     def close(self) -> list[Failure]:
         """Adds the notice to the statistics and returns what failed."""
         statistics = self._state.statistics
         statistics.delivered += self._delivered
-        statistics.broken += len(self.failures)
+        statistics.broken += len(self.failures) - self._unknown
         statistics.encoded += sum(shaped.encoded for shaped in self._representations)
         return self.failures

@@ -1,15 +1,17 @@
 """What goes wrong while replaying ends the replay: a scenario has no operator to read a log."""
 
 from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
+from tidewire.core.errors import BadEventQueueId, Unavailable
+from tidewire.ports import Collection
 
 
 class RaisingReporter:
     """A `Reporter` that raises what it is told of, where that is an error."""
 
     def delivery_failed(self, failure: Failure) -> None:
-        """A notice could not be delivered."""
-        raise failure.error
+        """A notice could not be delivered; that a queue to be ended is none is no fault (R4.49)."""
+        if not isinstance(failure.error, BadEventQueueId):
+            raise failure.error
 
     def answer_failed(self, error: Exception) -> None:
         """An answer could not be taken."""
@@ -22,5 +24,5 @@ class RaisingReporter:
     def clock_skipped(self, seconds: float) -> None:
         """Does not happen to a virtual clock."""
 
-    def collected(self, *, expired: int, queues: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """The scenario's result says so itself."""

@@ -10,6 +10,7 @@ from support.server_process import SECRET
 from support.site import LocalSite
 from tidewire.core.errors import AccessDenied, MissingParameter
 from tidewire.http.access import FORWARDING_HEADERS, Access
+from tidewire.http.routes import INTERNAL as INTERNAL_ROUTES
 
 LOOPBACK = ("127.0.0.0/8", "::1")
 
@@ -99,6 +100,26 @@ def test_behind_trusted_proxies_the_last_address_they_didnt_add_counts(
     assert not is_internal(rule, "10.0.0.1", *[("X-Forwarded-For", value) for value in forwarded_for])
 
 
+@pytest.mark.parametrize(
+    ("peer", "lines", "shown"),
+    [
+        ("192.0.2.7", [], "192.0.2.7"),
+        ("10.0.0.1", [("X-Forwarded-For", "203.0.113.9")], "203.0.113.9"),
+        ("192.0.2.7", [("X-Forwarded-For", "203.0.113.9")], "192.0.2.7"),
+        ("192.0.2.7", [("Via", "1.1 x")], "192.0.2.7"),
+        (None, [], "-"),
+    ],
+)
+def test_the_log_shows_where_a_request_began_as_far_as_that_is_believed(
+    peer: str | None, lines: list[tuple[str, str]], shown: str
+) -> None:
+    """R11.1."""
+    rule = access(trusted=["10.0.0.0/8"])
+    assert rule.shown_address(peer, headers(*lines)) == shown
+    counted = rule.limited_address(peer, headers(*lines))
+    assert str(counted or "-") == shown
+
+
 def test_a_proxy_on_the_same_machine_makes_nobody_internal() -> None:
     """The usual set-up: nginx on loopback, which is both trusted and internal."""
     rule = access(trusted=["127.0.0.1", "::1"])
@@ -167,7 +188,33 @@ def test_the_secret_is_not_shown() -> None:
     assert "right" not in repr(access())
 
 
-INTERNAL = ["/api/v1/events/internal", "/api/internal/notify_tornado", "/api/internal/notices"]
+INTERNAL = [
+    "/api/v1/events/internal",
+    "/api/internal/notify_tornado",
+    "/api/internal/notices",
+    "/api/internal/web_reload_clients",
+]
+
+
+def test_every_internal_route_is_tried() -> None:
+    assert set(INTERNAL) == set(INTERNAL_ROUTES)
+
+
+async def test_the_secret_is_compared_in_constant_time(
+    local: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R6.66: by the one function that does so."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(given: bytes, right: bytes) -> bool:
+        compared.append((given, right))
+        return False
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    for path in INTERNAL:
+        answer = await local.internal(path, body=b"{}")
+        assert answer.status == 403
+    assert compared == [(SECRET.encode(), SECRET.encode())] * len(INTERNAL)
 
 
 @pytest.mark.parametrize("path", INTERNAL)
