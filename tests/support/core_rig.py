@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from support.events import Json, decode, notice
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
+from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Record, decode_record, encode_record
@@ -122,14 +122,16 @@ class KeepingReporter:
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
+        self.unknown_queues: list[Failure] = []
         self.answer_errors: list[Exception] = []
         self.journal_errors: list[Unavailable] = []
         self.skips: list[float] = []
         self.collections: list[tuple[int, int]] = []
 
     def delivery_failed(self, failure: Failure) -> None:
-        """Keeps it."""
-        self.failures.append(failure)
+        """Keeps it; a queue that was to be ended and is none stands apart."""
+        unknown = isinstance(failure.error, BadEventQueueId)
+        (self.unknown_queues if unknown else self.failures).append(failure)
 
     def answer_failed(self, error: Exception) -> None:
         """Keeps it."""

@@ -137,4 +137,4 @@ def test_a_list_of_millions_of_nothings_is_refused_before_it_is_taken_apart() ->
         decode_notices(b"[" + b'{"event":{"type":"t"},"users":[]},' + b"1," * 3_000_000 + b"1]")
     assert caught.value.data == {"index": 1}
     with pytest.raises(InvalidNotice, match="lines of notices"):
-        decode_notices(b"1\n" * (MAX_LINES + 1))
+        decode_notices(b"1\n" * (MAX_LINES + 2))
