@@ -21,6 +21,8 @@ from tidewire.core.state import Limits
 from tidewire.engine import Engine, Pace, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
+from tidewire.http.cors import Cors
+from tidewire.http.limits import RateLimits
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.ports import Reporter, SnapshotStore
@@ -50,7 +52,7 @@ class App:
     skipped: Sequence[Skipped]
 
     def announce_restart(self) -> None:
-        """Tells the queues of an earlier process that the server is a new one (R1.23)."""
+        """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
         compat = self.settings.compat
         event = {
             "type": "restart",
@@ -60,6 +62,8 @@ class App:
             "server_generation": int(time.time()),
         }
         self.engine.announce_restart(event)
+        if compat.reload_web_clients:
+            self.engine.reload_clients(immediate=False, count=None)
 
 
 def build(
@@ -104,6 +108,9 @@ def build(
         compat=_compat(settings),
         lifecycle=lifecycle,
         log=log,
+        limits=_rate_limits(settings),
+        cors=Cors(settings.server.cors_origins),
+        now=clock.now,
     )
     return App(
         settings=settings,
@@ -139,6 +146,13 @@ def _access(settings: Settings, secret: str) -> Access:
         secret=secret,
         internal_from=settings.server.internal_from,
         trusted_proxies=settings.server.trusted_proxies,
+    )
+
+
+def _rate_limits(settings: Settings) -> RateLimits:
+    return RateLimits(
+        user_per_minute=settings.limits.user_requests_per_minute,
+        address_per_minute=settings.limits.address_requests_per_minute,
     )
 
 

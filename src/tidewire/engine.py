@@ -23,7 +23,7 @@ from tidewire.core.records import Announced, Record, Sealed
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
-from tidewire.ports import Clock, Journal, Reporter, Slot
+from tidewire.ports import Clock, Collection, Journal, Reporter, Slot
 
 FLUSH_SLICE = 500
 """Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
@@ -251,16 +251,27 @@ class Engine:
             return ()
         record = self._shard.decide_tick(now, collect=collect)
         if record is None:
+            if collect:
+                self._report_collection(0, 0, self._clock.now() - now)
             return ()
+        owners = self._owners(record.expired)
         try:
             self._commit(record)
         except Unavailable as error:
             self._reporter.journal_failed(error)
             return ()
         if collect:
-            self._reporter.collected(expired=len(record.expired), queues=self._shard.queues())
+            self._report_collection(len(record.expired), owners, self._clock.now() - now)
         self.flush()
         return record.expired
+
+    def _owners(self, queue_ids: Iterable[str]) -> int:
+        queues = [self._shard.find(queue_id) for queue_id in queue_ids]
+        return len({queue.spec.user_id for queue in queues if queue is not None})
+
+    def _report_collection(self, expired: int, owners: int, seconds: float) -> None:
+        queues, waiting = self._shard.queues(), self._shard.waiting()
+        self._reporter.collected(Collection(expired, owners, seconds, queues, waiting))
 
     # Answers.
 

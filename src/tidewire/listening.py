@@ -9,12 +9,16 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidewire import TidewireError
+from tidewire.core.errors import BadRequest
+from tidewire.http import answers
+from tidewire.http.head import head_lines, written
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a restart brings all clients back at once."""
@@ -27,6 +31,13 @@ STOP_GRACE = 3
 
 CANCEL_GRACE = STOP_GRACE + 1
 """Seconds after which what even that did not end is cancelled."""
+
+
+_BROKEN = answers.failure(BadRequest("The request is not HTTP that can be read"))
+
+BROKEN = b"HTTP/1.1 400 Bad Request\r\n%b\r\n%b" % (written(head_lines(_BROKEN, close=True)), _BROKEN.body)
+"""The answer to what can't be parsed. It is not logged: there is no method and no path to name, and anybody could fill
+the log with it."""
 
 
 class ListenError(TidewireError):
@@ -66,6 +77,7 @@ class Connection(HttpToolsProtocol):
     """
 
     _running: RequestResponseCycle | None = None
+    _is_broken = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the request under way, too."""
@@ -75,10 +87,44 @@ class Connection(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        # To ignore an upgrade is all that HTTP asks for; anybody could fill the log with such requests, and the
-        # advice that uvicorn would give with it is wrong here.
-        pass
+    def data_received(self, data: bytes) -> None:
+        """Feeds the parser; what is no HTTP is refused in its turn, and nothing behind it is read."""
+        self._unset_keepalive_if_required()
+        if self._is_broken:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # To ignore an upgrade is all that HTTP asks for.
+            return
+        except httptools.HttpParserError:
+            self._is_broken = True
+            self._give_up_unfinished()
+            if self._running is None or self._running.response_complete or self._running.disconnected:
+                self._refuse_broken()
+
+    def on_response_complete(self) -> None:
+        """Goes on with the next request; behind the last good one, refuses what was broken."""
+        super().on_response_complete()
+        if self._is_broken and self._running is not None and self._running.response_complete:
+            self._refuse_broken()
+
+    def _give_up_unfinished(self) -> None:
+        """The request whose body broke off is not answered as if it were whole."""
+        unfinished = self.cycle
+        if unfinished is None or unfinished.response_complete or not unfinished.more_body:
+            return
+        if self.pipeline and self.pipeline[0][0] is unfinished:
+            self.pipeline.popleft()
+        unfinished.disconnected = True
+        unfinished.message_event.set()
+        if unfinished.response_started:
+            self.transport.close()  # it was refused already, and only its body was still on the way
+
+    def _refuse_broken(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(BROKEN)
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle

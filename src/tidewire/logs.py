@@ -1,6 +1,7 @@
 """The log: structured, one line an entry, on standard error."""
 
 import logging
+import re
 import sys
 import traceback
 from typing import Literal, TextIO, cast
@@ -10,8 +11,11 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
+from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.merge import RuleFailure
+from tidewire.escaping import escaped
+from tidewire.http.request_log import REQUEST, SLOW_REQUEST, console_line
+from tidewire.ports import Collection
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -27,9 +31,7 @@ def build_log(
         stream: where to; standard error by default.
     """
     target = stream or sys.stderr
-    # Values are shown as Python writes them, so that none can forge a line with control characters.
-    console = structlog.dev.ConsoleRenderer(colors=target.isatty(), repr_native_str=True)
-    renderer = _render_json if form == "json" else console
+    renderer = _render_json if form == "json" else _Console(colors=target.isatty())
     logger = structlog.wrap_logger(
         structlog.PrintLogger(target),
         processors=[
@@ -44,8 +46,43 @@ def build_log(
     return cast("FilteringBoundLogger", logger)
 
 
+_NOT_PLAIN = re.compile(r"[^ -~]")
+
+
 def _render_json(_logger: WrappedLogger, _method: str, entry: EventDict) -> str:
-    return msgspec.json.encode(entry, enc_hook=str).decode()
+    line = msgspec.json.encode(entry, enc_hook=str).decode()
+    # JSON itself lets pass what a terminal may act on, such as characters that change the direction of text.
+    return line if line.isprintable() else _NOT_PLAIN.sub(_json_escape, line)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    if match[0].isprintable():
+        return match[0]
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+class _Console:
+    """Writes entries for people; a request's as one sentence (R11.1), put together here because it is most of a log."""
+
+    def __init__(self, *, colors: bool) -> None:
+        # Values are shown as Python writes them, so that none can forge a line with control characters.
+        self._render = structlog.dev.ConsoleRenderer(colors=colors, repr_native_str=True)
+
+    def __call__(self, logger: WrappedLogger, method: str, entry: EventDict) -> str:
+        event = entry["event"]
+        if event not in {REQUEST, SLOW_REQUEST}:
+            return self._render(logger, method, _traceback_escaped(entry))
+        what = "" if event == REQUEST else f"{SLOW_REQUEST}: "
+        return f"{entry['timestamp']} [{entry['level']:<9}] {what}{console_line(entry)}"
+
+
+def _traceback_escaped(entry: EventDict) -> EventDict:
+    """A traceback quotes what was raised: it must not look like lines of the log."""
+    traceback = entry.get("exception")
+    if traceback is not None:
+        entry["exception"] = "\n".join(f"  {escaped(line)}" for line in traceback.splitlines())
+    return entry
 
 
 class ForwardingHandler(logging.Handler):
@@ -68,7 +105,10 @@ class LogReporter:
         self._log = log
 
     def delivery_failed(self, failure: Failure) -> None:
-        """A notice could not be delivered to one queue, or not at all."""
+        """A notice could not be delivered to one queue, or not at all; or there was no such queue to end (R11.11)."""
+        if isinstance(failure.error, BadEventQueueId):
+            self._log.info("unknown queue not ended", type=failure.kind, queue_id=failure.queue_id)
+            return
         self._log.error(
             "delivery failed",
             type=failure.kind,
@@ -106,10 +146,16 @@ class LogReporter:
         """A direct message came with users who want it as a channel's (R5.5)."""
         self._log.warning("direct message with the notification inputs of a channel's", message_id=message_id)
 
-    def collected(self, *, expired: int, queues: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """The collector ran (R11.10)."""
-        if expired:
-            self._log.info("expired queues removed", removed=expired, queues=queues)
+        self._log.info(
+            "expired queues removed",
+            removed=collection.expired,
+            owners=collection.owners,
+            seconds=round(collection.seconds, 3),
+            queues=collection.queues,
+            waiting=collection.waiting,
+        )
 
 
 def _where(error: Exception) -> str:

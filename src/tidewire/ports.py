@@ -1,14 +1,14 @@
 """What the server asks of the outside, as Protocols; adapters satisfy them and never meet each other."""
 
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
-from tidewire.core.ids import UserId
+from tidewire.core.ids import RealmId, UserId
 from tidewire.core.merge import RuleFailure
 from tidewire.core.records import Record
 from tidewire.core.snapshot import Snapshot
-from tidewire.core.users import User
+from tidewire.core.users import Realm, User
 
 A_contra = TypeVar("A_contra", contravariant=True)
 
@@ -91,6 +91,24 @@ class SnapshotStore(Protocol):
         ...
 
 
+class Collection(NamedTuple):
+    """One run of the collector (R11.10).
+
+    Attributes:
+        expired: how many queues it ended.
+        owners: of how many users they were.
+        seconds: how long it took.
+        queues: how many are left.
+        waiting: on how many of these a poll waits.
+    """
+
+    expired: int
+    owners: int
+    seconds: float
+    queues: int
+    waiting: int
+
+
 class Reporter(Protocol):
     """Is told of what went wrong without stopping anything, and of what a person may want to know."""
 
@@ -122,8 +140,8 @@ class Reporter(Protocol):
         """A direct message came with users who want it as a channel's: a fault of its producer (R5.5)."""
         ...
 
-    def collected(self, *, expired: int, queues: int) -> None:
-        """The collector ended `expired` queues; `queues` are left (R11.10)."""
+    def collected(self, collection: Collection) -> None:
+        """The collector ran."""
         ...
 
 
@@ -150,4 +168,8 @@ class Authenticator(Protocol):
 
     def user(self, user_id: UserId) -> User | None:
         """Gives a user by id, active or not; None when there is no such user."""
+        ...
+
+    def realm(self, realm_id: RealmId) -> Realm | None:
+        """Gives a realm by id, active or not; None when there is no such realm."""
         ...

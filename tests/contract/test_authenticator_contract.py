@@ -12,7 +12,7 @@ import pytest
 
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.core.errors import InvalidApiKey, RealmDeactivated, Unauthorized, UserDeactivated, WireError
-from tidewire.core.ids import UserId
+from tidewire.core.ids import RealmId, UserId
 from tidewire.ports import Authenticator
 
 USERS = """
@@ -67,7 +67,7 @@ def basic(email: str, key: str) -> str:
 
 
 def test_the_methods_have_the_ports_parameters(authenticator: Authenticator) -> None:
-    for name in ("authenticate", "user"):
+    for name in ("authenticate", "user", "realm"):
         port = list(inspect.signature(getattr(Authenticator, name)).parameters)[1:]
         assert list(inspect.signature(getattr(authenticator, name)).parameters) == port
 
@@ -103,3 +103,12 @@ def test_users_are_found_by_id_whether_active_or_not(authenticator: Authenticato
     assert off is not None
     assert not off.active
     assert authenticator.user(UserId(99)) is None
+
+
+def test_realms_are_found_by_id_whether_active_or_not(authenticator: Authenticator) -> None:
+    found = [authenticator.realm(RealmId(number)) for number in (1, 2, 99)]
+    assert [None if realm is None else (realm.host, realm.active) for realm in found] == [
+        ("demo.example", True),
+        ("closed.example", False),
+        None,
+    ]

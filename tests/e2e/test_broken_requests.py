@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.raw_http import Closed, RawConnection, request_bytes
+from support.raw_http import Answer, Closed, RawConnection, request_bytes
 from support.server_process import BEARER, KEYS, SECRET, ServerProcess, credentials, email, poll_bytes
 from support.waiting import eventually
 
@@ -159,7 +159,9 @@ def test_a_broken_request_is_answered_or_cut_off_and_the_server_serves_on(
             pass
         else:
             assert answer.status < 500, answer
-            if answer.status == 400 and answer.headers["content-type"] != "application/json":
+            if answer.status >= 400:
+                assert answer.json["result"] == "error"
+            if answer.headers.get("connection") == "close":
                 assert connection.is_closed()
     assert shared_server.ask("GET", "/health/ready").status == 200
     assert "Traceback" not in shared_server.log, shared_server.log
@@ -223,17 +225,100 @@ def test_pipelined_requests_whose_client_goes_away_are_no_failure(
     assert shared_server.ask_as("ada", "DELETE", "/api/v1/events", query={"queue_id": queue_id}).status == 200
 
 
-def test_a_broken_request_behind_a_good_one_is_refused_after_it(shared_server: ServerProcess) -> None:
+def answers_until_closed(connection: RawConnection) -> list[Answer]:
+    answers = []
+    while True:
+        try:
+            answers.append(connection.answer())
+        except Closed:
+            return answers
+
+
+@pytest.mark.parametrize("broken", [b"\x00\x01\r\n\r\n", post(FORM + b"Content-Length: x\r\n")])
+def test_a_broken_request_behind_good_ones_is_refused_after_them(
+    shared_server: ServerProcess, broken: bytes
+) -> None:
+    """Each good one gets its answer, in order, and then the broken one: nothing overtakes."""
     with shared_server.connect() as connection:
-        connection.send(LIVE + b"\x00\x01\r\n\r\n")
-        statuses = []
-        while True:
-            try:
-                statuses.append(connection.answer().status)
-            except Closed:
-                break
-        assert statuses
-        assert set(statuses) <= {200, 400}
+        connection.send(LIVE + get(b"/nope") + broken)
+        answers = answers_until_closed(connection)
+    assert [answer.status for answer in answers] == [200, 404, 400]
+    assert answers[-1].headers["connection"] == "close"
+
+
+def test_what_is_no_http_gets_the_error_envelope_with_the_usual_headers(shared_server: ServerProcess) -> None:
+    """R6.5, R6.12."""
+    logged_before = len(shared_server.log)
+    with shared_server.connect() as connection:
+        connection.send(b"\x00\r\n\r\n")
+        (answer,) = answers_until_closed(connection)
+    assert (answer.status, answer.json["code"]) == (400, "BAD_REQUEST")
+    usual = shared_server.ask("GET", "/nope").headers
+    assert answer.headers.keys() == {*usual, "connection"} - {"date"}
+    assert "Invalid HTTP" not in shared_server.log[logged_before:]
+
+
+def test_a_request_whose_body_breaks_off_into_no_http_is_refused_once(shared_server: ServerProcess) -> None:
+    """Nothing is made of the part that came."""
+    before = shared_server.log.count("/api/v1/register")
+    with shared_server.connect() as connection:
+        connection.send(LIVE + post(FORM + b"Transfer-Encoding: chunked\r\n", b"3\r\na=b\r\nZZ\r\n"))
+        assert [answer.status for answer in answers_until_closed(connection)] == [200, 400]
+    assert shared_server.log.count("/api/v1/register") == before
+
+
+@pytest.mark.parametrize("lines", [b"", b"Host: a\r\nHost: b\r\n", b"Host: a\r\nhost: a\r\n"])
+def test_a_request_has_one_host(shared_server: ServerProcess, lines: bytes) -> None:
+    with shared_server.connect() as connection:
+        connection.send(b"GET /api/v1/server_settings HTTP/1.1\r\n%b\r\n" % lines)
+        assert (connection.answer().status, connection.answer_to(LIVE).status) == (400, 200)
+        connection.send(b"GET /health/live HTTP/1.0\r\n\r\n")
+        assert connection.answer().status == 200
+
+
+@pytest.mark.parametrize(
+    ("lines", "begin"),
+    [(b"Content-Length: 50000000\r\n", b""), (b"Transfer-Encoding: chunked\r\n", b"F4241\r\n")],
+    ids=["length", "chunked"],
+)
+def test_an_early_refusal_ends_the_connection_and_can_be_read_while_the_body_is_sent(
+    shared_server: ServerProcess, lines: bytes, begin: bytes
+) -> None:
+    """The client has said that it goes on sending; what it sends must not be taken for the next request."""
+    head = b"POST /api/v1/register HTTP/1.1\r\nHost: x\r\n%b%b\r\n" % (FORM, lines)
+    with shared_server.connect() as connection:
+        connection.send(head + begin)
+        answer = connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (401, "close")
+        connection.send(b"x" * 1_000_000)
+        connection.end_sending()
+        assert connection.is_closed()
+
+
+def test_a_refused_body_that_breaks_is_not_refused_again(shared_server: ServerProcess) -> None:
+    lines = FORM + b"Transfer-Encoding: chunked\r\n"
+    with shared_server.connect() as connection:
+        connection.send(b"POST /api/v1/register HTTP/1.1\r\nHost: x\r\n%b\r\n" % lines)
+        assert connection.answer().status == 401
+        connection.send(b"ZZ\r\n")
+        assert connection.is_closed()
+
+
+def test_who_asks_before_sending_is_refused_without_a_wait(shared_server: ServerProcess) -> None:
+    """`Expect: 100-continue`: the refusal comes in place of the go-ahead."""
+    lines = b"Expect: 100-continue\r\nContent-Length: 50000000\r\n"
+    with RawConnection(shared_server.port, timeout=1.5) as connection:
+        connection.send(b"POST /api/v1/register HTTP/1.1\r\nHost: x\r\n" + FORM + lines + b"\r\n")
+        assert connection.answer().status == 401
+        assert connection.is_closed()
+
+
+def test_a_refusal_of_a_short_body_keeps_the_connection(shared_server: ServerProcess) -> None:
+    with shared_server.connect() as connection:
+        connection.send(b"POST /api/v1/register HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+        answer = connection.answer()
+        assert (answer.status, "connection" in answer.headers) == (401, False)
+        assert connection.answer_to(b"a=b" + LIVE).status == 200
 
 
 def test_too_large_a_body_is_refused_although_it_is_sent(shared_server: ServerProcess) -> None:
@@ -291,7 +376,9 @@ def test_an_upgrade_is_ignored_and_so_not_logged(shared_server: ServerProcess) -
             assert connection.answer().status == 200
             connection.send(LIVE)
             assert connection.answer().status == 200
-    assert shared_server.log[logged_before:] == ""
+    logged = shared_server.log[logged_before:]
+    assert "warning" not in logged
+    assert "pgrade" not in logged
 
 
 def test_nothing_secret_was_logged_by_all_this(shared_server: ServerProcess) -> None:

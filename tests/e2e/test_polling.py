@@ -104,14 +104,17 @@ def test_a_foreign_queue_looks_like_an_unknown_one_and_is_logged(shared_server: 
         assert foreign.body.replace(queue_id.encode(), unknown.encode()) == absent.body
         assert foreign.headers.keys() == absent.headers.keys()
     assert len(logged(shared_server, "warning", queue_id)) == 2
-    assert not logged(shared_server, unknown)
+    assert not logged(shared_server, "warning", unknown)
     assert shared_server.events("bob", queue_id) == []
 
 
 def test_no_content_key_or_secret_is_logged(server: ServerProcess) -> None:
-    """R11.18: planted wherever a request can carry one, at the level that logs most."""
+    """R11.18: planted wherever a request can carry one, at the level that logs most.
+
+    A client's name and the queue ids that it asks for are no such thing: they are logged (R11.1, R11.15).
+    """
     planted = "planted-content-0815"
-    queue_id = server.register("ada", narrow=[["topic", planted]], client=planted)
+    queue_id = server.register("ada", narrow=[["topic", planted]], odd=planted)
     server.publish_event("ada", type="t", content=planted)
     body = json.dumps({"event": {"type": planted}, "users": [planted]}).encode()
     assert server.ask("POST", "/api/internal/notices", headers=BEARER, body=body).status == 400
@@ -119,13 +122,16 @@ def test_no_content_key_or_secret_is_logged(server: ServerProcess) -> None:
     server.ask("POST", "/api/internal/notify_tornado", form={"secret": planted, "data": planted})
     server.ask("POST", "/api/internal/notify_tornado", query={"secret": SECRET}, form={"data": planted})
     server.ask_as("bob", "GET", "/api/v1/events", query={"queue_id": queue_id, "last_event_id": -1})
-    server.ask_as("ada", "GET", "/api/v1/events", query={"queue_id": planted, "last_event_id": -1})
+    server.ask_as("ada", "GET", "/api/v1/events", query={"queue_id": "no", "last_event_id": planted})
+    server.ask("GET", "/nope", query={"secret": SECRET, "key": planted}, headers={"Cookie": planted})
     server.ask("GET", "/api/v1/users/me", headers={"Authorization": f"Basic {planted}"})
     (event,) = server.events("ada", queue_id)
     assert event["content"] == planted
     server.park("ada", queue_id, event["id"]).close()
     eventually(lambda: logged(server, "client disconnected"), what="the loss is logged")
     server.restart()
+    assert logged(server, "POST", "200", "/api/internal/notices", "(internal via Unspecified)")
+    assert logged(server, "notice", "users=1", "type='t'")
     for word in (planted, SECRET, *KEYS.values(), email("ada"), credentials("ada")["Authorization"]):
         assert word not in server.log
 

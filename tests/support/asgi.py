@@ -23,23 +23,22 @@ class Exchange:
             more = number + 1 < len(parts)
             self._incoming.put_nowait({"type": "http.request", "body": part, "more_body": more})
         self._sent: list[Message] = []
+        self.unread = 0
+        """How many parts of the request had not been asked for when the answer began."""
         self._task = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def _receive(self) -> Message:
         return await self._incoming.get()
 
     async def _send(self, message: Message) -> None:
+        if not self._sent:
+            self.unread = self._incoming.qsize()
         self._sent.append(message)
 
     @property
     def is_answered(self) -> bool:
         """Whether the application is done with it."""
         return self._task.done()
-
-    @property
-    def unread(self) -> int:
-        """How many parts of the request the application has not asked for."""
-        return self._incoming.qsize()
 
     def take_back(self) -> None:
         """Makes the end of the body stay away."""

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from support.events import Json, decode, notice
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
+from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.notice import decode_notices
@@ -18,6 +18,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, Pace, PollSlot
+from tidewire.ports import Collection
 
 A = TypeVar("A")
 
@@ -124,6 +125,7 @@ class KeepingReporter:
     def __init__(self) -> None:
         self.failures: list[Failure] = []
         self.rule_failures: list[RuleFailure] = []
+        self.unknown_queues: list[Failure] = []
         self.answer_errors: list[Exception] = []
         self.journal_errors: list[Unavailable] = []
         self.skips: list[float] = []
@@ -132,8 +134,9 @@ class KeepingReporter:
         self.contradictions: list[int] = []
 
     def delivery_failed(self, failure: Failure) -> None:
-        """Keeps it."""
-        self.failures.append(failure)
+        """Keeps it; a queue that was to be ended and is none stands apart."""
+        unknown = isinstance(failure.error, BadEventQueueId)
+        (self.unknown_queues if unknown else self.failures).append(failure)
 
     def rule_failed(self, failure: RuleFailure) -> None:
         """Keeps it."""
@@ -159,9 +162,9 @@ class KeepingReporter:
         """Keeps it."""
         self.contradictions.append(message_id)
 
-    def collected(self, *, expired: int, queues: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """Keeps it."""
-        self.collections.append((expired, queues))
+        self.collections.append((collection.expired, collection.queues))
 
 
 class Soon:

@@ -83,6 +83,11 @@ class RawConnection:
         body, self._received = self._received[:length], self._received[length:]
         return Answer(status, headers, body)
 
+    def answer_to(self, request: bytes) -> Answer:
+        """Sends a request and reads its answer."""
+        self.send(request)
+        return self.answer()
+
     def rest(self) -> bytes:
         """Everything until the server closes the connection."""
         try:

@@ -53,9 +53,24 @@ class LocalSite:
         return self.site.engine
 
     @property
-    def log(self) -> list[dict[str, Any]]:
+    def whole_log(self) -> list[dict[str, Any]]:
         """The entries of the log."""
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The entries that not every request leaves."""
+        usual = ("request", "refused", "notice")
+        return [entry for entry in self.whole_log if entry["event"] not in usual]
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The entries of one kind, without what stands in every entry."""
+        left_out = ("event", "timestamp", "level")
+        return [
+            {key: value for key, value in entry.items() if key not in left_out}
+            for entry in self.whole_log
+            if entry["event"] == event
+        ]
 
     def changed(self, **changes: Any) -> "LocalSite":
         """The same with other members of the `Site`."""
@@ -134,5 +149,7 @@ def local_site(directory: Path) -> LocalSite:
         compat=Compat(version="12.0", feature_level=491, bad_queue_text="zulip-term"),
         lifecycle=Lifecycle(ready=True),
         log=build_log(form="json", level="debug", stream=stream),
+        now=clock.now,
+        timer=clock.now,
     )
     return LocalSite(site, build_application(site), clock, stream)

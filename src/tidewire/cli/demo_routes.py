@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tidewire.cli.demo_board import Board, Channel, Draft, Posted
 from tidewire.core.errors import BadRequest, MissingParameter, ParameterConflict
 from tidewire.core.notice import decode_notice
 from tidewire.core.users import User
 from tidewire.http import answers
+from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
-from tidewire.http.client_name import client_name
+from tidewire.http.noting import noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import authenticated
 from tidewire.http.routes import Methods
@@ -43,7 +43,7 @@ class DemoRoutes:
             "/api/v1/messages/{message_id}/reactions": {"POST": self.add_reaction},
         }
 
-    async def send_message(self, request: Request, site: Site) -> Response:
+    async def send_message(self, request: Request, site: Site) -> Answer:
         """`POST /api/v1/messages`: a message, direct or in a channel."""
         sender = authenticated(request, site)
         parameters = await parameters_of(request)
@@ -60,7 +60,7 @@ class DemoRoutes:
         await _publish(posted, site)
         return answers.success({"id": posted.message_id}, ignored=parameters.ignored())
 
-    async def add_reaction(self, request: Request, site: Site) -> Response:
+    async def add_reaction(self, request: Request, site: Site) -> Answer:
         """`POST /api/v1/messages/{message_id}/reactions`: an emoji on a message."""
         user = authenticated(request, site)
         message_id = Parameters(request.path_params).required_integer("message_id")
@@ -106,7 +106,7 @@ def _draft(parameters: Parameters, sender: User, request: Request) -> Draft:
     return Draft(
         sender=sender,
         content=content,
-        client=client_name(parameters.text("client"), request.headers.get("user-agent")),
+        client=noted_client(request, parameters).name,
         at=int(time.time()),
         queue_id=parameters.text("queue_id"),
         local_id=parameters.text("local_id"),

@@ -3,6 +3,7 @@
 import click
 
 from tidewire import __version__
+from tidewire.cli.check_config import check_config_command
 from tidewire.cli.demo import demo_command
 from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.publish import publish_command
@@ -22,4 +23,5 @@ main.add_command(serve_command)
 main.add_command(demo_command)
 main.add_command(publish_command)
 main.add_command(tail_command)
+main.add_command(check_config_command)
 main.add_command(replay_command)

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tidewire.cli.terminal import ELLIPSIS, escaped
+from tidewire.cli.terminal import ELLIPSIS
+from tidewire.escaping import escaped
 
 #: Characters of one value that are shown; long contents would push the other keys off the line.
 VALUE_LENGTH = 60

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NoReturn, TextIO
 import click
 
 from tidewire.cli.lines import Limits, Line, batches, source_of
-from tidewire.cli.terminal import escaped
+from tidewire.escaping import escaped
 from tidewire.publisher import BadUrl, Publisher, PublishFailed
 
 #: Large enough that a request's own cost hardly counts, small enough for progress to be seen; lines that

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import click
 
 from tidewire.cli.outline import outline
-from tidewire.cli.terminal import cut, escaped
+from tidewire.cli.terminal import cut
 from tidewire.client import BadUrl, Client, ClientError, Gap
+from tidewire.escaping import escaped
 
 
 @click.command("tail")

@@ -1,18 +1,8 @@
-"""Text for a terminal: nothing in it can move the cursor, and it can be cut to a width in columns."""
+"""Text for a terminal, cut to a width in columns."""
 
 import unicodedata
 
 ELLIPSIS = "…"
-
-
-def escaped(text: str) -> str:
-    r"""Writes control, direction-changing and unassigned characters as escapes, such as `\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def cut(text: str, columns: int) -> str:

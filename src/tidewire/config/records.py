@@ -92,6 +92,7 @@ class Compat:
     version: str
     legacy_bad_queue_text: Literal["always", "never", "zulip-term"]
     narrow_hears_public_channels: bool
+    reload_web_clients: bool
     realm_host: str
     avatar_salt: str = field(repr=False)
 

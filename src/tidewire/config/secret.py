@@ -34,6 +34,21 @@ def shared_secret(*, secret: str, secret_file: Path | None, directory: Path) -> 
     return _read(kept)
 
 
+def check_secret(*, secret: str, secret_file: Path | None, directory: Path) -> str:
+    """Checks what `shared_secret` would use, makes nothing, and says in words where it comes from.
+
+    Raises:
+        ConfigError: the file can't be read, is open to others than its owner, or holds no secret.
+    """
+    if secret:
+        return "server.secret"
+    kept = secret_file or directory / "secret"
+    if secret_file is None and not kept.exists():
+        return f"{kept}, to be made at the start"
+    _read(kept)
+    return str(kept)
+
+
 def _read(file: Path) -> str:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -61,8 +61,7 @@ SERVER = (
             Text(expected='origins such as "https://chat.example", or "*"', pattern=r"\*|https?://[^/\s]+")
         ),
         default=(),
-        meaning="The origins whose pages may read answers.",
-        effective=False,
+        meaning="The origins whose pages may read answers of the public routes under `/api`; `*` means all.",
     ),
 )
 
@@ -285,6 +284,12 @@ COMPAT = (
         meaning="Whether a narrow on a public channel also brings members its messages when they are not subscribed.",
     ),
     Setting(
+        name="compat.reload_web_clients",
+        kind=Flag(),
+        default=False,
+        meaning="Whether a start tells web clients of an earlier process to reload, all at once; else the internal route does (R1.28).",
+    ),
+    Setting(
         name="compat.realm_host",
         kind=Text(expected="a host name, or an empty string", pattern=r"[^\s/]*"),
         default="",
@@ -304,19 +309,17 @@ LIMITS = (
         name="limits.user_requests_per_minute",
         kind=Integer(),
         default=0,
-        meaning="How many requests one user may make.",
+        meaning="How many requests one user may make; so many at once, then evenly spread (R6.13).",
         unit="requests a minute",
         zero="no limit",
-        effective=False,
     ),
     Setting(
         name="limits.address_requests_per_minute",
         kind=Integer(),
         default=0,
-        meaning="How many requests may come from one address without a user.",
+        meaning="How many requests without a user may come from one address, or from one IPv6 network of 64 bits; failed logins count (R6.13).",
         unit="requests a minute",
         zero="no limit",
-        effective=False,
     ),
     Setting(
         name="limits.header_deadline",

@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
+from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
@@ -34,7 +35,16 @@ class Dispatch(Generic[W]):
         missed: for each user who is notifiable when gone, what their queues keep beside the event (R5.4).
     """
 
-    __slots__ = ("_delivered", "_queues_of", "_realm_id", "_representations", "_state", "failures", "missed")
+    __slots__ = (
+        "_delivered",
+        "_queues_of",
+        "_realm_id",
+        "_representations",
+        "_state",
+        "_unknown",
+        "failures",
+        "missed",
+    )
 
     def __init__(
         self,
@@ -49,6 +59,7 @@ class Dispatch(Generic[W]):
         self.missed = missed
         self._representations: list[Representation] = []
         self._delivered = 0
+        self._unknown = 0
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
 
@@ -139,10 +150,15 @@ class Dispatch(Generic[W]):
         self._state.drop_queue(descriptor, "deleted")
         return True
 
+    def note_unknown_queue(self, kind: str, queue_id: str) -> None:
+        """Says that the notice asked for a queue that is none of its users': worth knowing, but no failure (R11.11)."""
+        self._unknown += 1
+        self.failures.append(Failure(kind, QueueId(queue_id), BadEventQueueId(queue_id)))
+
     def close(self) -> list[Failure]:
         """Adds the notice to the statistics and returns what failed."""
         statistics = self._state.statistics
         statistics.delivered += self._delivered
-        statistics.broken += len(self.failures)
+        statistics.broken += len(self.failures) - self._unknown
         statistics.encoded += sum(shaped.encoded for shaped in self._representations)
         return self.failures

@@ -16,6 +16,7 @@
     │   ├── NotFound              NOT_FOUND 404
     │   ├── MethodNotAllowed      METHOD_NOT_ALLOWED 405
     │   ├── PayloadTooLarge       PAYLOAD_TOO_LARGE 413
+    │   ├── RateLimitHit          RATE_LIMIT_HIT 429, a retry helps
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
@@ -23,6 +24,7 @@
 `code` is a promise: clients, dashboards and tests rely on it. The sentence is not.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -163,6 +165,19 @@ class PayloadTooLarge(WireError):
 
     code = "PAYLOAD_TOO_LARGE"
     http_status = 413
+
+
+class RateLimitHit(WireError):
+    """A user or an address asked more often than it may (R6.13)."""
+
+    code = "RATE_LIMIT_HIT"
+    http_status = 429
+    retry_helps = True
+
+    def __init__(self, retry_after: float) -> None:
+        """Takes the seconds after which the next request is let through."""
+        super().__init__("API usage exceeded rate limit", **{"retry-after": retry_after})
+        self.headers = {"Retry-After": str(max(1, math.ceil(retry_after)))}
 
 
 class Unavailable(WireError):

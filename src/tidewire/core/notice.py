@@ -4,6 +4,7 @@ Everything that could make a notice fail later is refused here, before anything 
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from itertools import chain
 from types import MappingProxyType
@@ -18,6 +19,9 @@ from tidewire.core.remembered import DIGEST_SIZE
 
 MAX_ID = 2**63 - 1
 """Ids are kept as signed 64-bit integers, here and in every database they come from."""
+
+MAX_UNSIGNED = 2**64 - 1
+"""Of other integers in events."""
 
 _Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
@@ -44,7 +48,24 @@ class _Wire(Struct, forbid_unknown_fields=True):
     traceparent: str | None = None
 
 
+class _Outline(Struct):
+    """As much of a notice as tells it from anything else."""
+
+    event: msgspec.Raw
+    users: msgspec.Raw
+
+
+MANY_VALUES = 100_000
+"""JSON values in a list of notices from which on it is looked through before an object is made of each: its items could
+be as short as a digit, and there is room for millions."""
+
+MAX_LINES = 500_000
+"""Of a request: the shortest notice has some thirty bytes, so a longer one has no more of them."""
+
 _DECODER = msgspec.json.Decoder(_Wire)
+_OUTLINE_DECODER = msgspec.json.Decoder(list[_Outline])
+_ITEM = re.compile(r"at `\$\[([0-9]+)\]")
+_SIZE_CHECK = msgspec.msgpack.Encoder()
 _DIGEST_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -88,6 +109,7 @@ def decode_notice(raw: bytes) -> Notice:
         raise InvalidNotice("Invalid notice: the event has no `type`")
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_too_deep(wire):
         raise InvalidNotice(f"Invalid notice: more than {MAX_DEPTH} levels of lists and objects")
+    _check_integers(wire)
     return Notice(raw, wire)
 
 
@@ -111,9 +133,15 @@ def _split(body: bytes) -> list[bytes]:
     text = body.strip()
     if text.startswith(b"["):
         try:
+            if text.count(b",") > MANY_VALUES:
+                _OUTLINE_DECODER.decode(text)
             return [bytes(raw) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])]
         except (msgspec.DecodeError, RecursionError) as error:
-            raise InvalidNotice(f"Invalid list of notices: {error}") from None
+            where = _ITEM.search(str(error))
+            position = {} if where is None else {"index": int(where[1])}
+            raise InvalidNotice(f"Invalid list of notices: {error}", **position) from None
+    if text.count(b"\n") > MAX_LINES:
+        raise InvalidNotice(f"More than {MAX_LINES} lines of notices in one request")
     lines = [line for line in text.split(b"\n") if not line.isspace() and line]
     # A single notice may be spread over lines; then its first line is no JSON of its own.
     if len(lines) > 1 and not _is_json(lines[0]):
@@ -127,6 +155,33 @@ def _is_json(text: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
+
+
+def _check_integers(wire: _Wire) -> None:
+    """Refuses integers beyond 64 bits: few who read events can hold them.
+
+    MessagePack can't either, and finds out faster than any code of ours would.
+    """
+    try:
+        _SIZE_CHECK.encode(wire.event)
+        if wire.event["type"] in USERS_MAY_BE_OBJECTS:
+            _SIZE_CHECK.encode(wire.users)
+    except OverflowError:
+        where = _too_large("event", wire.event) or _too_large("users", wire.users)
+        raise InvalidNotice(f"Invalid notice: {where} is an integer beyond 64 bits") from None
+
+
+def _too_large(where: str, value: object) -> str | None:
+    """The name of the first integer that is too large, if there is one below `where`."""
+    if isinstance(value, int):
+        return None if -MAX_ID - 1 <= value <= MAX_UNSIGNED else where
+    if isinstance(value, dict):
+        inner = ((f'{where}["{key}"]', item) for key, item in value.items())
+    elif isinstance(value, list):
+        inner = ((f"{where}[{index}]", item) for index, item in enumerate(value))
+    else:
+        return None
+    return next((found for name, item in inner if (found := _too_large(name, item))), None)
 
 
 def _is_too_deep(wire: _Wire) -> bool:

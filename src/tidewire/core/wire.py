@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 Entry: TypeAlias = tuple[int, bytes, bytes]
 
@@ -21,6 +22,13 @@ ANSWER_FRAME = 256
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(dict[str, Any])
+
+
+class _Typed(Struct):
+    type: str
+
+
+_TYPE_DECODER = msgspec.json.Decoder(_Typed)
 
 
 def encode_body(event: Mapping[str, Any]) -> bytes:
@@ -61,3 +69,8 @@ def encode_answer(queue_id: str, entries: Sequence[Entry], members: Mapping[str,
 def entry_size(entry: Entry) -> int:
     """Bytes that the entry takes in an answer, rounded up."""
     return len(entry[1]) + len(entry[2]) + ENTRY_FRAME
+
+
+def event_type(entry: Entry) -> str:
+    """The type of an entry's event; nothing else of it is decoded."""
+    return _TYPE_DECODER.decode(entry[1] + b"}").type

@@ -4,14 +4,29 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TypeAlias
-
-from starlette.datastructures import Headers
+from typing import Protocol, TypeAlias
 
 from tidewire.core.errors import AccessDenied, MissingParameter
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Headers(Protocol):
+    """The headers of a request; names in lower case."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether there is such a line."""
+        ...
+
+    def get(self, name: str, /) -> str | None:
+        """The value of the first such line."""
+        ...
+
+    def getlist(self, key: str) -> list[str]:
+        """The values of all such lines, in order."""
+        ...
+
 
 FORWARDING_HEADERS = (
     "x-forwarded-for",
@@ -69,6 +84,16 @@ class Access:
         if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode()):
             raise AccessDenied
 
+    def limited_address(self, peer: str | None, headers: Headers) -> Address | None:
+        """What requests are counted by: where they began, else who passed them on."""
+        return self.client_address(peer, headers) or _address(peer)
+
+    def shown_address(self, peer: str | None, headers: Headers) -> str:
+        """The same for the log; for nearly every request it is the peer's, which then need not be parsed."""
+        if any(name in headers for name in FORWARDING_HEADERS):
+            return str(self.client_address(peer, headers) or peer)
+        return peer or "-"
+
     def client_address(self, peer: str | None, headers: Headers) -> Address | None:
         """Where the request began: the peer, or behind trusted proxies the last address they didn't add.
 
@@ -88,7 +113,7 @@ class Access:
 
 
 def _bearer(headers: Headers) -> str | None:
-    scheme, _, value = headers.get("authorization", "").partition(" ")
+    scheme, _, value = (headers.get("authorization") or "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 

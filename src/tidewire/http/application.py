@@ -1,14 +1,12 @@
 """The ASGI application: routes, and what becomes of errors (R6.5, R6.6)."""
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidewire.core.errors import (
     BadEventQueueId,
@@ -19,82 +17,164 @@ from tidewire.core.errors import (
     WireError,
 )
 from tidewire.http import answers
-from tidewire.http.client_name import client_name
-from tidewire.http.routes import Methods, View, all_routes
+from tidewire.http.admission import admit_anybody, check_host
+from tidewire.http.answers import Answer
+from tidewire.http.client_name import client_of
+from tidewire.http.head import head_lines
+from tidewire.http.noting import note_of, noted
+from tidewire.http.request_log import RequestLog
+from tidewire.http.routes import Methods, View, all_routes, is_cross_origin
 from tidewire.http.site import Site
 
 LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 """Clients that only recover when they read the older sentence (R6.95)."""
+
+DRAINED_SILENTLY = 65_536
+"""Bytes of an unread body that the connection swallows and is kept for: less work than a new connection."""
+
+LINGER = 2.0
+"""Seconds that a client has to stop sending what nobody reads. A connection that is closed at once resets what is
+still under way, and with it the answer."""
+
 
 NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
 
 def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) -> ASGIApp:
     """The server's ordinary routes, and further ones, as an ASGI application without a lifespan of its own."""
-    routes = {**all_routes(), **more_routes}
-    application = Starlette(
-        routes=[Route(path, Endpoint(methods, site)) for path, methods in routes.items()],
-        exception_handlers={HTTPException: _http_error},
-    )
+    log = RequestLog(site.log, access=site.access, realm=site.authenticator.realm)
+    routes = [
+        Route(path, Endpoint(methods, site, log, path))
+        for path, methods in {**all_routes(), **more_routes}.items()
+    ]
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
-    application.router.redirect_slashes = False
-    return application
+    return Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
 
 
 class Endpoint:
     """One path: finds the view for the method, and answers whatever it raises."""
 
-    def __init__(self, methods: Methods, site: Site) -> None:
+    def __init__(self, methods: Methods | None, site: Site, log: RequestLog, path: str = "") -> None:
+        """Takes the views by method; None for everything that is no path."""
         self._site = site
-        self._methods = {**methods, "OPTIONS": self._options}
+        self._log = log
+        self._is_cross_origin = is_cross_origin(path)
+        self._methods = None if methods is None else {**methods, "OPTIONS": self._options}
+        self._allow = ", ".join(sorted(self._methods or ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        request = Request(scope, receive)
-        response = await self._respond(request)
-        if self._site.lifecycle.stopping:
-            response.headers["Connection"] = "close"
-        await response(scope, receive, send)
+        incoming = _Incoming(receive)
+        request = noted(Request(scope, incoming), began=self._site.timer())
+        answer = await self._respond(request)
+        note = note_of(request)
+        # Before the answer goes out: how fast its client reads is no work of the server's.
+        ended = self._site.timer()
+        rest = _unread(request, incoming)
+        cross_origin = () if not self._is_cross_origin else self._cross_origin(request)
+        lines = head_lines(
+            answer,
+            cross_origin=cross_origin,
+            allowance=note.allowance,
+            close=self._site.lifecycle.stopping or rest,
+        )
+        await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": rest})
+        self._log.finished(note, answer, ended=ended)
+        if rest:
+            if "expect" not in note.headers:  # who asks first has not sent anything
+                await _drain(incoming)
+            await send({"type": "http.response.body", "body": b""})
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Answer:
         try:
-            return await self._view(request.method)(request, self._site)
+            check_host(note_of(request), request.scope["http_version"])
+            return await self._view(request)(request, self._site)
         except BadEventQueueId as error:
             return answers.failure(_worded(error, request, self._site))
         except WireError as error:
             return answers.failure(error)
         except ClientDisconnect:
             # Went away in the middle of its body: nobody reads the answer.
+            note_of(request).gone = True
             return answers.failure(BadRequest("The request broke off"))
         except Exception:
             # The path as it is in the scope: a whole URL can't be made of every request that can fail.
             self._site.log.exception("request failed", method=request.method, path=request.scope["path"])
             return answers.failure(InternalError())
 
-    def _view(self, method: str) -> View:
-        view = self._methods.get(method)
+    def _view(self, request: Request) -> View:
+        if self._methods is None:
+            admit_anybody(note_of(request), self._site)
+            raise NotFound("Not Found")
+        view = self._methods.get(request.method)
         if view is None:
             raise MethodNotAllowed(sorted(self._methods))
         return view
 
-    async def _options(self, _request: Request, _site: Site) -> Response:
-        return Response(status_code=204, headers={"Allow": ", ".join(sorted(self._methods))})
+    def _cross_origin(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
+        origin = request.headers.get("origin")
+        if request.method == "OPTIONS":
+            return self._site.cors.preflight_lines(origin, self._allow.encode())
+        return self._site.cors.lines(origin)
+
+    async def _options(self, _request: Request, _site: Site) -> Answer:
+        return Answer(204, headers=((b"allow", self._allow.encode()),))
+
+
+class _Incoming:
+    """A request's body on its way in, and whether it came to its end."""
+
+    __slots__ = ("_receive", "ended")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body"):
+            self.ended = True
+        return message
+
+
+def _unread(request: Request, incoming: _Incoming) -> bool:
+    """Whether more of the body is still to come than can be passed over."""
+    if incoming.ended:
+        return False
+    length = request.headers.get("content-length")
+    return "transfer-encoding" in request.headers or int(length or 0) > DRAINED_SILENTLY
+
+
+async def _drain(incoming: _Incoming) -> None:
+    """Takes what the client goes on sending, until it has read that nobody wants it."""
+    try:
+        async with asyncio.timeout(LINGER):
+            while not incoming.ended:
+                await incoming()
+    except TimeoutError:
+        return
 
 
 def _worded(error: BadEventQueueId, request: Request, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
     if error.owner_id is not None:
-        site.log.warning("queue of another user asked for", queue_id=queue_id, owner=error.owner_id)
+        _log_foreign(queue_id, error.owner_id, request, site)
     wanted = site.compat.bad_queue_text
-    name = client_name(None, request.headers.get("user-agent"))
+    name = client_of(None, request.headers.get("user-agent")).name
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: a path that is no route, or a request that it can't read."""
-    if isinstance(error, HTTPException) and error.status_code != 404:  # noqa: PLR2004 - HTTP's own number
-        return answers.failure(BadRequest(str(error.detail)))
-    return answers.failure(NotFound("Not Found"))
+def _log_foreign(queue_id: str, owner_id: int, request: Request, site: Site) -> None:
+    """R11.9."""
+    user, descriptor = note_of(request).user, site.engine.shard.find(queue_id)
+    site.log.warning(
+        "queue of another user asked for",
+        queue_id=queue_id,
+        user_id=None if user is None else user.id,
+        owner=owner_id,
+        client=None if descriptor is None else descriptor.spec.client_type_name,
+    )

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 MAX_LENGTH = 30
-"""Characters of a name; longer ones are cut (R6.20)."""
+"""Characters of a name, and of a version; longer ones are cut (R6.20)."""
 
 _USER_AGENT = re.compile(r"(?P<name>[^/ ]*[^0-9/(]*)(/(?P<version>[^/ ]*))?")
 _MAJOR_MINOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
@@ -27,10 +27,29 @@ def parse_user_agent(header: str) -> UserAgent:
     return UserAgent(name or "Unspecified", version if name.startswith("Zulip") else None)
 
 
-def client_name(parameter: str | None, user_agent: str | None) -> str:
-    """R6.20."""
-    name = parameter or (parse_user_agent(user_agent).name if user_agent else "Unspecified")
-    return name[:MAX_LENGTH]
+class Client(NamedTuple):
+    """The program that asks, as far as it says so."""
+
+    name: str
+    version: str | None = None
+
+
+UNKNOWN = Client("Unspecified")
+UNPARSABLE = Client("Unparsable")
+
+
+def client_of(parameter: str | None, user_agent: str | None, *, browser: bool = False) -> Client:
+    """R6.20; a browser, which is whatever asks under `/json`, is the web site (R6.22).
+
+    A `client` that is no line of text is none at all, wherever it would be shown.
+    """
+    agent = parse_user_agent(user_agent) if user_agent else UNKNOWN
+    if parameter and not parameter.isprintable():
+        return UNPARSABLE
+    name = (parameter or agent.name)[:MAX_LENGTH]
+    if browser and not name.startswith("Zulip"):
+        name = "website"
+    return Client(name, agent.version[:MAX_LENGTH] if agent.version and name == agent.name else None)
 
 
 def knows_pronouns(user_agent: str | None) -> bool:

@@ -1,13 +1,17 @@
 """The internal views: the application's side of queues, and publishing (6E)."""
 
+import logging
+
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tidewire.core.errors import BadRequest
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import Notice, decode_notice, decode_notices
 from tidewire.http import answers
+from tidewire.http.admission import admit_internal, check_internal_address
+from tidewire.http.answers import Answer
 from tidewire.http.body import form_parameters, query_parameters, read_body
+from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
 from tidewire.http.registration import Owner
@@ -20,23 +24,23 @@ MAX_NOTICES_BYTES = 16 * 1024 * 1024
 
 async def internal_parameters(request: Request, site: Site) -> Parameters:
     """The parameters of a request that may only come from inside, its secret checked and taken out."""
-    _check_address(request, site)
+    note = note_of(request)
+    check_internal_address(note, site)
     form = await form_parameters(request, MAX_NOTICES_BYTES)
-    site.access.check_secret(request.headers, form.pop("secret", None))
-    return Parameters(query_parameters(request) | form)
+    admit_internal(note, site, form.pop("secret", None))
+    parameters = Parameters(query_parameters(request) | form)
+    noted_client(request, parameters)
+    return parameters
 
 
 def check_internal(request: Request, site: Site) -> None:
     """Checks a request that has no form, so that its secret can only be in the header."""
-    _check_address(request, site)
-    site.access.check_secret(request.headers, None)
+    note = note_of(request)
+    check_internal_address(note, site)
+    admit_internal(note, site, None)
 
 
-def _check_address(request: Request, site: Site) -> None:
-    site.access.check_address(request.client.host if request.client else None, request.headers)
-
-
-async def events_internal(request: Request, site: Site) -> Response:
+async def events_internal(request: Request, site: Site) -> Answer:
     """`POST /api/v1/events/internal`: makes or reads a queue on a user's behalf (R6.68)."""
     parameters = await internal_parameters(request, site)
     owner = _owner(parameters, site)
@@ -56,7 +60,7 @@ def _owner(parameters: Parameters, site: Site) -> Owner:
     return Owner(user_id=user_id, realm_id=RealmId(realm_id), may_access_public_channels=may_access)
 
 
-async def notify_tornado(request: Request, site: Site) -> Response:
+async def notify_tornado(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notify_tornado`: one notice in the form field `data` (R6.69)."""
     parameters = await internal_parameters(request, site)
     notice = decode_notice(parameters.required_text("data").encode())
@@ -64,7 +68,7 @@ async def notify_tornado(request: Request, site: Site) -> Response:
     return answers.success({}, ignored=parameters.ignored())
 
 
-async def notices(request: Request, site: Site) -> Response:
+async def notices(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
     check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
@@ -74,8 +78,30 @@ async def notices(request: Request, site: Site) -> Response:
     return answers.success({"accepted": await _publish(taken, site)})
 
 
+async def web_reload_clients(request: Request, site: Site) -> Answer:
+    """`POST /api/internal/web_reload_clients`: tells web clients of an earlier process to reload (R6.70)."""
+    parameters = await internal_parameters(request, site)
+    count = parameters.integer("client_count", minimum=0)
+    immediate = parameters.boolean("immediate", default=False)
+    site.lifecycle.check_serving()
+    taken = site.engine.reload_clients(immediate=immediate, count=count)
+    payload = {"sent_events": taken, "complete": count is None or taken < count}
+    return answers.success(payload, ignored=parameters.ignored())
+
+
 async def _publish(taken: list[Notice], site: Site) -> int:
     site.lifecycle.check_serving()
     slot: AsgiSlot[int] = AsgiSlot()
+    began = site.timer()
     site.engine.publish(taken, slot)
+    if site.log.is_enabled_for(logging.DEBUG):
+        _log_notices(taken, site, site.timer() - began)
     return await slot.wait()
+
+
+def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:
+    """R11.12; the time is that of the whole request, whose notices are carried out as one."""
+    for notice in taken:
+        site.log.debug(
+            "notice", type=notice.kind, users=len(notice.users), duration_ms=round(seconds * 1000, 3)
+        )

@@ -1,11 +1,11 @@
 """The outbox views: workers read notification records and acknowledge them (D6)."""
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tidewire.core.notifications.formats import stable_id, wire_record
 from tidewire.core.outbox import OutboxPage
 from tidewire.http import answers
+from tidewire.http.answers import Answer
 from tidewire.http.body import query_parameters
 from tidewire.http.internal import check_internal
 from tidewire.http.parameters import Parameters
@@ -17,7 +17,7 @@ MOST_RECORDS = 1000
 """Of one answer: some 200 KB."""
 
 
-async def read(request: Request, site: Site) -> Response:
+async def read(request: Request, site: Site) -> Answer:
     """`GET /api/internal/outbox/{queue}`: the records behind a position, as far as they are durable."""
     queue, parameters = _asked(request, site)
     after = parameters.integer("after", minimum=0)
@@ -35,7 +35,7 @@ async def read(request: Request, site: Site) -> Response:
     return answers.success(payload, ignored=parameters.ignored())
 
 
-async def acknowledge(request: Request, site: Site) -> Response:
+async def acknowledge(request: Request, site: Site) -> Answer:
     """`DELETE /api/internal/outbox/{queue}`: drops the records up to a position; answered once that is durable."""
     queue, parameters = _asked(request, site)
     through = parameters.required_integer("through", minimum=0)

@@ -1,6 +1,7 @@
 """Parameters of a request: JSON texts by name, checked, with the sentences of R6.8-R6.11."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,16 @@ MAX_INTEGER = 2**63 - 1
 
 MAX_LIST_ITEMS = 1000
 """Of a list parameter: event types and narrow terms are counted in tens."""
+
+MAX_ITEM_LENGTH = 1000
+"""Characters of a string in a list: types, names and topics have some tens, and a queue keeps them."""
+
+MAX_VALUES = 4 * MAX_LIST_ITEMS
+"""JSON values in one parameter: a term has three. Counted before anything is made of the text, because a form has
+room for hundreds of thousands of lists."""
+
+# The closing quote may be missing, so that a match never fails and the search takes one pass.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 _DECODER = msgspec.json.Decoder()
 
@@ -83,6 +94,12 @@ class Parameters:
         """An object of booleans."""
         return self._json(name, as_booleans, None)
 
+    def literal(self, name: str, options: Sequence[object]) -> object:
+        """One of a few values; a word may stand bare (R6.9). None when absent."""
+        if self._peek(name) in options:
+            return self._values[name]
+        return self._json(name, lambda value, where: as_literal(value, where, options), None)
+
     def idle_timeout(self, *names: str) -> Requested:
         """Seconds, or the word `mobile`, under whichever of its names (R6.31, D11)."""
         given = [name for name in names if self._peek(name) is not None]
@@ -103,11 +120,31 @@ class Parameters:
         text = self._peek(name)
         if text is None:
             return default
+        if _has_too_many_values(text):
+            raise BadRequest(f"{name} is too long (limit: {MAX_LIST_ITEMS} items)")
         try:
             value = _DECODER.decode(text)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             raise BadRequest(f"{name} is not valid JSON") from None
         return check(value, name)
+
+
+def _has_too_many_values(text: str) -> bool:
+    """Whether decoding the text would make more values than any parameter needs.
+
+    Each value but the first of its list or object comes behind a comma.
+    """
+    if text.count(",") <= MAX_VALUES:
+        return False
+    # Commas in strings count for nothing; this is only looked at when there are that many.
+    return _STRING.sub("", text).count(",") > MAX_VALUES
+
+
+def as_literal(value: object, where: str, options: Sequence[object]) -> object:
+    """The value, if it is one of the options."""
+    if not any(value == option and type(value) is type(option) for option in options):
+        raise BadRequest(f"Invalid {where}")
+    return value
 
 
 def as_boolean(value: object, where: str) -> bool:
@@ -135,6 +172,14 @@ def as_string(value: object, where: str) -> str:
     return value
 
 
+def as_item(value: object, where: str) -> str:
+    """The value, if it is a string of reasonable length."""
+    text = as_string(value, where)
+    if len(text) > MAX_ITEM_LENGTH:
+        raise BadRequest(f"{where} is too long (limit: {MAX_ITEM_LENGTH} characters)")
+    return text
+
+
 def as_list(value: object, where: str) -> list[Any]:
     """The value, if it is a list of reasonable length."""
     if not isinstance(value, list):
@@ -148,7 +193,7 @@ def as_strings(value: object, where: str) -> tuple[str, ...] | None:
     """The value, if it is a list of strings or null."""
     if value is None:
         return None
-    return tuple(_each(as_list(value, where), where, as_string))
+    return tuple(_each(as_list(value, where), where, as_item))
 
 
 def as_narrow(value: object, where: str) -> tuple[tuple[str, str], ...]:
@@ -176,7 +221,7 @@ def _as_term(value: object, where: str) -> tuple[str, str]:
     items = as_list(value, where)
     if len(items) != 2:  # noqa: PLR2004 - a term is a pair
         raise BadRequest(f"{where} should have exactly 2 items")
-    operator, operand = _each(items, where, as_string)
+    operator, operand = _each(items, where, as_item)
     return (operator, operand)
 
 

@@ -5,7 +5,6 @@ from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadRequest, Unauthorized
@@ -13,13 +12,16 @@ from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
 from tidewire.core.users import Role, User
 from tidewire.http import answers
+from tidewire.http.admission import admit_anybody, admit_user
+from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
-from tidewire.http.client_name import client_name
+from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.registration import (
     Owner,
     capabilities_by_name,
     capabilities_of_register,
+    check_snapshot_parameters,
     queue_spec,
 )
 from tidewire.http.site import Site
@@ -37,31 +39,24 @@ ROLE_CODES: Mapping[Role, int] = MappingProxyType(
 )
 """Roles as the numbers that clients know."""
 
-SNAPSHOT_PARAMETERS = (
-    "fetch_event_types",
-    "include_subscribers",
-    "presence_history_limit_days",
-)
-"""Parameters of `register` that only concern the initial state; understood, so not reported as ignored."""
-
 
 def authenticated(request: Request, site: Site) -> User:
-    """The user that the request's credentials name (R6.2, R6.3)."""
-    return site.authenticator.authenticate(request.headers.get("authorization"), request.headers.get("host"))
+    """The user that the request's credentials name (R6.2, R6.3), who does not ask too often (R6.13)."""
+    return admit_user(note_of(request), site)
 
 
-async def register(request: Request, site: Site) -> Response:
+async def register(request: Request, site: Site) -> Answer:
     """`POST /api/v1/register`: makes a queue (R6.50-R6.57)."""
     user = authenticated(request, site)
     parameters = await parameters_of(request)
     user_agent = request.headers.get("user-agent")
-    for name in SNAPSHOT_PARAMETERS:
-        parameters.text(name)
+    client = noted_client(request, parameters)
+    check_snapshot_parameters(parameters)
     spec = queue_spec(
         parameters,
         owner=Owner.of(user),
         capabilities=capabilities_of_register(parameters, user_agent),
-        client_name=client_name(parameters.text("client"), user_agent),
+        client_name=client.name,
         idle_timeouts=site.idle_timeouts,
     )
     payload = {
@@ -80,17 +75,17 @@ async def _create(site: Site, spec: QueueSpec) -> QueueId:
     return await slot.wait()
 
 
-async def get_events(request: Request, site: Site) -> Response:
+async def get_events(request: Request, site: Site) -> Answer:
     """`GET /api/v1/events`: the poll (6B)."""
     user = authenticated(request, site)
     parameters = await parameters_of(request)
-    name = client_name(parameters.text("client"), request.headers.get("user-agent"))
-    return await poll_or_create(request, site, parameters, owner=Owner.of(user), client=name)
+    client = noted_client(request, parameters)
+    return await poll_or_create(request, site, parameters, owner=Owner.of(user), client=client.name)
 
 
 async def poll_or_create(
     request: Request, site: Site, parameters: Parameters, *, owner: Owner, client: str
-) -> Response:
+) -> Answer:
     """Reads a queue, or makes one when none is named (R6.34-R6.39); also what internal callers get."""
     queue_id = parameters.text("queue_id")
     last_event_id = parameters.integer("last_event_id")
@@ -123,24 +118,50 @@ async def _poll(
     request: Request, site: Site, queue_id: str, last_event_id: int, *, owner: Owner, block: bool
 ) -> Batch:
     slot: AsgiSlot[Batch] = AsgiSlot()
+    note = note_of(request)
+    before = site.engine.shard.find(queue_id)
+    displaces = before is not None and before.waiter is not None
     # While stopping nobody is parked any more, and what is there still goes out (D5).
     block = block and not site.lifecycle.stopping
     site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    if slot.answer is None:
+        await _wait(request, site, queue_id, slot, displaces=displaces)
+    else:
+        note.displaced = displaces
+    # Without a connection nobody reads this answer (R6.16).
+    note.batch = slot.answer or Batch(QueueId(queue_id), ())
+    return note.batch
+
+
+async def _wait(
+    request: Request, site: Site, queue_id: str, slot: AsgiSlot[Batch], *, displaces: bool
+) -> None:
+    """Waits for the answer to a poll, or until its client goes away."""
+    note = note_of(request)
+    descriptor = site.engine.shard.find(queue_id)
+    spec = None if descriptor is None else descriptor.spec
+    named: dict[str, Any] = {"queue_id": queue_id}
+    if spec is not None:
+        named |= {"user_id": spec.user_id, "client": spec.client_type_name}
+    if displaces:
+        site.log.info("poll displaced", **named)
+    began = site.timer()
     try:
-        batch = await slot.wait_connected(request.receive)
+        await slot.wait_connected(request.receive)
     finally:
+        note.waited = site.timer() - began
         # The client went away, or the request was cancelled: what arrives now stays in the queue.
         if slot.answer is None:
             site.engine.lost(queue_id, slot)
-            site.log.info("client disconnected", queue_id=queue_id, user_id=owner.user_id)
-    # Without a connection nobody reads this answer (R6.16).
-    return batch or Batch(QueueId(queue_id), ())
+            note.gone = True
+            site.log.info("client disconnected", **named)
 
 
-async def delete_events(request: Request, site: Site) -> Response:
+async def delete_events(request: Request, site: Site) -> Answer:
     """`DELETE /api/v1/events`: ends a queue (R6.63)."""
     user = authenticated(request, site)
     parameters = await parameters_of(request)
+    noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
     slot: AsgiSlot[QueueId] = AsgiSlot()
     site.engine.delete(queue_id, user_id=user.id, slot=slot)
@@ -148,9 +169,11 @@ async def delete_events(request: Request, site: Site) -> Response:
     return answers.success({}, ignored=parameters.ignored())
 
 
-async def server_settings(request: Request, site: Site) -> Response:
+async def server_settings(request: Request, site: Site) -> Answer:
     """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
+    admit_anybody(note_of(request), site)
     parameters = await parameters_of(request)
+    noted_client(request, parameters)
     payload: dict[str, Any] = {
         **site.compat.versions,
         "authentication_methods": {},
@@ -163,10 +186,11 @@ async def server_settings(request: Request, site: Site) -> Response:
     return answers.success(payload, ignored=parameters.ignored())
 
 
-async def users_me(request: Request, site: Site) -> Response:
+async def users_me(request: Request, site: Site) -> Answer:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
     user = authenticated(request, site)
     parameters = await parameters_of(request)
+    noted_client(request, parameters)
     payload = {
         "user_id": user.id,
         "email": user.email,
@@ -184,8 +208,12 @@ async def users_me(request: Request, site: Site) -> Response:
     return answers.success(payload, ignored=parameters.ignored())
 
 
-async def no_session(_request: Request, _site: Site) -> Response:
-    """Any route under `/json`: no kind of browser session is configured, and Basic is never taken there."""
+async def no_session(request: Request, site: Site) -> Answer:
+    """Any route under `/json`: no kind of browser session is configured, and Basic is never taken there.
+
+    No realm lets anybody in without an account either (R6.59).
+    """
+    admit_anybody(note_of(request), site)
     error = Unauthorized("Not logged in: API authentication or user session required")
     error.headers = MappingProxyType({"WWW-Authenticate": 'Session realm="zulip"'})
     raise error

@@ -87,3 +87,14 @@ def queue_spec(
         capabilities=capabilities,
         idle_timeout=idle_timeouts.effective(parameters.idle_timeout(*IDLE_TIMEOUT_NAMES)),
     )
+
+
+def check_snapshot_parameters(parameters: Parameters) -> None:
+    """Checks what `register` takes about the initial state, which this server leaves to the application (R6.50).
+
+    Raises:
+        BadRequest: one of them is wrong.
+    """
+    parameters.strings("fetch_event_types")
+    parameters.literal("include_subscribers", (True, False, "partial"))
+    parameters.integer("presence_history_limit_days", minimum=0)

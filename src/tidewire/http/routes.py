@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tidewire.http import health, internal, outbox, public
+from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
-View: TypeAlias = Callable[[Request, Site], Awaitable[Response]]
+View: TypeAlias = Callable[[Request, Site], Awaitable[Answer]]
 Methods: TypeAlias = Mapping[str, View]
 
 PUBLIC: Mapping[str, Methods] = MappingProxyType(
@@ -29,6 +29,7 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
         "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),
+        "/api/internal/web_reload_clients": MappingProxyType({"POST": internal.web_reload_clients}),
     }
 )
 
@@ -48,3 +49,8 @@ def all_routes() -> dict[str, Methods]:
         routes[f"/json/{path}"] = closed
         routes[f"/json/{path.removeprefix('v1/')}"] = closed
     return routes | dict(INTERNAL) | dict(HEALTH)
+
+
+def is_cross_origin(path: str) -> bool:
+    """Whether pages of other origins may be let read what the path answers (`server.cors_origins`)."""
+    return path.removeprefix("/api/") in PUBLIC

@@ -1,5 +1,7 @@
 """What the views of one server share."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +11,8 @@ from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.engine import Engine
 from tidewire.http.access import Access
+from tidewire.http.cors import Cors
+from tidewire.http.limits import RateLimits
 from tidewire.ports import Authenticator
 
 
@@ -62,7 +66,12 @@ class Compat:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """Everything a view may need."""
+    """Everything a view may need.
+
+    Attributes:
+        now: UNIX seconds, for rate limits.
+        timer: seconds that only grow, to measure requests by.
+    """
 
     engine: Engine
     authenticator: Authenticator
@@ -71,3 +80,7 @@ class Site:
     compat: Compat
     lifecycle: Lifecycle
     log: FilteringBoundLogger
+    limits: RateLimits = field(default_factory=RateLimits)
+    cors: Cors = field(default_factory=Cors)
+    now: Callable[[], float] = time.time
+    timer: Callable[[], float] = time.perf_counter

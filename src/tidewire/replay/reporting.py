@@ -1,16 +1,18 @@
 """What goes wrong while replaying ends the replay: a scenario has no operator to read a log."""
 
 from tidewire.core.dispatch import Failure
-from tidewire.core.errors import Unavailable
+from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.merge import RuleFailure
+from tidewire.ports import Collection
 
 
 class RaisingReporter:
     """A `Reporter` that raises what it is told of, where that is an error."""
 
     def delivery_failed(self, failure: Failure) -> None:
-        """A notice could not be delivered."""
-        raise failure.error
+        """A notice could not be delivered; that a queue to be ended is none is no fault (R4.49)."""
+        if not isinstance(failure.error, BadEventQueueId):
+            raise failure.error
 
     def rule_failed(self, failure: RuleFailure) -> None:
         """A merge rule failed."""
@@ -34,5 +36,5 @@ class RaisingReporter:
     def contradictory_notice(self, message_id: int) -> None:
         """A warning in a server's log."""
 
-    def collected(self, *, expired: int, queues: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """The scenario's result says so itself."""

@@ -15,7 +15,7 @@ from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.main import main
 from tidewire.config import ConfigError
 
-COMMANDS = ("serve", "demo", "publish", "tail", "replay")
+COMMANDS = ("serve", "demo", "check-config", "publish", "tail", "replay")
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from support.http_stub import Reply, StubServer, failure, success
 from tidewire.cli.outline import outline
 from tidewire.cli.tail import tail_command
-from tidewire.cli.terminal import cut, escaped
+from tidewire.cli.terminal import cut
 from tidewire.client import RequestRefused
+from tidewire.escaping import escaped
 
 REGISTERED = success(queue_id="q1", last_event_id=-1)
 ACCOUNT = ("--email", "ada@demo.example", "--key", "a" * 32)

@@ -54,6 +54,7 @@ feature_level = 491
 version = "12.0"
 legacy_bad_queue_text = "zulip-term"
 narrow_hears_public_channels = false
+reload_web_clients = false
 realm_host = ""
 avatar_salt = ""
 [limits]

@@ -56,6 +56,17 @@ def test_a_cleanup_notice_ends_its_users_queue_and_answers_who_waits_r4_49() -> 
     assert not rig.reporter.failures
 
 
+def test_a_cleanup_notice_for_no_queue_of_its_users_is_told_of_and_no_failure_r11_11() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    rig.publish({"type": "cleanup_queue", "queue_id": queue_id}, users=(2,))
+    rig.publish({"type": "cleanup_queue", "queue_id": "gone"})
+    rig.publish({"type": "cleanup_queue", "queue_id": queue_id})
+    assert [failure.queue_id for failure in rig.reporter.unknown_queues] == [queue_id, "gone"]
+    assert not rig.reporter.failures
+    assert rig.engine.shard.statistics.broken == 0
+
+
 def test_a_queue_that_a_notice_ends_gives_its_waiter_the_events_of_the_same_batch() -> None:
     rig = Rig()
     queue_id = rig.register()

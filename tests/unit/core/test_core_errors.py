@@ -11,6 +11,7 @@ from tidewire.core.errors import (
     MethodNotAllowed,
     MissingParameter,
     ParameterConflict,
+    RateLimitHit,
     Unavailable,
 )
 
@@ -43,5 +44,5 @@ def test_what_clients_read(error: errors.WireError, message: str, data: dict[str
     assert (error.message, error.data) == (message, data)
 
 
-def test_only_being_unavailable_is_worth_a_retry() -> None:
-    assert [each for each in CLASSES if each.retry_helps] == [Unavailable]
+def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
+    assert {each for each in CLASSES if each.retry_helps} == {RateLimitHit, Unavailable}

@@ -8,7 +8,7 @@ import pytest
 from support.events import notice
 from support.messages import WIDE, message
 from tidewire.core.errors import InvalidNotice
-from tidewire.core.notice import MAX_DEPTH, MAX_ID, decode_notice, decode_notices
+from tidewire.core.notice import MAX_DEPTH, MAX_ID, MAX_LINES, decode_notice, decode_notices
 from tidewire.core.processors import check_event
 from tidewire.core.wire import encode_body
 
@@ -152,3 +152,34 @@ def test_details_of_users_may_not_be_too_deep_either() -> None:
         deep = [deep]
     with pytest.raises(InvalidNotice):
         decode_notice(notice(message(), [{"id": 1, "deep": deep}]))
+
+
+@pytest.mark.parametrize(
+    ("notice", "where"),
+    [
+        (b'{"event":{"type":"t","x":18446744073709551616},"users":[]}', 'event["x"]'),
+        (b'{"event":{"type":"t","x":[0,{"a":-9223372036854775809}]},"users":[]}', 'event["x"][1]["a"]'),
+        (b'{"event":{"type":"message"},"users":[1,{"id":2,"f":1e1,"g":%d}]}' % 10**30, 'users[1]["g"]'),
+    ],
+)
+def test_integers_beyond_64_bits_are_refused_by_name(notice: bytes, where: str) -> None:
+    with pytest.raises(InvalidNotice) as caught:
+        decode_notices(b'[{"event":{"type":"t","x":18446744073709551615},"users":[]},%b]' % notice)
+    assert caught.value.message == f"Invalid notice: {where} is an integer beyond 64 bits"
+    assert caught.value.data == {"index": 1}
+
+
+@pytest.mark.parametrize("value", [b"1e400", b'"\\ud800"', b"[" * 5000 + b"]" * 5000])
+def test_what_nobody_could_read_again_is_refused(value: bytes) -> None:
+    with pytest.raises(InvalidNotice) as caught:
+        decode_notices(b'{"event":{"type":"t","x":%b},"users":[]}' % value)
+    assert caught.value.data == {"index": 0}
+
+
+def test_a_list_of_millions_of_nothings_is_refused_before_it_is_taken_apart() -> None:
+    """The first wrong one ends it."""
+    with pytest.raises(InvalidNotice) as caught:
+        decode_notices(b"[" + b'{"event":{"type":"t"},"users":[]},' + b"1," * 3_000_000 + b"1]")
+    assert caught.value.data == {"index": 1}
+    with pytest.raises(InvalidNotice, match="lines of notices"):
+        decode_notices(b"1\n" * (MAX_LINES + 2))

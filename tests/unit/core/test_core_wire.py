@@ -1,6 +1,6 @@
 """Bytes, by example; `tests/properties/test_wire.py` has the rule."""
 
-from tidewire.core.wire import encode_answer, encode_body, encode_entry, encode_suffix
+from tidewire.core.wire import encode_answer, encode_body, encode_entry, encode_suffix, event_type
 
 
 def test_an_answer_is_the_success_envelope_with_events_and_queue_id_r6_39() -> None:
@@ -22,3 +22,8 @@ def test_an_empty_suffix_is_nothing() -> None:
 
 def test_a_queue_id_is_escaped() -> None:
     assert b'"queue_id":"\\"}"' in encode_answer('"}', [])
+
+
+def test_the_type_of_an_entry_is_found_wherever_it_stands() -> None:
+    event = {"a": {"type": "inner"}, "b": [{"type": "inner"}], "type": "outer"}
+    assert event_type((3, encode_body(event), b',"flags":[]')) == "outer"

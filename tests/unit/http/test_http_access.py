@@ -10,6 +10,7 @@ from support.server_process import SECRET
 from support.site import LocalSite
 from tidewire.core.errors import AccessDenied, MissingParameter
 from tidewire.http.access import FORWARDING_HEADERS, Access
+from tidewire.http.routes import INTERNAL as INTERNAL_ROUTES
 
 LOOPBACK = ("127.0.0.0/8", "::1")
 
@@ -99,6 +100,26 @@ def test_behind_trusted_proxies_the_last_address_they_didnt_add_counts(
     assert not is_internal(rule, "10.0.0.1", *[("X-Forwarded-For", value) for value in forwarded_for])
 
 
+@pytest.mark.parametrize(
+    ("peer", "lines", "shown"),
+    [
+        ("192.0.2.7", [], "192.0.2.7"),
+        ("10.0.0.1", [("X-Forwarded-For", "203.0.113.9")], "203.0.113.9"),
+        ("192.0.2.7", [("X-Forwarded-For", "203.0.113.9")], "192.0.2.7"),
+        ("192.0.2.7", [("Via", "1.1 x")], "192.0.2.7"),
+        (None, [], "-"),
+    ],
+)
+def test_the_log_shows_where_a_request_began_as_far_as_that_is_believed(
+    peer: str | None, lines: list[tuple[str, str]], shown: str
+) -> None:
+    """R11.1."""
+    rule = access(trusted=["10.0.0.0/8"])
+    assert rule.shown_address(peer, headers(*lines)) == shown
+    counted = rule.limited_address(peer, headers(*lines))
+    assert str(counted or "-") == shown
+
+
 def test_a_proxy_on_the_same_machine_makes_nobody_internal() -> None:
     """The usual set-up: nginx on loopback, which is both trusted and internal."""
     rule = access(trusted=["127.0.0.1", "::1"])
@@ -167,22 +188,45 @@ def test_the_secret_is_not_shown() -> None:
     assert "right" not in repr(access())
 
 
-INTERNAL = ["/api/v1/events/internal", "/api/internal/notify_tornado", "/api/internal/notices"]
+INTERNAL = [
+    (method, path.replace("{queue}", "missedmessage_emails"))
+    for path, methods in INTERNAL_ROUTES.items()
+    for method in methods
+]
 
 
-@pytest.mark.parametrize("path", INTERNAL)
-async def test_internal_routes_follow_the_rule(local: LocalSite, path: str) -> None:
-    """R6.66, C25: no secret, a wrong one, one in the query string, another address, a proxy, a page, GET."""
+async def test_the_secret_is_compared_in_constant_time(
+    local: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R6.66: by the one function that does so."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(given: bytes, right: bytes) -> bool:
+        compared.append((given, right))
+        return False
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    for method, path in INTERNAL:
+        answer = await local.ask(
+            None, method, path, headers={"authorization": f"Bearer {SECRET}"}, body=b"{}"
+        )
+        assert answer.status == 403
+    assert compared == [(SECRET.encode(), SECRET.encode())] * len(INTERNAL)
+
+
+@pytest.mark.parametrize(("method", "path"), INTERNAL)
+async def test_internal_routes_follow_the_rule(local: LocalSite, method: str, path: str) -> None:
+    """R6.66, C25: no secret, a wrong one, one in the query string, another address, a proxy, a page, another method."""
     notice = '{"event":{"type":"t"},"users":[]}'
     body = {"form": {"data": notice}} if path != "/api/internal/notices" else {"body": notice.encode()}
     right = {"authorization": f"Bearer {SECRET}"}
-    answer = await local.ask(None, "POST", path, **body)
+    answer = await local.ask(None, method, path, **body)
     assert (answer.status, answer.json["code"], answer.json["var_name"]) == (
         400,
         "REQUEST_VARIABLE_MISSING",
         "secret",
     )
-    answer = await local.ask(None, "POST", path, query={"secret": SECRET}, **body)
+    answer = await local.ask(None, method, path, query={"secret": SECRET}, **body)
     assert (answer.status, answer.json["code"]) == (400, "REQUEST_VARIABLE_MISSING")
     for request in (
         {"headers": {"authorization": "Bearer wrong"}},
@@ -191,18 +235,23 @@ async def test_internal_routes_follow_the_rule(local: LocalSite, path: str) -> N
         {"headers": {**right, "x-forwarded-for": "127.0.0.1"}},
         {"headers": {**right, "origin": "http://127.0.0.1"}},
     ):
-        answer = await local.ask(None, "POST", path, **body, **request)
+        answer = await local.ask(None, method, path, **body, **request)
         assert (answer.status, answer.json["code"], answer.json["msg"]) == (
             403,
             "BAD_REQUEST",
             "Access denied",
         )
-    answer = await local.ask(None, "GET", path, headers=right)
-    assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    answer = await local.ask(None, "PUT", path, headers=right)
+    assert answer.status == 405
+    assert method in answer.headers["allow"]
 
 
 async def test_a_secret_in_the_query_does_not_replace_a_wrong_one(local: LocalSite) -> None:
     answer = await local.ask(
-        None, "POST", INTERNAL[1], query={"secret": SECRET}, form={"secret": "wrong", "data": "{}"}
+        None,
+        "POST",
+        "/api/internal/notify_tornado",
+        query={"secret": SECRET},
+        form={"secret": "wrong", "data": "{}"},
     )
     assert answer.status == 403

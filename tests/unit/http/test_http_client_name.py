@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidewire.http.client_name import MAX_LENGTH, client_name, knows_pronouns, parse_user_agent
+from tidewire.http.client_name import MAX_LENGTH, UNPARSABLE, client_of, knows_pronouns, parse_user_agent
 
 
 @pytest.mark.parametrize(
@@ -32,20 +32,42 @@ def test_user_agent_gives_name_and_the_version_of_zulip_clients_only(
 
 def test_parameter_wins_over_user_agent_and_is_taken_verbatim() -> None:
     """R6.20."""
-    assert client_name(" My/Own (1)", "curl/8.5") == " My/Own (1)"
+    assert client_of(" My/Own (1)", "curl/8.5").name == " My/Own (1)"
 
 
 @pytest.mark.parametrize(("parameter", "user_agent"), [(None, None), ("", None), (None, ""), ("", "")])
 def test_no_name_anywhere_is_unspecified(parameter: str | None, user_agent: str | None) -> None:
     """R6.20."""
-    assert client_name(parameter, user_agent) == "Unspecified"
+    assert client_of(parameter, user_agent).name == "Unspecified"
 
 
 def test_names_are_cut_to_thirty_characters() -> None:
     """R6.20."""
     assert MAX_LENGTH == 30
-    assert client_name("é" * 31, None) == "é" * 30
-    assert client_name(None, "x" * 1_000_000) == "x" * 30
+    assert client_of("é" * 31, None).name == "é" * 30
+    assert client_of(None, "x" * 1_000_000).name == "x" * 30
+
+
+def test_the_version_goes_with_the_name_that_it_came_with() -> None:
+    """R6.20, R6.21."""
+    assert client_of(None, "ZulipPython/0.9.1 (Debian; 12)") == ("ZulipPython", "0.9.1")
+    assert client_of("ZulipPython", "ZulipPython/0.9.1") == ("ZulipPython", "0.9.1")
+    assert client_of("bridge", "ZulipPython/0.9.1") == ("bridge", None)
+
+
+@pytest.mark.parametrize("parameter", ["a\nb", "\x1b[2J", "\u202ea", "\x00"])
+def test_a_name_that_is_no_line_of_text_is_unparsable(parameter: str) -> None:
+    """R6.20."""
+    assert client_of(parameter, "curl/8.5") == UNPARSABLE == ("Unparsable", None)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [("Mozilla/5.0 (X11)", "website"), (None, "website"), ("ZulipElectron/5.9", "ZulipElectron")],
+)
+def test_a_browser_is_the_web_site(user_agent: str | None, name: str) -> None:
+    """R6.22."""
+    assert client_of(None, user_agent, browser=True).name == name
 
 
 @pytest.mark.parametrize(

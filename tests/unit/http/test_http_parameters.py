@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tidewire.core.errors import BadRequest, MissingParameter, ParameterConflict
-from tidewire.http.parameters import MAX_INTEGER, MAX_LIST_ITEMS, Parameters
+from tidewire.http.parameters import MAX_INTEGER, MAX_ITEM_LENGTH, MAX_LIST_ITEMS, Parameters
 
 TIMEOUTS = ("idle_queue_timeout", "lifespan_secs")
 
@@ -137,6 +137,73 @@ def test_lists_have_a_bound() -> None:
     )
     with pytest.raises(BadRequest, match="X is too long"):
         read("strings", str(["a"] * (MAX_LIST_ITEMS + 1)).replace("'", '"'))
+
+
+def nested(item: str, count: int = 500_000) -> str:
+    return f"[{','.join([item] * count)}]"
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested("[]"),
+        nested("1"),
+        f"[[{nested('{}')}]]",
+        "{" + ",".join(f'"{n}":true' for n in range(100_000)) + "}",
+        '["' + '\\"' * 100_000 + "," * 100_000 + '"' + ",1" * 10_000 + "]",
+    ],
+    ids=["lists", "numbers", "objects", "members", "behind a string"],
+)
+def test_nothing_is_made_of_a_text_with_too_many_values(
+    kind: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted before it is decoded: a form has room for half a million lists."""
+
+    class NotAsked:
+        """A decoder that must not be used."""
+
+        def decode(self, _text: str) -> object:
+            """Fails."""
+            raise AssertionError
+
+    monkeypatch.setattr("tidewire.http.parameters._DECODER", NotAsked())
+    with pytest.raises(BadRequest, match=r"^X is too long \(limit: 1000 items\)$"):
+        read(kind, text)
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + '\\"' * 200_000 + "," * 5000, '"' * 200_001 + "," * 5000, '"' + "," * 200_000]
+)
+def test_counting_takes_one_pass_whatever_the_text(text: str) -> None:
+    """Quotes that never close must not make it start over at each of them: the test would take minutes."""
+    with pytest.raises(BadRequest):
+        read("strings", text)
+
+
+def test_commas_in_strings_count_for_nothing() -> None:
+    names = tuple("," * 900 + '"' for _ in range(20))
+    assert Parameters({"X": json.dumps(names)}).strings("X") == names
+
+
+@pytest.mark.parametrize(("kind", "items"), [("strings", '["a","%s"]'), ("narrow", '[["topic","%s"]]')])
+def test_strings_in_lists_have_a_bound(kind: str, items: str) -> None:
+    read(kind, items % ("é" * MAX_ITEM_LENGTH))
+    with pytest.raises(BadRequest, match=r"^X\[[01]\](\[1\])? is too long \(limit: 1000 characters\)$"):
+        read(kind, items % ("é" * (MAX_ITEM_LENGTH + 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("partial", "partial"), ('"partial"', "partial")]
+)
+def test_one_of_a_few_values(text: str, value: object) -> None:
+    """R6.50."""
+    options = (True, False, "partial")
+    assert Parameters({"X": text}).literal("X", options) == value
+    assert Parameters({}).literal("X", options) is None
+    for wrong in ("1", "0", "null", '"all"', "[]"):
+        with pytest.raises(BadRequest, match=r"^Invalid X$"):
+            Parameters({"X": wrong}).literal("X", options)
 
 
 def test_plain_strings_are_bare_and_kept_as_they_are() -> None:

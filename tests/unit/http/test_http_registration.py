@@ -320,3 +320,48 @@ async def test_an_account_can_look_at_itself(
     assert (me["role"], me["email"], me["is_active"]) == (code, f"{name}@test.example", True)
     assert {key for key in ("is_admin", "is_owner", "is_guest", "is_bot") if me[key]} == traits
     assert "api_key" not in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"fetch_event_types": "message"}, "fetch_event_types is not valid JSON"),
+        ({"fetch_event_types": {}}, "fetch_event_types is not a list"),
+        ({"include_subscribers": "all"}, "include_subscribers is not valid JSON"),
+        ({"include_subscribers": 1}, "Invalid include_subscribers"),
+        ({"presence_history_limit_days": -1}, "presence_history_limit_days is too small"),
+    ],
+)
+async def test_parameters_of_the_initial_state_are_checked_too(
+    local: LocalSite, parameters: dict[str, Any], sentence: str
+) -> None:
+    """R6.50."""
+    answer = await register(local, **parameters)
+    assert (answer.status, answer.json["msg"]) == (400, sentence)
+    assert local.engine.shard.queues() == 0
+
+
+@pytest.mark.parametrize("include_subscribers", [True, False, "partial", '"partial"'])
+async def test_right_parameters_of_the_initial_state_are_not_called_ignored(
+    local: LocalSite, include_subscribers: object
+) -> None:
+    """R6.51, R6.52."""
+    answer = await register(
+        local,
+        fetch_event_types=["realm_user", "no such"],
+        include_subscribers=include_subscribers,
+        presence_history_limit_days=3,
+    )
+    assert (answer.status, "ignored_parameters_unsupported" in answer.json) == (200, False)
+
+
+@pytest.mark.parametrize("path", ["/json/register", "/json/v1/register", "/api/v1/register"])
+@pytest.mark.parametrize("client_gravatar", [True, False])
+async def test_nobody_registers_without_an_account(
+    local: LocalSite, path: str, client_gravatar: bool
+) -> None:
+    """R6.59: no realm permits it."""
+    form = {"client_gravatar": client_gravatar, "include_subscribers": True}
+    answer = await local.ask(None, "POST", path, form=form)
+    assert (answer.status, answer.json["code"]) == (401, "UNAUTHORIZED")
+    assert local.engine.shard.queues() == 0

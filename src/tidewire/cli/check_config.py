@@ -1,0 +1,106 @@
+"""`tidewire check-config`: everything that would keep a server from starting, and what it would start with."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from tidewire.auth import UsersFileAuthenticator, UsersFileError
+from tidewire.cli.errors import WRONG_USAGE
+from tidewire.cli.serve import load_settings
+from tidewire.config import ConfigError, Problem, Settings, check_secret
+from tidewire.escaping import escaped
+
+
+@click.command("check-config")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None:
+    """Check the settings, users file, secret, state directory and address; change nothing."""
+    try:
+        loaded = load_settings(config, list(settings))
+    except ConfigError as error:
+        _fail([*map(str, error.problems), "the rest is checked when the settings are right"])
+    problems: list[str] = []
+    summary: list[str] = []
+    for check in CHECKS:
+        try:
+            summary += check(loaded)
+        except ConfigError as error:
+            problems += map(str, error.problems)
+        except UsersFileError as error:
+            problems += [f"{error.source}: {problem}" for problem in error.problems]
+    if problems:
+        _fail(problems)
+    for line in summary:
+        click.echo(escaped(line))
+
+
+def _fail(problems: list[str]) -> NoReturn:
+    for problem in problems:
+        click.echo(escaped(f"tidewire: {problem}"), err=True)
+    sys.exit(WRONG_USAGE)
+
+
+def _settings(settings: Settings) -> Iterator[str]:
+    """What is right but does nothing is worth a line."""
+    yield "settings         right"
+    for name in settings.not_effective():
+        yield f"                 {name} has no effect in this version"
+
+
+def _users(settings: Settings) -> Iterator[str]:
+    path = settings.auth.users_file
+    users = UsersFileAuthenticator(path=path).users()
+    active = sum(user.active for user in users)
+    yield f"users file       {path}: {len(users)} users, {active} of them active"
+
+
+def _secret(settings: Settings) -> Iterator[str]:
+    source = check_secret(
+        secret=settings.server.secret,
+        secret_file=settings.server.secret_file,
+        directory=settings.storage.directory,
+    )
+    yield f"secret           {source}"
+
+
+def _directory(settings: Settings) -> Iterator[str]:
+    """The directory itself, or the nearest one above it in which it would be made."""
+    directory = settings.storage.directory
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        found = f"{there}, which can't be written" if there.is_dir() else f"{there}, which is no directory"
+        raise ConfigError(
+            [Problem("settings", "storage.directory", "a directory that can be written", found)]
+        )
+    yield f"state directory  {directory}{'' if there == directory else ', to be made at the start'}"
+
+
+def _address(settings: Settings) -> Iterator[str]:
+    """Whether the address can be had; that it is taken is no problem of the settings: a server may be running."""
+    host, port = settings.server.host, settings.server.port
+    taken = ""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except (OSError, UnicodeError) as error:
+        if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
+            reason = (isinstance(error, OSError) and error.strerror) or "no name is written like this"
+            found = f"{host}:{port} ({reason})"
+            expected = "an address of this machine that may be listened on"
+            raise ConfigError([Problem("settings", "server.host", expected, found)]) from None
+        taken = ", in use at this moment: by the server that these settings are of?"
+    yield f"address          {host}:{port}{taken}"
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (_settings, _users, _secret, _directory, _address)

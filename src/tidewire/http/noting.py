@@ -1,0 +1,35 @@
+"""The note of a request that Starlette serves: it travels in the request's scope."""
+
+from starlette.requests import Request
+
+from tidewire.http.client_name import Client, client_of
+from tidewire.http.note import Note
+from tidewire.http.parameters import Parameters
+
+KEY = "tidewire.note"
+
+
+def noted(request: Request, *, began: float) -> Request:
+    """The request, with a fresh note."""
+    request.scope[KEY] = Note(
+        method=request.method,
+        # As it is in the scope: a whole URL can't be made of every request.
+        path=request.scope["path"],
+        peer=request.client.host if request.client else None,
+        headers=request.headers,
+        began=began,
+    )
+    return request
+
+
+def note_of(request: Request) -> Note:
+    """The request's note."""
+    note: Note = request.scope[KEY]
+    return note
+
+
+def noted_client(request: Request, parameters: Parameters) -> Client:
+    """The program that asks (R6.20), noted for the log."""
+    client = client_of(parameters.text("client"), request.headers.get("user-agent"))
+    note_of(request).client = client
+    return client
