@@ -16,19 +16,14 @@ from support.events import flags
 from tidewire.core.errors import StateError
 from tidewire.core.snapshot import Snapshot, encode_snapshot
 from tidewire.ports import SnapshotStore
-from tidewire.storage.memory import MemoryStore
 from tidewire.storage.state_directory import FORMAT, StateDirectory
-
-
-def in_memory(_folder: Path) -> SnapshotStore:
-    return MemoryStore()
 
 
 def in_a_directory(folder: Path) -> SnapshotStore:
     return StateDirectory(folder / "state")
 
 
-IMPLEMENTATIONS = (in_memory, in_a_directory)
+IMPLEMENTATIONS = (in_a_directory,)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda make: make.__name__)

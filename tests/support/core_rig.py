@@ -16,6 +16,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, Pace, PollSlot
+from tidewire.storage.null_journal import NullDraft
 
 A = TypeVar("A")
 
@@ -65,6 +66,15 @@ class KeepingJournal:
         if not self.lags:
             self.sync()
         return len(self.written)
+
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of everything."""
+        return sum(map(len, self.written))
+
+    def begin_snapshot(self) -> NullDraft:
+        """A draft that goes nowhere."""
+        return NullDraft(len(self.written))
 
     def sync(self, count: int | None = None) -> None:
         """Makes everything durable, or `count` records more."""
