@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import fan_out
+import journal
 import publish_scaling
 from tidewire.server import GC_THRESHOLDS
 
@@ -13,6 +14,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
     {
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
+        "journal": journal.main,
     }
 )
 
