@@ -8,6 +8,7 @@ from types import MappingProxyType
 import fan_out
 import journal
 import publish_scaling
+import recovery
 from tidewire.server import GC_THRESHOLDS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
@@ -15,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
         "journal": journal.main,
+        "recovery": recovery.main,
     }
 )
 

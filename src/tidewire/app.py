@@ -3,8 +3,8 @@
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -12,17 +12,18 @@ from structlog.typing import FilteringBoundLogger
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
+from tidewire.core.errors import StateError, Unavailable
+from tidewire.core.fingerprint import fingerprint
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.merge import MERGE_RULES
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import Skipped
 from tidewire.core.state import Limits
 from tidewire.engine import Engine, Pace, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import build_application
 from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.ports import Reporter, SnapshotStore
-from tidewire.storage.null_journal import NullJournal
-from tidewire.storage.state_directory import StateDirectory
+from tidewire.ports import Aside, Reporter, StateStore
+from tidewire.recovering import Comeback, recover
 
 CHANCE_BITS = 32
 """Of randomness in each number that `chance` gives; heartbeats are spread over ten seconds with it."""
@@ -30,21 +31,30 @@ CHANCE_BITS = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
-    """One shard with everything around it, ready to be served.
-
-    Attributes:
-        recovered: how many queues an earlier process left.
-        skipped: those that could not be brought back.
-    """
+    """One shard with everything around it, ready to be served once `begin` was called."""
 
     settings: Settings
     engine: Engine
     asgi: ASGIApp
     authenticator: UsersFileAuthenticator
-    store: SnapshotStore
     lifecycle: Lifecycle
-    recovered: int
-    skipped: Sequence[Skipped]
+    comeback: Comeback
+
+    def begin(self) -> None:
+        """Takes over what an earlier process left, whether it stopped or crashed.
+
+        Raises:
+            StateError: the journal can't be written.
+        """
+        comeback = self.comeback
+        if not comeback.anything:
+            return
+        try:
+            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+            if comeback.queues:
+                self.announce_restart()
+        except Unavailable as error:
+            raise StateError(f"The server can't begin: {error.message}") from error
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23)."""
@@ -59,20 +69,37 @@ class App:
         self.engine.announce_restart(event)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turns:
+    """What a server needs of its loop.
+
+    Attributes:
+        call_soon: calls a function after other work had a turn.
+        from_thread: the same, for a caller on another thread.
+        aside: does what would hold the loop.
+        give_up: ends the process: what the disk holds is unknown.
+    """
+
+    call_soon: Callable[[Callable[[], None]], object]
+    from_thread: Callable[[Callable[[], None]], None]
+    aside: Aside
+    give_up: Callable[[Exception], None]
+
+
 def build(
     settings: Settings,
     *,
-    store: StateDirectory,
+    store: StateStore,
     reporter: Reporter,
     log: FilteringBoundLogger,
-    call_soon: Callable[[Callable[[], None]], object],
+    turns: Turns,
 ) -> App:
     """Puts a server together and brings its state back.
 
     Raises:
         ConfigError: the shared secret can't be had.
         UsersFileError: the users file can't be read.
-        StateError: the state can't be read.
+        StateError: the state can't be read, or the journal not be written.
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     secret = shared_secret(
@@ -80,18 +107,28 @@ def build(
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
-    shard, clock, skipped = _recover(settings, store)
+    lifecycle = Lifecycle()
+    shard: Shard[PollSlot] = Shard(limits=limits(settings))
+    rules = fingerprint_of(settings)
+    comeback = recover(store, shard, fingerprint=rules)
     engine = Engine(
         shard=shard,
-        journal=NullJournal(),
-        clock=clock,
+        journal=store.journal(
+            fingerprint=rules,
+            # The engine is there before anything is written.
+            on_durable=lambda: turns.from_thread(lambda: engine.durable_moved()),  # noqa: PLW0108 - not yet
+            on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+        ),
+        clock=ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at),
         reporter=reporter,
         new_queue_id=lambda: str(uuid.uuid4()),
         chance=lambda: secrets.randbits(CHANCE_BITS) / 2**CHANCE_BITS,
-        call_soon=call_soon,
+        call_soon=turns.call_soon,
         pace=pace(settings),
+        aside=turns.aside,
+        on_failing=lifecycle.journal_fails,
+        snapshot_size=comeback.snapshot_size,
     )
-    lifecycle = Lifecycle()
     site = Site(
         engine=engine,
         authenticator=authenticator,
@@ -106,24 +143,14 @@ def build(
         engine=engine,
         asgi=build_application(site),
         authenticator=authenticator,
-        store=store,
         lifecycle=lifecycle,
-        recovered=shard.queues(),
-        skipped=skipped,
+        comeback=comeback,
     )
 
 
-def _recover(
-    settings: Settings, store: SnapshotStore
-) -> tuple[Shard[PollSlot], ShardClock, Sequence[Skipped]]:
-    """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
-    shard: Shard[PollSlot] = Shard(limits=limits(settings))
-    snapshot = store.load()
-    skipped = () if snapshot is None else shard.restore(snapshot)
-    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
-    if snapshot is not None:
-        shard.begin(now=clock.now(), resumed=False)
-    return shard, clock, skipped
+def fingerprint_of(settings: Settings) -> str:
+    """The fingerprint of all that shapes queues in this process (D4)."""
+    return fingerprint(MERGE_RULES, {"compat": asdict(settings.compat), "queues": asdict(settings.queues)})
 
 
 def _access(settings: Settings, secret: str) -> Access:

@@ -8,7 +8,6 @@ A *slot* is whoever waits for an answer, a poll or a confirmation alike: an obje
 exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,11 +16,13 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
-from tidewire.core.records import Announced, Published, Record, Sealed
+from tidewire.core.records import Announced, Published, Record, Removed, Restarted, Ticked
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
-from tidewire.ports import Clock, Journal, Reporter, Slot
+from tidewire.gate import Gate
+from tidewire.keeper import Keeper
+from tidewire.ports import Aside, Clock, Journal, Reporter, Slot
 
 FLUSH_SLICE = 500
 """Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
@@ -42,6 +43,20 @@ class Pace:
 TICK = 1.0
 """Seconds between ticks."""
 
+HELD_MOST = 10.0
+"""Seconds that an answer is held while the record of its merges can't be written. Any client waits that long, and
+one that polls again after it is no burden."""
+
+
+def at_once(work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+    """An `Aside` for where nobody minds waiting."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - handed on whole
+        done(error)
+    else:
+        done(None)
+
 
 class Engine:
     """One running shard."""
@@ -57,11 +72,14 @@ class Engine:
         chance: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
         pace: Pace | None = None,
+        aside: Aside = at_once,
+        on_failing: Callable[[bool], None] = lambda _: None,
+        snapshot_size: int = 0,
     ) -> None:
         """Takes everything it needs as arguments.
 
         Args:
-            shard: empty, or restored and begun.
+            shard: empty, or recovered; then `begin` comes first.
             journal: where records go before they are applied.
             clock: the shard's time.
             reporter: told of what went wrong without stopping anything.
@@ -69,9 +87,11 @@ class Engine:
             chance: a number from 0 up to 1, to spread heartbeats.
             call_soon: calls a function after other work had a turn.
             pace: the times to keep.
+            aside: does what would hold the loop.
+            on_failing: told when the journal ceases to be writable (True), and when it is again.
+            snapshot_size: bytes of the snapshot that the shard was recovered from.
         """
         self._shard = shard
-        self._journal = journal
         self._clock = clock
         self._reporter = reporter
         self._new_queue_id = new_queue_id
@@ -82,10 +102,33 @@ class Engine:
         self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
         self._collect_at = clock.now() + self._pace.collect_every
         self._skipped = clock.skipped
-        self._position = journal.durable
-        self._owed: deque[Sealed] = deque()
-        self._gate: deque[tuple[int, Slot[Any], Any]] = deque()
+        self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
         self._flush_booked = False
+        self._keeper = Keeper(
+            shard=shard,
+            journal=journal,
+            clock=clock,
+            reporter=reporter,
+            call_soon=call_soon,
+            aside=aside,
+            settled=lambda: self._gate.settled,
+            size=snapshot_size,
+        )
+
+    def begin(self, *, resumed: bool, upgraded: Iterable[QueueId] = ()) -> None:
+        """Takes over what an earlier process left; comes before everything else (D4).
+
+        Args:
+            resumed: records were applied on top of a snapshot, or without one.
+            upgraded: queues that end because records of other rules may have changed them.
+
+        Raises:
+            Unavailable: the journal can't be written.
+        """
+        now = self._clock.now()
+        self._commit(Restarted(now=now, resumed=resumed))
+        for queue_id in upgraded:
+            self._commit(Removed(now=now, queue_id=queue_id, reason="upgraded"))
 
     # Requests. Each raises at once what is wrong with it, or completes its slot once.
 
@@ -98,7 +141,7 @@ class Engine:
         """
         queue_id = QueueId(self._new_queue_id())
         self._commit(self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()))
-        self._answer(slot, queue_id)
+        self._gate.answer(slot, queue_id)
 
     def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
         """Carries out notices as one record and answers with how many were taken, repeats included.
@@ -110,10 +153,10 @@ class Engine:
         fresh = self._shard.decide_publish(notices)
         record = Published(now=self._clock.now(), notices=tuple(notice.raw for notice in fresh))
         if fresh:
-            self._write(record)
+            self._gate.write(record)
         for failure in self._shard.apply_published(record, fresh, len(notices) - len(fresh)):
             self._reporter.delivery_failed(failure)
-        self._answer(slot, len(notices))
+        self._gate.answer(slot, len(notices))
         self.flush()
 
     def poll(
@@ -136,7 +179,7 @@ class Engine:
             heartbeat_at=now + self._pace.heartbeat_min + self._heartbeat_spread * self._chance(),
         )
         if batch is not None:
-            self._answer(slot, batch)
+            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST if block else now)
         if self._shard.has_ready:
             self.flush()
 
@@ -148,7 +191,7 @@ class Engine:
             Unavailable: the journal can't be written; the queue lives on.
         """
         self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
-        self._answer(slot, QueueId(queue_id))
+        self._gate.answer(slot, QueueId(queue_id))
         self.flush()
 
     def revoke(self, user_ids: Iterable[UserId]) -> int:
@@ -202,20 +245,28 @@ class Engine:
         return self._run_tick(self._clock.now(), collect=True)
 
     def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
-        if self._owed and not self._settle():
-            return ()
         record = self._shard.decide_tick(now, collect=collect)
-        if record is None:
-            return ()
-        try:
-            self._commit(record)
-        except Unavailable as error:
-            self._reporter.journal_failed(error)
-            return ()
-        if collect:
-            self._reporter.collected(expired=len(record.expired), queues=self._shard.queues())
-        self.flush()
-        return record.expired
+        if record is None and self._gate.failing:
+            record = Ticked(now=now)  # says nothing, but shows whether it can be written
+        expired: tuple[str, ...] = ()
+        if record is not None:
+            try:
+                self._commit(record)
+            except Unavailable:
+                self._end_waits(record.heartbeats, now)
+                return ()
+            expired = record.expired
+            if collect:
+                self._reporter.collected(expired=len(expired), queues=self._shard.queues())
+            self.flush()
+        self._keeper.tick()
+        return expired
+
+    def _end_waits(self, due: Iterable[str], now: float) -> None:
+        """Ends polls with nothing rather than never, while the journal fails (D5)."""
+        for slot, batch in self._shard.take_due(due, now=now):
+            self._gate.end_empty(slot, batch.queue_id)
+        self._gate.release_held(now)
 
     # Answers.
 
@@ -226,8 +277,9 @@ class Engine:
 
     def _flush_slice(self) -> None:
         self._flush_booked = False
-        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=self._clock.now()):
-            self._answer(slot, batch)
+        now = self._clock.now()
+        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=now):
+            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST)
         if self._shard.has_ready:
             self._flush_booked = True
             self._call_soon(self._flush_slice)
@@ -236,7 +288,7 @@ class Engine:
         """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5)."""
         released = self._shard.take_waiting(limit, now=self._clock.now())
         for slot, batch in released:
-            self._answer(slot, batch)
+            self._gate.end_empty(slot, batch.queue_id)
         return len(released)
 
     def waiting(self) -> int:
@@ -245,52 +297,24 @@ class Engine:
 
     def durable_moved(self) -> None:
         """The journal has made more records durable: the answers that waited for them leave."""
-        durable = self._journal.durable
-        while self._gate and self._gate[0][0] <= durable:
-            _, slot, answer = self._gate.popleft()
-            self._complete(slot, answer)
-
-    def _answer(self, slot: Slot[Any], answer: object) -> None:
-        if self._shard.has_unwritten or self._owed:
-            self._settle()
-        shown = self._position + len(self._owed)
-        if self._gate or shown > self._journal.durable:
-            self._gate.append((shown, slot, answer))
-        else:
-            self._complete(slot, answer)
-
-    def _complete(self, slot: Slot[Any], answer: object) -> None:
-        try:
-            slot.complete(answer)
-        except Exception as error:  # noqa: BLE001 - one broken connection must not keep others from theirs
-            self._reporter.answer_failed(error)
+        self._gate.durable_moved()
 
     # The journal.
 
     def _commit(self, record: Record) -> None:
-        self._write(record)
+        self._gate.write(record)
         for failure in self._shard.apply(record):
             self._reporter.delivery_failed(failure)
 
-    def _write(self, record: Record) -> None:
-        if self._owed and not self._settle():
-            raise Unavailable("The journal can't be written")
-        self._position = self._journal.append(record)
-
-    def _settle(self) -> bool:
-        """Writes the records of merges that answers are about to show; whether all could be."""
-        self._owed += self._shard.take_unwritten()
-        try:
-            while self._owed:
-                self._position = self._journal.append(self._owed[0])
-                self._owed.popleft()
-        except Unavailable as error:
-            self._reporter.journal_failed(error)
-            return False
-        self.durable_moved()
-        return True
-
     # Keeping and looking in.
+
+    def begin_snapshot(self) -> None:
+        """Begins a snapshot, if none is on its way; otherwise a tick does so when one is due."""
+        self._keeper.begin()
+
+    def keep(self) -> bool:
+        """At a clean stop: keeps everything in one snapshot, so that no tail is left; whether it could."""
+        return self._keeper.keep_now()
 
     def snapshot(self) -> Snapshot:
         """The durable part of the shard's state."""

@@ -25,6 +25,14 @@ class Slot(Protocol[A_contra]):
         ...
 
 
+class Aside(Protocol):
+    """Does what would hold the loop."""
+
+    def __call__(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        """Does `work` elsewhere; then calls `done` where this was called from, with what `work` raised."""
+        ...
+
+
 class Clock(Protocol):
     """The shard's time, in UNIX seconds (D12)."""
 
@@ -206,36 +214,6 @@ class StateStore(Protocol):
         ...
 
 
-class SnapshotStore(Protocol):
-    """Keeps the newest snapshot of one shard."""
-
-    def load(self) -> Snapshot | None:
-        """The snapshot saved last, or None when there is none.
-
-        Raises:
-            StateError: what is there can't be read.
-        """
-        ...
-
-    def retire(self) -> None:
-        """Sets the loaded snapshot aside: `load` gives None until the next `save`.
-
-        Without a journal, what a crash leaves would otherwise be queues that have moved on since (R10.7).
-
-        Raises:
-            StateError: it can't be moved.
-        """
-        ...
-
-    def save(self, snapshot: Snapshot) -> None:
-        """Replaces the snapshot: afterwards `load` gives the new one, and if this fails, the old one.
-
-        Raises:
-            StateError: it can't be written.
-        """
-        ...
-
-
 class Reporter(Protocol):
     """Is told of what went wrong without stopping anything, and of what a person may want to know."""
 
@@ -248,7 +226,19 @@ class Reporter(Protocol):
         ...
 
     def journal_failed(self, error: Unavailable) -> None:
-        """The journal could not be written; what it was for is tried again or was refused."""
+        """The journal can't be written any more; what it was for is tried again or was refused."""
+        ...
+
+    def journal_works(self) -> None:
+        """The journal can be written again."""
+        ...
+
+    def snapshot_kept(self, *, queues: int, size: int) -> None:
+        """A snapshot of `size` bytes is in place; the shard has `queues` now."""
+        ...
+
+    def snapshot_failed(self, error: Exception) -> None:
+        """A snapshot could not be written; the one before and the records since are still there."""
         ...
 
     def clock_skipped(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from support.core_rig import Rig, spec
 from support.core_states import check_indexes, durable_form
 from support.events import Json, flags, notice
 from tidewire.core.notice import decode_notice
-from tidewire.core.records import Published
+from tidewire.core.records import Published, Restarted
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot, decode_snapshot, encode_snapshot
 
@@ -93,7 +93,7 @@ def test_the_time_between_snapshot_and_restore_is_nobodys(steps: list[tuple[str,
     rig, queue_ids = lived(steps)
     image = rig.engine.snapshot()
     again = restored(image)
-    again.begin(now=image.now + away, resumed=False)
+    again.apply(Restarted(now=image.now + away, resumed=False))
     for queue_id in queue_ids:
         before, after = rig.engine.shard.find(queue_id), again.find(queue_id)
         assert before is not None

@@ -22,17 +22,20 @@ from tidewire.core.records import (
     Record,
     Registered,
     Removed,
+    Restarted,
     Sealed,
     Seen,
     Ticked,
 )
-from tidewire.core.state import State
+from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
 
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
+    if isinstance(record, Restarted):
+        _take_over(state, record)
     if not isinstance(record, Sealed):
         state.recorded_at = record.now
     match record:
@@ -127,6 +130,25 @@ def _apply_announcement(state: State[W], record: Announced) -> list[Failure]:
         if descriptor is not None:
             dispatch.deliver(descriptor, shaped)
     return dispatch.close()
+
+
+def _take_over(state: State[W], record: Restarted) -> None:
+    """Every queue that is there now was made by an earlier process.
+
+    The time since the newest record was no one's idle time (D4). The queues that accept the word for it are
+    those to be told to reload (R1.25).
+    """
+    by_realm = sorted(state.directory, key=lambda descriptor: descriptor.spec.realm_id)
+    state.reload_set = {
+        descriptor.queue_id: None for descriptor in by_realm if descriptor.acceptance.refusal(RELOAD) is None
+    }
+    away = record.now - state.recorded_at
+    for descriptor in state.directory:
+        # Its booked deadline is now too early, which only means that it is looked at once more.
+        descriptor.last_active += away
+        if record.resumed:
+            descriptor.queue.resumed = True
+    state.seen.clear()
 
 
 def _end(state: State[W], queue_id: str, reason: Reason) -> None:

@@ -5,7 +5,6 @@ so that a record which can't be journalled is simply decided anew at the next ti
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tidewire.core.acceptance import Acceptance
@@ -15,12 +14,9 @@ from tidewire.core.errors import NoticeIdReused
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
 from tidewire.core.records import Announced, Registered, Removed, Seen, Ticked
-from tidewire.core.state import State
+from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
-
-RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
-"""Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""

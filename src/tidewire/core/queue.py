@@ -201,13 +201,16 @@ class EventQueue:
         self.open = {key: group for key, group in self.open.items() if group.contributors}
         self.closed = [group for group in self.closed if group.contributors]
 
-    def read(self, max_bytes: int) -> tuple[list[Entry], Merge | None]:
+    def read(self, max_bytes: int, *, merging: bool = True) -> tuple[list[Entry], Merge | None]:
         """The entries for one answer, oldest first, and what is to be journalled before it leaves.
 
         The answer has at most `max_bytes` (0: no bound), but at least one event if there is any. There is
-        nothing to be journalled unless several events were merged into one.
+        nothing to be journalled unless several events were merged into one; without `merging` none are, and
+        the answer ends before the first event that would have to be.
         """
         through = self._cut(max_bytes)
+        if not merging:
+            through = min(through, self._unmerged())
         placed = self.placed
         self.placed = max(placed, through)
         merged = bool(self.open or self.closed) and self.seal(through)
@@ -239,6 +242,14 @@ class EventQueue:
             del group.contributors[:count]
         self._forget_empty_groups()
         return merged
+
+    def _unmerged(self) -> int:
+        """The newest id that an answer without merges reaches.
+
+        Of each group it may take one event, so there is always some progress.
+        """
+        second = [group.contributors[1][0] for group in self.groups() if len(group.contributors) > 1]
+        return min(second, default=self.next_event_id) - 1
 
     def _cut(self, max_bytes: int) -> int:
         """The newest id that an answer of `max_bytes` reaches; merging only makes events shorter."""

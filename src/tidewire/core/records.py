@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
 
-Reason: TypeAlias = Literal["deleted", "expired", "revoked"]
+Reason: TypeAlias = Literal["deleted", "expired", "revoked", "upgraded"]
 """Why a queue ended."""
 
-REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked")
+REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked", "upgraded")
 
 
 class Registered(Struct, frozen=True, tag="registered"):
@@ -33,7 +33,7 @@ class Published(Struct, frozen=True, tag="published"):
 
 
 class Removed(Struct, frozen=True, tag="removed"):
-    """A queue was ended, by its owner's request or because its owner lost the right to it."""
+    """A queue was ended: its owner asked for it or lost the right to it, or other rules made it (D4)."""
 
     now: float
     queue_id: str
@@ -71,7 +71,7 @@ class Ticked(Struct, frozen=True, tag="ticked"):
         heartbeats: queues whose waiting poll gets one (R2.12).
         expired: queues that end (R2.22).
         offline: queues whose owner now counts as gone (R2.23).
-        forget: how many of the oldest remembered notice ids are dropped.
+        forget: remembered notice ids with a number below this are dropped (`core/remembered.py`).
     """
 
     now: float
@@ -90,7 +90,19 @@ class Announced(Struct, frozen=True, tag="announced"):
     queue_ids: tuple[str, ...]
 
 
-Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced
+class Restarted(Struct, frozen=True, tag="restarted"):
+    """A process took over what an earlier one left; the first record that it writes.
+
+    Attributes:
+        resumed: records were applied on top of a snapshot, or without one, so that the queues may have been
+            read in ways nobody wrote down.
+    """
+
+    now: float
+    resumed: bool
+
+
+Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced | Restarted
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

@@ -7,7 +7,8 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
@@ -24,6 +25,9 @@ from tidewire.core.statistics import Statistics
 from tidewire.core.wire import ANSWER_FRAME, Entry
 
 W = TypeVar("W")
+
+RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
+"""Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +65,7 @@ class State(Generic[W]):
         "heartbeats",
         "idle",
         "limits",
+        "merging",
         "ready",
         "recorded_at",
         "reload_set",
@@ -88,6 +93,8 @@ class State(Generic[W]):
         """Records of merges, to be journalled before the answers that show them leave."""
         self.reload_set: dict[QueueId, None] = {}
         """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
+        self.merging = True
+        """Whether reads may merge; off while the record that would have to follow can't be written."""
         self.recorded_at = 0.0
         """Time of the newest record or snapshot that this state is made of; no later time may be before it."""
         self.statistics = Statistics()
@@ -145,7 +152,7 @@ class State(Generic[W]):
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
         # At least one byte: 0 would mean no bound.
-        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0)
+        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0, merging=self.merging)
         if merge is not None:
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)

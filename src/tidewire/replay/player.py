@@ -155,8 +155,8 @@ class Play:
         snapshot = decode_snapshot(encode_snapshot(self._engine.snapshot()))
         shard: Shard[PollSlot] = Shard(limits=self._limits)
         shard.restore(snapshot)
-        shard.begin(now=self._clock.now(), resumed=False)
         self._engine = self._new_engine(shard)
+        self._engine.begin(resumed=False)
         result: Result = {"queues": shard.queues()}
         if arguments.get("restart_events"):
             self._engine.announce_restart(RESTART)
