@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import fan_out
+import journal
 import merging
 import notifications
 import publish_scaling
+import recovery
 from tidewire.server import GC_THRESHOLDS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
@@ -17,6 +19,8 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "fan_out": fan_out.main,
         "merging": merging.main,
         "notifications": notifications.main,
+        "journal": journal.main,
+        "recovery": recovery.main,
     }
 )
 

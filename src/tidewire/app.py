@@ -3,8 +3,8 @@
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -13,21 +13,23 @@ from tidewire.auth import UsersFileAuthenticator
 from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
 from tidewire.config.rules import load_rules
+from tidewire.core.errors import StateError, Unavailable
+from tidewire.core.fingerprint import fingerprint
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import Skipped
 from tidewire.core.state import Limits
-from tidewire.engine import Engine, Pace, PollSlot
+from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.ports import Reporter, SnapshotStore
-from tidewire.storage.null_journal import NullJournal
-from tidewire.storage.state_directory import StateDirectory
+from tidewire.pace import Pace
+from tidewire.ports import Aside, Reporter, StateStore
+from tidewire.recovering import Comeback, recover
 
 CHANCE_BITS = 32
 """Of randomness in each number that `chance` gives; heartbeats are spread over ten seconds with it."""
@@ -35,21 +37,30 @@ CHANCE_BITS = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
-    """One shard with everything around it, ready to be served.
-
-    Attributes:
-        recovered: how many queues an earlier process left.
-        skipped: those that could not be brought back.
-    """
+    """One shard with everything around it, ready to be served once `begin` was called."""
 
     settings: Settings
     engine: Engine
     asgi: ASGIApp
     authenticator: UsersFileAuthenticator
-    store: SnapshotStore
     lifecycle: Lifecycle
-    recovered: int
-    skipped: Sequence[Skipped]
+    comeback: Comeback
+
+    def begin(self) -> None:
+        """Takes over what an earlier process left, whether it stopped or crashed.
+
+        Raises:
+            StateError: the journal can't be written.
+        """
+        comeback = self.comeback
+        if not comeback.anything:
+            return
+        try:
+            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+            if comeback.queues:
+                self.announce_restart()
+        except Unavailable as error:
+            raise StateError(f"The server can't begin: {error.message}") from error
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -66,13 +77,30 @@ class App:
             self.engine.reload_clients(immediate=False, count=None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turns:
+    """What a server needs of its loop.
+
+    Attributes:
+        call_soon: calls a function after other work had a turn.
+        from_thread: the same, for a caller on another thread.
+        aside: does what would hold the loop.
+        give_up: ends the process: what the disk holds is unknown.
+    """
+
+    call_soon: Callable[[Callable[[], None]], object]
+    from_thread: Callable[[Callable[[], None]], None]
+    aside: Aside
+    give_up: Callable[[Exception], None]
+
+
 def build(
     settings: Settings,
     *,
-    store: StateDirectory,
+    store: StateStore,
     reporter: Reporter,
     log: FilteringBoundLogger,
-    call_soon: Callable[[Callable[[], None]], object],
+    turns: Turns,
     more_routes: Mapping[str, Methods] = NO_MORE,
 ) -> App:
     """Puts a server together and brings its state back.
@@ -80,27 +108,61 @@ def build(
     Raises:
         ConfigError: the shared secret or the merge rules can't be had.
         UsersFileError: the users file can't be read.
-        StateError: the state can't be read.
+        StateError: the state can't be read, or the journal not be written.
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
+    lifecycle = Lifecycle()
+    rules = load_rules(settings.queues.rules)
+    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    written_under = fingerprint_of(settings, rules)
+    comeback = recover(store, shard, fingerprint=written_under)
+    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
+    engine = Engine(
+        shard=shard,
+        journal=store.journal(
+            fingerprint=written_under,
+            # The engine is there before anything is written.
+            on_durable=lambda: turns.from_thread(lambda: engine.durable_moved()),  # noqa: PLW0108 - not yet
+            on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+        ),
+        clock=clock,
+        reporter=reporter,
+        new_queue_id=lambda: str(uuid.uuid4()),
+        chance=lambda: secrets.randbits(CHANCE_BITS) / 2**CHANCE_BITS,
+        call_soon=turns.call_soon,
+        pace=pace(settings),
+        aside=turns.aside,
+        on_failing=lifecycle.journal_fails,
+        snapshot_size=comeback.snapshot_size,
+    )
+    site = _site(
+        settings, engine=engine, authenticator=authenticator, lifecycle=lifecycle, log=log, now=clock.now
+    )
+    return App(
+        settings=settings,
+        engine=engine,
+        asgi=build_application(site, more_routes),
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        comeback=comeback,
+    )
+
+
+def _site(
+    settings: Settings,
+    *,
+    engine: Engine,
+    authenticator: UsersFileAuthenticator,
+    lifecycle: Lifecycle,
+    log: FilteringBoundLogger,
+    now: Callable[[], float],
+) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
-    shard, clock, skipped = _recover(settings, store)
-    engine = Engine(
-        shard=shard,
-        journal=NullJournal(),
-        clock=clock,
-        reporter=reporter,
-        new_queue_id=lambda: str(uuid.uuid4()),
-        chance=lambda: secrets.randbits(CHANCE_BITS) / 2**CHANCE_BITS,
-        call_soon=call_soon,
-        pace=pace(settings),
-    )
-    lifecycle = Lifecycle()
-    site = Site(
+    return Site(
         engine=engine,
         authenticator=authenticator,
         access=_access(settings, secret),
@@ -110,35 +172,14 @@ def build(
         log=log,
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
-        now=clock.now,
-    )
-    return App(
-        settings=settings,
-        engine=engine,
-        asgi=build_application(site, more_routes),
-        authenticator=authenticator,
-        store=store,
-        lifecycle=lifecycle,
-        recovered=shard.queues(),
-        skipped=skipped,
+        now=now,
     )
 
 
-def _recover(
-    settings: Settings, store: SnapshotStore
-) -> tuple[Shard[PollSlot], ShardClock, Sequence[Skipped]]:
-    """The shard as an earlier process left it, or an empty one, and a clock that goes on from there."""
-    shard: Shard[PollSlot] = Shard(
-        limits=limits(settings),
-        rules=load_rules(settings.queues.rules),
-        presentation=presentation(settings),
-    )
-    snapshot = store.load()
-    skipped = () if snapshot is None else shard.restore(snapshot)
-    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
-    if snapshot is not None:
-        shard.begin(now=clock.now(), resumed=False)
-    return shard, clock, skipped
+def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
+    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
+    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
+    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
 
 
 def _access(settings: Settings, secret: str) -> Access:

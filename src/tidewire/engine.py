@@ -1,15 +1,14 @@
 """The engine: turns the crank of one shard.
 
-It adds to the core what the core must not have: time, ids, chance, the journal. For each input it decides,
-journals, applies, and answers the slots that wait. All is synchronous; a loop only calls functions soon.
+It adds to the core what the core must not have: the time, new ids, chance, and the journal. For each input
+it decides, journals, applies, and hands answers to the slots that wait for them. Everything is synchronous;
+a loop is needed only as something that calls a function soon.
 
 A *slot* is whoever waits for an answer, a poll or a confirmation alike: an object whose `complete` is called
 exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tidewire.core.batches import Part
@@ -19,30 +18,21 @@ from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
 from tidewire.core.outbox import OutboxPage
-from tidewire.core.records import Announced, Record, Sealed
+from tidewire.core.records import Announced, Record, Restarted, Ticked
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
-from tidewire.ports import Clock, Collection, Journal, Reporter, Slot
+from tidewire.gate import Gate
+from tidewire.keeper import Keeper
+from tidewire.pace import HELD_MOST, TICK, Pace, at_once
+from tidewire.ports import Aside, Clock, Journal, Reporter, Slot
+from tidewire.watch import Watch
 
 FLUSH_SLICE = 500
 """Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
 further events join its answer, so load turns into batching."""
 
 PollSlot: TypeAlias = Slot[Batch]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """The engine's times in seconds; `collect_every` 0 turns the collector off."""
-
-    heartbeat_min: float = 45.0
-    heartbeat_max: float = 55.0
-    collect_every: float = 60.0
-
-
-TICK = 1.0
-"""Seconds between ticks."""
 
 
 class Engine:
@@ -59,11 +49,14 @@ class Engine:
         chance: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
         pace: Pace | None = None,
+        aside: Aside = at_once,
+        on_failing: Callable[[bool], None] = lambda _: None,
+        snapshot_size: int = 0,
     ) -> None:
         """Takes everything it needs as arguments.
 
         Args:
-            shard: empty, or restored and begun.
+            shard: empty, or recovered; then `begin` comes first.
             journal: where records go before they are applied.
             clock: the shard's time.
             reporter: told of what went wrong without stopping anything.
@@ -71,9 +64,11 @@ class Engine:
             chance: a number from 0 up to 1, to spread heartbeats.
             call_soon: calls a function after other work had a turn.
             pace: the times to keep.
+            aside: does what would hold the loop.
+            on_failing: told when the journal ceases to be writable (True), and when it is again.
+            snapshot_size: bytes of the snapshot that the shard was recovered from.
         """
         self._shard = shard
-        self._journal = journal
         self._clock = clock
         self._reporter = reporter
         self._new_queue_id = new_queue_id
@@ -83,12 +78,34 @@ class Engine:
         # A deadline is acted on up to two ticks late (rounding, and the tick itself), never early.
         self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
         self._collect_at = clock.now() + self._pace.collect_every
-        self._skipped = clock.skipped
-        self._losses = shard.statistics.notifications_lost
-        self._position = journal.durable
-        self._owed: deque[Sealed] = deque()
-        self._gate: deque[tuple[int, Slot[Any], Any]] = deque()
+        self._watch = Watch(shard=shard, clock=clock, reporter=reporter)
+        self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
         self._flush_booked = False
+        self._keeper = Keeper(
+            shard=shard,
+            journal=journal,
+            clock=clock,
+            reporter=reporter,
+            call_soon=call_soon,
+            aside=aside,
+            settled=lambda: self._gate.settled,
+            size=snapshot_size,
+        )
+
+    def begin(self, *, resumed: bool, upgraded: Iterable[QueueId] = ()) -> None:
+        """Takes over what an earlier process left; comes before everything else (D4).
+
+        Args:
+            resumed: records were applied on top of a snapshot, or without one.
+            upgraded: queues that end because records of other rules may have changed them.
+
+        Raises:
+            Unavailable: the journal can't be written.
+        """
+        now = self._clock.now()
+        self._commit(Restarted(now=now, resumed=resumed))
+        for record in self._shard.decide_upgrade(upgraded, now=now):
+            self._commit(record)
 
     # Requests. Each raises at once what is wrong with it, or completes its slot once.
 
@@ -101,14 +118,14 @@ class Engine:
         """
         queue_id = QueueId(self._new_queue_id())
         self._commit(self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()))
-        self._answer(slot, queue_id)
+        self._gate.answer(slot, queue_id)
 
     def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
         """Carries out notices, as one record or few (`batches.py`); answers how many, repeats included.
 
         Raises:
             NoticeIdReused: one of them has the id of another notice; none was taken.
-            InvalidNotice: what one says of notifications can't be read; none was taken.
+            InvalidNotice: what one says can't be delivered as its type asks; none was taken.
             Unavailable: the journal can't be written; none was taken, or of several records a first few.
         """
         parts = self._shard.decide_publish(notices)
@@ -118,14 +135,14 @@ class Engine:
                 self._publish_part(part)
                 repeated -= len(part.notices)
             self._shard.statistics.repeated += repeated
-            self._answer(slot, len(notices))
+            self._gate.answer(slot, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.
             self.flush()
 
     def _publish_part(self, part: Part) -> None:
         record = self._shard.decide_part(part, now=self._clock.now())
-        self._write(record)
+        self._gate.write(record)
         self._report(self._shard.apply_part(record, part))
         for found in part.candidates:
             if found.contradictory:
@@ -151,7 +168,7 @@ class Engine:
             heartbeat_at=now + self._pace.heartbeat_min + self._heartbeat_spread * self._chance(),
         )
         if batch is not None:
-            self._answer(slot, batch)
+            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST if block else now)
         if self._shard.has_ready:
             self.flush()
 
@@ -163,7 +180,7 @@ class Engine:
             Unavailable: the journal can't be written; the queue lives on.
         """
         self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
-        self._answer(slot, QueueId(queue_id))
+        self._gate.answer(slot, QueueId(queue_id))
         self.flush()
 
     def revoke(self, user_ids: Iterable[UserId]) -> int:
@@ -190,7 +207,7 @@ class Engine:
         Raises:
             NotFound: there is no such queue.
         """
-        self._answer(slot, self._shard.outbox_page(queue, after=after, limit=limit))
+        self._gate.answer(slot, self._shard.outbox_page(queue, after=after, limit=limit))
 
     def acknowledge_outbox(self, queue: str, *, through: int, slot: Slot[int]) -> None:
         """Drops what a worker has taken; answers with the position once that is durable.
@@ -203,7 +220,7 @@ class Engine:
         record = self._shard.decide_acknowledge(queue, through=through, now=self._clock.now())
         if record is not None:
             self._commit(record)
-        self._answer(slot, through)
+        self._gate.answer(slot, through)
 
     # Events of the shard's own.
 
@@ -225,18 +242,7 @@ class Engine:
     def tick(self) -> None:
         """Once a second: what polls changed, heartbeats, and in its turn the collector."""
         now = self._clock.tick()
-        for failure in self._shard.take_rule_failures():
-            self._reporter.rule_failed(failure)
-        skipped = self._clock.skipped
-        if skipped > self._skipped:
-            # A request since the last tick may have been the first to notice.
-            self._reporter.clock_skipped(skipped - self._skipped)
-            self._skipped = skipped
-        lost = self._shard.statistics.notifications_lost
-        if lost > self._losses:
-            # Once a tick: an outbox that nobody reads loses one for each that comes.
-            self._reporter.notifications_lost(lost - self._losses)
-            self._losses = lost
+        self._watch.report()
         collect = bool(self._pace.collect_every) and now >= self._collect_at
         if collect:
             self._collect_at = now + self._pace.collect_every
@@ -247,31 +253,30 @@ class Engine:
         return self._run_tick(self._clock.now(), collect=True)
 
     def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
-        if self._owed and not self._settle():
-            return ()
         record = self._shard.decide_tick(now, collect=collect)
-        if record is None:
-            if collect:
-                self._report_collection(0, 0, self._clock.now() - now)
-            return ()
-        owners = self._owners(record.expired)
-        try:
-            self._commit(record)
-        except Unavailable as error:
-            self._reporter.journal_failed(error)
-            return ()
+        if record is None and self._gate.failing:
+            record = Ticked(now=now)  # says nothing, but shows whether it can be written
+        expired: tuple[str, ...] = ()
+        owners = 0
+        if record is not None:
+            owners = self._watch.owners(record.expired)
+            try:
+                self._commit(record)
+            except Unavailable:
+                self._end_waits(record.heartbeats, now)
+                return ()
+            expired = record.expired
+            self.flush()
         if collect:
-            self._report_collection(len(record.expired), owners, self._clock.now() - now)
-        self.flush()
-        return record.expired
+            self._watch.collected(len(expired), owners, self._clock.now() - now)
+        self._keeper.tick()
+        return expired
 
-    def _owners(self, queue_ids: Iterable[str]) -> int:
-        queues = [self._shard.find(queue_id) for queue_id in queue_ids]
-        return len({queue.spec.user_id for queue in queues if queue is not None})
-
-    def _report_collection(self, expired: int, owners: int, seconds: float) -> None:
-        queues, waiting = self._shard.queues(), self._shard.waiting()
-        self._reporter.collected(Collection(expired, owners, seconds, queues, waiting))
+    def _end_waits(self, due: Iterable[str], now: float) -> None:
+        """Ends polls with nothing rather than never, while the journal fails (D5)."""
+        for slot, batch in self._shard.take_due(due, now=now):
+            self._gate.end_empty(slot, batch.queue_id)
+        self._gate.release_held(now)
 
     # Answers.
 
@@ -282,8 +287,9 @@ class Engine:
 
     def _flush_slice(self) -> None:
         self._flush_booked = False
-        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=self._clock.now()):
-            self._answer(slot, batch)
+        now = self._clock.now()
+        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=now):
+            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST)
         if self._shard.has_ready:
             self._flush_booked = True
             self._call_soon(self._flush_slice)
@@ -292,7 +298,7 @@ class Engine:
         """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5)."""
         released = self._shard.take_waiting(limit, now=self._clock.now())
         for slot, batch in released:
-            self._answer(slot, batch)
+            self._gate.end_empty(slot, batch.queue_id)
         return len(released)
 
     def waiting(self) -> int:
@@ -301,55 +307,27 @@ class Engine:
 
     def durable_moved(self) -> None:
         """The journal has made more records durable: the answers that waited for them leave."""
-        durable = self._journal.durable
-        while self._gate and self._gate[0][0] <= durable:
-            _, slot, answer = self._gate.popleft()
-            self._complete(slot, answer)
-
-    def _answer(self, slot: Slot[Any], answer: object) -> None:
-        if self._shard.has_unwritten or self._owed:
-            self._settle()
-        shown = self._position + len(self._owed)
-        if self._gate or shown > self._journal.durable:
-            self._gate.append((shown, slot, answer))
-        else:
-            self._complete(slot, answer)
-
-    def _complete(self, slot: Slot[Any], answer: object) -> None:
-        try:
-            slot.complete(answer)
-        except Exception as error:  # noqa: BLE001 - one broken connection must not keep others from theirs
-            self._reporter.answer_failed(error)
+        self._gate.durable_moved()
 
     # The journal.
 
     def _commit(self, record: Record) -> None:
-        self._write(record)
+        self._gate.write(record)
         self._report(self._shard.apply(record))
 
     def _report(self, failures: Iterable[Failure]) -> None:
         for failure in failures:
             self._reporter.delivery_failed(failure)
 
-    def _write(self, record: Record) -> None:
-        if self._owed and not self._settle():
-            raise Unavailable("The journal can't be written")
-        self._position = self._journal.append(record)
-
-    def _settle(self) -> bool:
-        """Writes the records of merges that answers are about to show; whether all could be."""
-        self._owed += self._shard.take_unwritten()
-        try:
-            while self._owed:
-                self._position = self._journal.append(self._owed[0])
-                self._owed.popleft()
-        except Unavailable as error:
-            self._reporter.journal_failed(error)
-            return False
-        self.durable_moved()
-        return True
-
     # Keeping and looking in.
+
+    def begin_snapshot(self) -> None:
+        """Begins a snapshot, if none is on its way; otherwise a tick does so when one is due."""
+        self._keeper.begin()
+
+    def keep(self) -> bool:
+        """At a clean stop: keeps everything in one snapshot, so that no tail is left; whether it could."""
+        return self._keeper.keep_now()
 
     def snapshot(self) -> Snapshot:
         """The durable part of the shard's state."""

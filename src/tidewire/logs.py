@@ -134,6 +134,18 @@ class LogReporter:
         """The journal could not be written."""
         self._log.error("journal failed", error=error.message)
 
+    def journal_works(self) -> None:
+        """The journal can be written again."""
+        self._log.info("journal works again")
+
+    def snapshot_kept(self, *, queues: int, size: int) -> None:
+        """A snapshot is in place."""
+        self._log.info("snapshot kept", queues=queues, bytes=size)
+
+    def snapshot_failed(self, error: Exception) -> None:
+        """A snapshot could not be written."""
+        self._log.error("snapshot failed; the one before and the journal are still there", error=str(error))
+
     def clock_skipped(self, seconds: float) -> None:
         """The process did not run for a while (D12)."""
         self._log.warning("process did not run; nobody's queue ages by it", seconds=round(seconds, 1))

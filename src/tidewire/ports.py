@@ -1,5 +1,7 @@
 """What the server asks of the outside, as Protocols; adapters satisfy them and never meet each other."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from tidewire.core.dispatch import Failure
@@ -21,6 +23,14 @@ class Slot(Protocol[A_contra]):
 
         It must not wait, and must not call the engine.
         """
+        ...
+
+
+class Aside(Protocol):
+    """Does what would hold the loop."""
+
+    def __call__(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        """Does `work` elsewhere; then calls `done` where this was called from, with what `work` raised."""
         ...
 
 
@@ -60,34 +70,148 @@ class Journal(Protocol):
         """
         ...
 
+    @property
+    def tail_bytes(self) -> int:
+        """What recovery would have to apply: bytes appended since the newest snapshot's position.
 
-class SnapshotStore(Protocol):
-    """Keeps the newest snapshot of one shard."""
-
-    def load(self) -> Snapshot | None:
-        """The snapshot saved last, or None when there is none.
-
-        Raises:
-            StateError: what is there can't be read.
+        So the journal's share of the disk, and of the time to start; when to take the next snapshot.
         """
         ...
 
-    def retire(self) -> None:
-        """Sets the loaded snapshot aside: `load` gives None until the next `save`.
-
-        Without a journal, what a crash leaves would otherwise be queues that have moved on since (R10.7).
+    def begin_snapshot(self) -> "SnapshotDraft":
+        """Begins a snapshot at the position reached now; what is appended from here on stays when it commits.
 
         Raises:
-            StateError: it can't be moved.
+            Unavailable: it can't be written now, or another draft is still open.
         """
         ...
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Replaces the snapshot: afterwards `load` gives the new one, and if this fails, the old one.
+
+class SnapshotDraft(Protocol):
+    """A snapshot that is being written, while records go on being appended.
+
+    What a frame holds is the writer's own affair: a frame may show the state at `position` or any later one.
+    One thread at a time uses a draft, and it need not be the one that appends: `commit` waits for the disk.
+    """
+
+    @property
+    def position(self) -> int:
+        """The newest record that every frame must show; recovery applies those after it."""
+        ...
+
+    def write(self, frame: bytes) -> None:
+        """Adds a frame, which must not be empty.
 
         Raises:
-            StateError: it can't be written.
+            Unavailable: it can't be written; the draft is gone.
         """
+        ...
+
+    def commit(self) -> None:
+        """Makes it the newest snapshot, and removes what it replaces: older snapshots, records before it.
+
+        It waits until the draft is on the disk, and with it every record that a frame can show. A frame that is
+        ahead of the records would let recovery skip new records under the positions of lost ones.
+
+        Raises:
+            Unavailable: it can't be written; the draft is gone, and recovery is as good as before.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Removes it; nothing happens when it was committed or is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Something on the disk that could not be used.
+
+    Attributes:
+        what: a sentence for a person.
+        file: the file's name in the state directory; empty when it is missing.
+        kept_as: under which name it is kept for inspection; None when nothing could be kept.
+        records: how many records are known to be lost; those of a torn tail can't be counted.
+        bytes: how much of the file was not used.
+    """
+
+    what: str
+    file: str
+    kept_as: str | None
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What an earlier process left; `frames` and `records` read as they go, once, before `StateStore.journal`.
+
+    Attributes:
+        position: of the snapshot; 0 without one.
+        through: up to where a frame may show the state. Recovery fell short of it if `reached` is less.
+        reached: the newest record that is there; `position` when there is none after it.
+        frames: of the snapshot, as they were written.
+        records: those after `position`, with their positions. Reading one that another version wrote raises
+            StateError.
+        fingerprints: the first position of each stretch of records, and under which fingerprint it was written.
+        legacy: the snapshot of a directory of format 1, which has neither frames nor records.
+        damage: what could not be used.
+    """
+
+    position: int
+    through: int
+    reached: int
+    frames: Iterator[bytes]
+    records: Iterator[tuple[int, Record]]
+    fingerprints: tuple[tuple[int, str], ...]
+    legacy: Snapshot | None = None
+    damage: tuple[Damage, ...] = ()
+
+    def fingerprint_of(self, position: int) -> str | None:
+        """The fingerprint under which a record was written; None before the first."""
+        found = None
+        for first, fingerprint in self.fingerprints:
+            if first > position:
+                break
+            found = fingerprint
+        return found
+
+
+class StateStore(Protocol):
+    """Keeps one shard's state over a stop: opened once at the start, with `recover`, then `journal`."""
+
+    def recover(self) -> Recovery:
+        """What an earlier process left, checked; damage is in the answer.
+
+        Raises:
+            StateError: a newer version wrote it, or it can't be read, or only a part that makes no whole is left.
+        """
+        ...
+
+    def journal(
+        self,
+        *,
+        fingerprint: str,
+        on_durable: Callable[[], None],
+        on_failed: Callable[[Exception], None],
+    ) -> Journal:
+        """The journal that goes on after what was recovered.
+
+        A disk that is full is no reason to fail here: `append` raises until there is room.
+
+        Args:
+            fingerprint: of all that shapes queues, to be compared at the next start (D4).
+            on_durable: called when `durable` has moved by itself. From another thread: hand it to the loop.
+            on_failed: called, once, when what was written can't be made durable. What the disk holds is unknown
+                from then on, and the process must end. From another thread too.
+
+        Raises:
+            StateError: the directory can't be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """Makes durable what is not yet, and lets go of the place; the journal is not used afterwards."""
         ...
 
 
@@ -125,7 +249,19 @@ class Reporter(Protocol):
         ...
 
     def journal_failed(self, error: Unavailable) -> None:
-        """The journal could not be written; what it was for is tried again or was refused."""
+        """The journal can't be written any more; what it was for is tried again or was refused."""
+        ...
+
+    def journal_works(self) -> None:
+        """The journal can be written again."""
+        ...
+
+    def snapshot_kept(self, *, queues: int, size: int) -> None:
+        """A snapshot of `size` bytes is in place; the shard has `queues` now."""
+        ...
+
+    def snapshot_failed(self, error: Exception) -> None:
+        """A snapshot could not be written; the one before and the records since are still there."""
         ...
 
     def clock_skipped(self, seconds: float) -> None:

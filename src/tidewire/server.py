@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import signal
@@ -18,15 +19,19 @@ from typing import Any
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.app import App, build
+from tidewire.app import App, Turns, build
 from tidewire.auth.users_file import UsersFileError
 from tidewire.config import Settings
-from tidewire.engine import TICK
+from tidewire.core.errors import StateError
 from tidewire.http.application import NO_MORE
 from tidewire.http.routes import Methods
 from tidewire.listening import Listener, bind
 from tidewire.logs import ForwardingHandler, LogReporter
-from tidewire.storage.state_directory import StateDirectory
+from tidewire.pace import TICK
+from tidewire.ports import StateStore
+from tidewire.storage.directory import DirectoryStore
+from tidewire.storage.files import DirectoryFiles
+from tidewire.threads import Threads
 
 RELEASE_STEPS = 50
 RELEASE_SPREAD = 1.0
@@ -71,6 +76,7 @@ class _Life:
         self._log = log
         self._more_routes = more_routes
         self._stop = asyncio.Event()
+        self._failure: Exception | None = None
 
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
         """The whole life, as it reads."""
@@ -81,41 +87,64 @@ class _Life:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the users are about to be read anyway
         listener = bind(self._settings.server.host, self._settings.server.port)
-        with contextlib.closing(listener), contextlib.closing(self._state_directory()) as store:
+        threads = Threads(loop)
+        with contextlib.closing(listener), contextlib.closing(self._state_store()) as store:
             app = build(
                 self._settings,
                 store=store,
                 reporter=LogReporter(self._log),
                 log=self._log,
-                call_soon=loop.call_soon,
+                turns=Turns(
+                    call_soon=loop.call_soon,
+                    from_thread=threads.call_back,
+                    aside=threads,
+                    give_up=self._give_up,
+                ),
                 more_routes=self._more_routes,
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
             try:
-                self._begin(app, store)
+                self._begin(app)
                 with self._library_logs():
                     await self._listen(app, listener, on_ready)
             finally:
-                # However it ended: what is not written now is lost.
-                store.save(app.engine.snapshot())
+                await threads.finish()
+                # However it ended; what can't be kept now is still in the journal, if there is one. After a
+                # failure of the disk nobody knows what a snapshot would replace.
+                if self._failure is None:
+                    app.engine.keep()
+            if self._failure is not None:
+                raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
             self._log.info("stopped", queues=app.engine.shard.queues())
 
-    def _state_directory(self) -> StateDirectory:
-        return StateDirectory(self._settings.storage.directory)
+    def _state_store(self) -> StateStore:
+        storage = self._settings.storage
+        return DirectoryStore(DirectoryFiles(storage.directory), durability=storage.durability)
 
-    def _begin(self, app: App, store: StateDirectory) -> None:
-        # Until the next clean stop there is nothing that a crash could wrongly bring back (R10.7).
-        store.retire()
-        if app.recovered:
-            self._log.info("queues restored", queues=app.recovered)
-            app.announce_restart()
-        for queue_id, error in app.skipped:
+    def _give_up(self, error: Exception) -> None:
+        self._failure = error
+        self._stop.set()
+
+    def _begin(self, app: App) -> None:
+        comeback = app.comeback
+        for queue_id, error in comeback.skipped:
             self._log.error("queue not restored", queue_id=queue_id, error=error.message)
-        if self._settings.storage.durability != "none":
-            self._log.warning("no journal in this version: queues survive a clean stop, not a crash")
+        for damage in comeback.damage:
+            self._log.error("state damaged", **dataclasses.asdict(damage))
+        if comeback.anything:
+            self._log.info(
+                "recovered",
+                queues=comeback.queues,
+                records=comeback.records,
+                seconds=round(comeback.seconds, 3),
+                crashed=comeback.resumed,
+                upgraded=len(comeback.upgraded),
+                failures=comeback.failures,
+                damaged=len(comeback.damage),
+            )
+        app.begin()
         for name in self._settings.not_effective():
-            if name != "storage.durability":  # "none" is what there is, and the others were spoken of
-                self._log.warning("this setting has no effect in this version", setting=name)
+            self._log.warning("this setting has no effect in this version", setting=name)
         if not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 
@@ -132,7 +161,7 @@ class _Life:
         server = Listener(app.asgi, on_started=started)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())
-        self._log.info("listening", host=host, port=port, queues=app.recovered)
+        self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
         if on_ready is not None:
             on_ready(app)
         ticking = asyncio.create_task(self._tick(app))

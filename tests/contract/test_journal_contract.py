@@ -1,19 +1,21 @@
 """What every journal must do, run against each implementation.
 
-A further implementation adds one function to IMPLEMENTATIONS; one whose `durable` moves later gives a function that
-waits for it in SETTLES.
+A further implementation adds one function to IMPLEMENTATIONS, which gives the store as well where there is one.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.core_rig import KeepingJournal, spec
+from support.stores import begin, read
 from tidewire.core.errors import Unavailable
 from tidewire.core.records import Published, Record, Registered, Removed, Sealed, Ticked
-from tidewire.ports import Journal
+from tidewire.ports import Journal, StateStore
+from tidewire.storage.directory import Durability, open_directory
+from tidewire.storage.memory import MemoryStore
 from tidewire.storage.null_journal import NullJournal
 
 RECORDS: tuple[Record, ...] = (
@@ -25,34 +27,77 @@ RECORDS: tuple[Record, ...] = (
 )
 
 
-def none(_folder: Path) -> Journal:
-    return NullJournal()
+Made = tuple[Journal, StateStore | None]
 
 
-def of_the_tests(_folder: Path) -> Journal:
-    return KeepingJournal()
+def none(_folder: Path) -> Made:
+    return NullJournal(), None
 
 
-IMPLEMENTATIONS = (none, of_the_tests)
-SETTLES: Mapping[str, Callable[[Journal], None]] = {}
+def of_the_tests(_folder: Path) -> Made:
+    return KeepingJournal(), None
+
+
+def in_memory(_folder: Path) -> Made:
+    store = MemoryStore()
+    return begin(store), store
+
+
+def without_a_journal(folder: Path) -> Made:
+    return in_a_directory(folder, "none")
+
+
+def for_the_process(folder: Path) -> Made:
+    return in_a_directory(folder, "process")
+
+
+def for_the_power(folder: Path) -> Made:
+    return in_a_directory(folder, "power")
+
+
+def in_a_directory(folder: Path, durability: Durability) -> Made:
+    store = open_directory(folder / "state", durability=durability)
+    read(store.recover())
+    return begin(store), store
+
+
+IMPLEMENTATIONS = (none, of_the_tests, in_memory, without_a_journal, for_the_process, for_the_power)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda make: make.__name__)
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
-    make: Callable[[Path], Journal] = request.param
-    return make(tmp_path)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Made]:
+    make: Callable[[Path], Made] = request.param
+    journal, store = make(tmp_path)
+    yield journal, store
+    if store is not None:
+        store.close()
 
 
-def settle(journal: Journal) -> None:
-    """Waits until everything is durable."""
-    wait = SETTLES.get(type(journal).__name__)
-    if wait is not None:
-        wait(journal)
+@pytest.fixture
+def journal(made: Made) -> Journal:
+    return made[0]
+
+
+def settle(made: Made) -> None:
+    """Makes everything durable: closing does at the latest."""
+    if made[1] is not None:
+        made[1].close()
 
 
 def test_the_ports_methods_are_there_with_the_same_parameters(journal: Journal) -> None:
-    assert isinstance(inspect.getattr_static(journal, "durable"), property)
+    for name in ("durable", "tail_bytes"):
+        assert isinstance(inspect.getattr_static(journal, name), property)
     assert list(inspect.signature(journal.append).parameters) == ["record"]
+    assert list(inspect.signature(journal.begin_snapshot).parameters) == []
+
+
+def test_a_snapshot_is_at_the_position_reached(journal: Journal) -> None:
+    for expected, record in enumerate(RECORDS):
+        draft = journal.begin_snapshot()
+        assert draft.position == expected
+        draft.write(b"state")
+        draft.commit()
+        journal.append(record)
 
 
 def test_nothing_is_durable_at_first(journal: Journal) -> None:
@@ -63,13 +108,14 @@ def test_positions_count_records_from_one(journal: Journal) -> None:
     assert [journal.append(record) for record in RECORDS] == [1, 2, 3, 4, 5]
 
 
-def test_the_durable_position_rises_to_the_newest_record_and_never_beyond_or_back(journal: Journal) -> None:
+def test_the_durable_position_rises_to_the_newest_record_and_never_beyond_or_back(made: Made) -> None:
+    journal = made[0]
     last = 0
     for record in RECORDS:
         position = journal.append(record)
         assert last <= journal.durable <= position
         last = journal.durable
-    settle(journal)
+    settle(made)
     assert journal.durable == len(RECORDS)
 
 

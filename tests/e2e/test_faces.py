@@ -175,8 +175,9 @@ def test_state_that_cant_be_read_is_left_alone(start_server: StartServer) -> Non
     server = start_server()
     server.register("ada")
     assert server.stop() == 0
+    server.throw_state_away()
     snapshot = server.state / "snapshot"
-    for content in (snapshot.read_bytes()[:-3], b"tidewire snapshot 99\n"):
+    for content in (b"tidewire snapshot 1 0123\ncut off", b"tidewire snapshot 99\n"):
         snapshot.write_bytes(content)
         done = subprocess.run(  # noqa: S603 - the command is made here
             [

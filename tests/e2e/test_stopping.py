@@ -14,6 +14,7 @@ from support.server_process import (
     BEARER,
     STOP_WITHIN,
     ServerProcess,
+    StartServer,
     clean_environment,
     credentials,
     free_port,
@@ -134,8 +135,9 @@ def test_state_that_is_thrown_away_ends_the_queues(server: ServerProcess) -> Non
     assert answer.json["code"] == "BAD_EVENT_QUEUE_ID"
 
 
-def test_queues_of_before_a_crash_are_not_brought_back_without_a_journal(server: ServerProcess) -> None:
+def test_queues_of_before_a_crash_are_not_brought_back_without_a_journal(start_server: StartServer) -> None:
     """R10.7: their clients have moved on since, and are told so."""
+    server = start_server("storage.durability=none")
     queue_id = server.register("ada")
     server.restart()
     server.signal(signal.SIGKILL)
@@ -143,6 +145,32 @@ def test_queues_of_before_a_crash_are_not_brought_back_without_a_journal(server:
     server.start()
     query = {"queue_id": queue_id, "last_event_id": -1}
     assert server.ask_as("ada", "GET", "/api/v1/events", query=query).json["code"] == "BAD_EVENT_QUEUE_ID"
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_after_kill_9_queues_go_on_where_they_were(start_server: StartServer, durability: str) -> None:
+    """D4: what was confirmed is there, under the same ids, and again after a second crash."""
+    server = start_server(f"storage.durability={durability}")
+    first = server.register("ada")
+    server.publish_event("ada", type="t", number=0)
+    server.restart()
+    second = server.register("ada")
+    server.publish_event("ada", type="t", number=1)
+    for crashes in (1, 2):
+        server.signal(signal.SIGKILL)
+        server.wait()
+        server.start()
+        server.publish_event("ada", type="after", crashes=crashes)
+    kinds = [
+        [(event["type"], event["id"]) for event in server.events("ada", queue)] for queue in (first, second)
+    ]
+    told = ["t", "restart", "after", "restart", "after"]
+    assert [kind for kind, _ in kinds[0]] == ["t", "restart", *told]
+    assert [kind for kind, _ in kinds[1]] == told
+    assert [[number for _, number in kind] for kind in kinds] == [list(range(7)), list(range(5))]
+    assert server.events("ada", second, 3)[0]["crashes"] == 2
+    assert "crashed=True" in server.log
+    assert "Traceback" not in server.log
 
 
 STOPPED_WHILE_STARTING = """

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import tidewire.engine
+import tidewire.keeper
 from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import durable_form
 from support.events import Json, flags
@@ -22,32 +23,33 @@ from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, NOTHING_ASKED, N
 from support.shard_model import FOREVER, MESSAGES, Client
 from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
 from support.whole_messages import edit_event, message_event, recipient
-from tidewire.core.decisions import RELOAD
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
+from tidewire.core.ids import QueueId
 from tidewire.core.notice import decode_notices
 from tidewire.core.outbox import OutboxPage
-from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Limits
-from tidewire.engine import Pace
+from tidewire.core.state import RELOAD, Limits
+from tidewire.pace import Pace
 
 
 class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
-    usual_slice = tidewire.engine.FLUSH_SLICE
+    usual_slices = tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE
     messages = 0
 
     @initialize(
         bound=ANSWER_BOUNDS,
         outbox=st.sampled_from([0, 3, 1000]),
+        slices=st.tuples(st.sampled_from([1, 500]), st.sampled_from([1.0, 25.0, 5000.0])),
         lags=st.sampled_from([False, False, True]),
-        flush_slice=st.sampled_from([1, 500]),
         wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
-    def begin(self, bound: int, outbox: int, lags: bool, flush_slice: int, wanted: list[QueueSpec]) -> None:
+    def begin(
+        self, bound: int, outbox: int, slices: tuple[int, float], lags: bool, wanted: list[QueueSpec]
+    ) -> None:
         """A shard with a few queues, whose journal may take its time."""
-        tidewire.engine.FLUSH_SLICE = flush_slice
+        tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE = slices
         limits = Limits(
             offline_after=OFFLINE_AFTER,
             answer_max_bytes=bound,
@@ -320,13 +322,16 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     # Stopping, crashing, and coming back.
 
     @rule()
-    def keep_snapshot(self) -> None:
-        """While running, as a base for recovery."""
-        if not self.rig.engine._owed:
-            self.rig.journal.sync()
-            self.rig.engine.durable_moved()
-            self.snapshot = encode_snapshot(self.rig.engine.snapshot())
-            self.kept_through = len(self.rig.journal.written)
+    def begin_snapshot(self) -> None:
+        """A snapshot begins; its slices come as the loop turns, with whatever else between them."""
+        self.rig.engine._keeper.begin()
+
+    @rule(waits=st.booleans())
+    def thread(self, waits: bool) -> None:
+        """The thread that waits for the disk takes its time, or is done."""
+        self.rig.aside.waits = waits
+        if not waits:
+            self.rig.aside.run()
 
     @rule(away=st.sampled_from([0, 10, 5000]))
     def stop_and_start(self, away: int) -> None:
@@ -336,11 +341,12 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         self.rig.engine.tick()
         self.sync(None)
         self.follow()
-        self.keep_snapshot()
+        self.rig.aside.run()
+        assert self.rig.engine.keep()
         before = durable_form(self.rig.engine.shard._state)
         self.rig.clock.time += away
-        assert self.snapshot is not None
-        self.rig.restart(decode_snapshot(self.snapshot), [], resumed=False)
+        comeback = self.rig.recover(self.rig.journal.fingerprint + "'")
+        assert (comeback.records, comeback.resumed, list(comeback.upgraded)) == (0, False, [])
         assert durable_form(self.rig.engine.shard._state) == before
         self.forget_connections()
         for client in self.model.clients.values():
@@ -349,24 +355,26 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         told = [queue.queue_id for queue in shard._state.directory if not queue.acceptance.refusal(RELOAD)]
         assert sorted(shard._state.reload_set) == sorted(told)
 
-    @rule()
-    def crash(self) -> None:
-        """The process is gone; what is left is the snapshot and what the journal made durable."""
-        self.rig.journal.lose_tail()
-        image = None if self.snapshot is None else decode_snapshot(self.snapshot)
-        self.rig.restart(image, self.rig.journal.records(self.kept_through), resumed=True)
-        self.model.take_back(len(self.rig.journal.written))
-        self.looked_at = min(self.looked_at, len(self.rig.journal.written))
-        self.rig.journal.fails = False
+    @rule(away=st.sampled_from([0, 5000]), upgrade=st.sampled_from([False, False, False, True]))
+    def crash(self, away: int, upgrade: bool) -> None:
+        """The process is gone; what is left is the newest snapshot and what the journal made durable."""
+        journal = self.rig.journal
+        journal.lose_tail()
+        journal.fails = False
+        self.model.take_back(len(journal.written))
+        self.looked_at = min(self.looked_at, len(journal.written))
+        self.rig.clock.time += away
+        comeback = self.rig.recover(journal.fingerprint + "'" * upgrade)
+        assert not comeback.skipped
         self.trusted = False
         self.forget_connections()
         for client in self.model.live():
             # What polls changed since the last tick is not known any more; `check_records` has watched the rest.
-            found = self.rig.engine.shard.find(client.queue_id)
-            assert found is not None
-            assert found.queue.newest_pruned_id is not None
-            client.offline = found.offline
-            client.acknowledged = found.queue.newest_pruned_id
+            client.offline, acknowledged = self.rig.found[QueueId(client.queue_id)]
+            assert acknowledged is not None
+            client.acknowledged = acknowledged
+        self.follow()
+        self.check_given()
 
     @precondition(lambda self: self.model.clients)
     @rule(data=st.data())
@@ -393,7 +401,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everybody gets everything."""
-        tidewire.engine.FLUSH_SLICE = self.usual_slice
+        tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
         self.rig.journal.fails = False
         self.rig.journal.lags = False
         self.work()

@@ -14,7 +14,7 @@ from support.events import Json, flags, notice
 from tidewire.core.batches import Part
 from tidewire.core.notice import decode_notice
 from tidewire.core.notifications.candidates import NOBODY
-from tidewire.core.records import Published
+from tidewire.core.records import Published, Restarted
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot, decode_snapshot, encode_snapshot
 
@@ -95,7 +95,7 @@ def test_the_time_between_snapshot_and_restore_is_nobodys(steps: list[tuple[str,
     rig, queue_ids = lived(steps)
     image = rig.engine.snapshot()
     again = restored(image)
-    again.begin(now=image.now + away, resumed=False)
+    again.apply(Restarted(now=image.now + away, resumed=False))
     for queue_id in queue_ids:
         before, after = rig.engine.shard.find(queue_id), again.find(queue_id)
         assert before is not None

@@ -17,8 +17,10 @@ from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
-from tidewire.engine import Engine, Pace, PollSlot
-from tidewire.ports import Collection
+from tidewire.engine import Engine, PollSlot
+from tidewire.pace import Pace, at_once
+from tidewire.ports import Collection, Recovery
+from tidewire.recovering import Comeback, recover
 
 A = TypeVar("A")
 
@@ -41,14 +43,27 @@ class SetClock:
         return self.time
 
 
+RULES = "the rules"
+"""The fingerprint of all that the tests do, unless they say otherwise."""
+
+
 class KeepingJournal:
-    """Keeps encoded records; can lag behind, fail, and run out of room."""
+    """A state store and its journal; keeps every record ever, can lag behind, fail, and run out of room.
+
+    Attributes:
+        frames: of the newest snapshot, which was begun at `position` and shows no record after `through`.
+    """
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.lags = False
         self.fails = False
         self.room: int | None = None
+        self.fingerprint = RULES
+        self.frames: list[bytes] = []
+        self.position = 0
+        self.through = 0
+        self._fingerprints: list[str] = []
         self._durable = 0
 
     @property
@@ -56,18 +71,33 @@ class KeepingJournal:
         """Position of the newest durable record."""
         return self._durable
 
-    def append(self, record: Record) -> int:
-        """Takes a record, which must survive being encoded."""
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of the records after the snapshot."""
+        return sum(map(len, self.written[self.position :]))
+
+    def check_room(self) -> None:
+        """Raises what a full disk raises, when it is full."""
         if self.fails or self.room == 0:
             raise Unavailable("The disk is full")
+
+    def append(self, record: Record) -> int:
+        """Takes a record, which must survive being encoded."""
+        self.check_room()
         if self.room is not None:
             self.room -= 1
         data = encode_record(record)
         assert decode_record(data) == record
         self.written.append(data)
+        self._fingerprints.append(self.fingerprint)
         if not self.lags:
             self.sync()
         return len(self.written)
+
+    def begin_snapshot(self) -> "KeepingDraft":
+        """A draft at the newest record."""
+        self.check_room()
+        return KeepingDraft(self)
 
     def sync(self, count: int | None = None) -> None:
         """Makes everything durable, or `count` records more."""
@@ -77,10 +107,59 @@ class KeepingJournal:
     def lose_tail(self) -> None:
         """What a power failure does."""
         del self.written[self._durable :]
+        del self._fingerprints[self._durable :]
 
     def records(self, start: int = 0) -> list[Record]:
         """The records from a position on."""
         return [decode_record(data) for data in self.written[start:]]
+
+    def recover(self) -> Recovery:
+        """The snapshot and the records after it."""
+        return Recovery(
+            position=self.position,
+            through=self.through,
+            reached=len(self.written),
+            frames=iter(list(self.frames)),
+            records=iter(list(enumerate(self.records(self.position), self.position + 1))),
+            fingerprints=tuple(enumerate(self._fingerprints, 1)),
+        )
+
+    def journal(
+        self, *, fingerprint: str, on_durable: Callable[[], None], on_failed: Callable[[Exception], None]
+    ) -> "KeepingJournal":
+        """Itself; the test says when `durable` moves."""
+        del on_durable, on_failed
+        self.fingerprint = fingerprint
+        return self
+
+    def close(self) -> None:
+        """Keeps everything."""
+
+
+class KeepingDraft:
+    """A snapshot on its way into a `KeepingJournal`."""
+
+    def __init__(self, journal: KeepingJournal) -> None:
+        self._journal = journal
+        self.frames: list[bytes] = []
+        self.position = len(journal.written)
+
+    def write(self, frame: bytes) -> None:
+        """Keeps a frame."""
+        self._journal.check_room()
+        assert frame
+        self.frames.append(frame)
+
+    def commit(self) -> None:
+        """Replaces the snapshot; the records that it shows are durable first."""
+        journal = self._journal
+        journal.check_room()
+        journal.sync()
+        journal.frames, journal.position, journal.through = self.frames, self.position, len(journal.written)
+
+    def abandon(self) -> None:
+        """Forgets it."""
+        self.frames.clear()
 
 
 class KeepingSlot(Generic[A]):
@@ -128,6 +207,9 @@ class KeepingReporter:
         self.unknown_queues: list[Failure] = []
         self.answer_errors: list[Exception] = []
         self.journal_errors: list[Unavailable] = []
+        self.journal_works_again = 0
+        self.snapshots: list[tuple[int, int]] = []
+        self.snapshot_errors: list[Exception] = []
         self.skips: list[float] = []
         self.collections: list[tuple[int, int]] = []
         self.lost: list[int] = []
@@ -149,6 +231,18 @@ class KeepingReporter:
     def journal_failed(self, error: Unavailable) -> None:
         """Keeps it."""
         self.journal_errors.append(error)
+
+    def journal_works(self) -> None:
+        """Keeps it."""
+        self.journal_works_again += 1
+
+    def snapshot_kept(self, *, queues: int, size: int) -> None:
+        """Keeps it."""
+        self.snapshots.append((queues, size))
+
+    def snapshot_failed(self, error: Exception) -> None:
+        """Keeps it."""
+        self.snapshot_errors.append(error)
 
     def clock_skipped(self, seconds: float) -> None:
         """Keeps it."""
@@ -184,6 +278,25 @@ class Soon:
             self.calls.popleft()()
 
 
+class Aside:
+    """Work for another thread, done when the test says so; at once unless it is told to wait."""
+
+    def __init__(self) -> None:
+        self.waits = False
+        self.calls: deque[Callable[[], None]] = deque()
+
+    def __call__(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        """Books a piece of work."""
+        self.calls.append(lambda: at_once(work, done))
+        if not self.waits:
+            self.run()
+
+    def run(self) -> None:
+        """Does everything that is booked."""
+        while self.calls:
+            self.calls.popleft()()
+
+
 def spec(user: int = 1, realm: int = 1, types: Iterable[str] | None = None, idle: int = 600) -> QueueSpec:
     """What a plain client registers with."""
     return QueueSpec(
@@ -212,6 +325,8 @@ class Rig:
         self.journal = KeepingJournal()
         self.reporter = KeepingReporter()
         self.soon = Soon()
+        self.aside = Aside()
+        self.failing: list[bool] = []
         self.chances: deque[float] = deque()
         self._made = 0
         self.engine = self._engine(shard or Shard(limits=self.limits, rules=rules))
@@ -226,6 +341,8 @@ class Rig:
             chance=lambda: self.chances.popleft() if self.chances else 0.5,
             call_soon=self.soon,
             pace=self.pace,
+            aside=self.aside,
+            on_failing=self.failing.append,
         )
 
     def _new_queue_id(self) -> str:
@@ -239,8 +356,25 @@ class Rig:
             shard.restore(image)
         for record in records:
             shard.apply(record)
-        shard.begin(now=self.clock.now(), resumed=resumed)
+        self._go_on(shard)
+        self.engine.begin(resumed=resumed)
+
+    def recover(self, fingerprint: str = RULES) -> Comeback:
+        """Goes on with a new engine, made from what the journal keeps."""
+        shard: Shard[PollSlot] = Shard(limits=self.limits, rules=self.rules)
+        comeback = recover(self.journal, shard, fingerprint=fingerprint)
+        self.journal.fingerprint = fingerprint
+        self.found = {
+            queue.queue_id: (queue.offline, queue.queue.newest_pruned_id) for queue in shard._state.directory
+        }
+        self._go_on(shard)
+        if comeback.anything:
+            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+        return comeback
+
+    def _go_on(self, shard: Shard[PollSlot]) -> None:
         self.soon.calls.clear()
+        self.aside.calls.clear()
         self.engine = self._engine(shard)
 
     # Shorthand for requests.
@@ -256,6 +390,10 @@ class Rig:
         wanted = list(users)
         body = b"\n".join(notice(event, wanted) for event in events)
         self.engine.publish(decode_notices(body), KeepingSlot[int]())
+
+    def publish_as(self, notice_id: str, event: Json) -> None:
+        """Publishes an event to user 1 under a notice id."""
+        self.engine.publish(decode_notices(notice(event, id=notice_id)), KeepingSlot[int]())
 
     def poll(self, queue_id: str, last: int = -1, *, user: int = 1, block: bool = False) -> Poll:
         """Polls; the slot has the answer, or waits."""

@@ -102,7 +102,7 @@ def durable_form(state: State[Any]) -> dict[str, Any]:
             )
             for descriptor in state.directory
         },
-        "outbox": state.outbox.image(),
+        "outbox": (state.outbox.next_number, state.outbox.pieces()),
         "remembered": [(notice_id, digest) for notice_id, digest, _ in state.remembered],
     }
 

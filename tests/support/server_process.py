@@ -120,8 +120,14 @@ class ServerProcess:
         """Stops it and starts it again on the same port, with its state or without."""
         assert self.stop() == 0, self.log
         if not keep_state:
-            (self.state / "snapshot").unlink()
+            self.throw_state_away()
         self.start()
+
+    def throw_state_away(self) -> None:
+        """Removes snapshots and journal, and nothing else."""
+        for pattern in ("snapshot-*", "segment-*", "version"):
+            for path in self.state.glob(pattern):
+                path.unlink()
 
     def destroy(self) -> None:
         """Ends it whatever it does, and the connections to it."""

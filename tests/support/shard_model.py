@@ -64,6 +64,7 @@ class Client:
     parked: bool = False
     parked_at: float = 0.0
     unread: Poll | None = None
+    given: set[int] = field(default_factory=set)
 
     def __repr__(self) -> str:
         return f"Client({self.queue_id}, processed={self.processed})"

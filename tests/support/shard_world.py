@@ -3,15 +3,17 @@
 from typing import Any
 
 from support.core_rig import KeepingSlot, Poll, Rig
-from support.core_states import check_indexes, check_snapshot, durable_form, recovered, seen_so_far
+from support.core_states import check_indexes, check_snapshot, durable_form, seen_so_far
 from support.notification_model import EMAIL, MOBILE
 from support.shard_model import FOREVER, Client, Model
 from tidewire.core.notifications.formats import stable_id, wire_record
 from tidewire.core.outbox import OutboxPage
 from tidewire.core.queue import EventQueue
-from tidewire.core.records import Published, Ticked
+from tidewire.core.records import Published, Removed, Ticked
+from tidewire.core.shard import Shard
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.core.wire import entry_size
+from tidewire.recovering import recover
 
 OFFLINE_AFTER = 80
 COLLECT_EVERY = 20
@@ -41,7 +43,6 @@ class ShardWorld:
     """What the shard machine moves and looks at.
 
     Attributes:
-        snapshot: the newest snapshot; `kept_through` is the position of the records that it holds.
         looked_at: position of the newest record that the model has followed.
         open: polls that are to be answered.
         readers: workers that wait for an answer of the outbox; `shown` is what others were given.
@@ -52,8 +53,6 @@ class ShardWorld:
         super().__init__()
         self.rig = Rig()
         self.model = Model()
-        self.snapshot: bytes | None = None
-        self.kept_through = 0
         self.looked_at = 0
         self.open: list[Poll] = []
         self.readers: list[tuple[str, KeepingSlot[OutboxPage]]] = []
@@ -83,9 +82,10 @@ class ShardWorld:
                 client.active = self.rig.clock.time
             if client.waiting is not None and client.waiting.answered:
                 assert all(event_id > client.processed for event_id in client.waiting.ids)
-                # Only who is displaced, or whose queue ended, waits for nothing.
-                assert client.waiting.ids or not client.blocks or not client.alive
+                # Only who is displaced, whose queue ended, or whose server can't write, waits for nothing.
+                assert client.waiting.ids or not client.blocks or not client.alive or not self.trusted
                 client.unread = client.waiting
+                client.given.update(client.waiting.ids)
                 client.waiting = None
 
     def check_parts(self) -> None:
@@ -97,7 +97,7 @@ class ShardWorld:
         assert {descriptor.queue_id for descriptor in state.directory} == {
             client.queue_id for client in self.model.live()
         }
-        assert bool(self.rig.soon.calls) == shard.has_ready
+        assert bool(self.rig.soon.calls) == (shard.has_ready or self.slicing())
         if not len(state.directory):
             assert (state.shapes(), state.acceptances(), len(state.idle), len(state.heartbeats)) == (
                 0,
@@ -119,12 +119,12 @@ class ShardWorld:
 
     def check_records(self) -> None:
         """Recovery gives what the live shard holds, once a tick has written down what polls did."""
-        if self.rig.engine._owed:
+        if self.rig.engine._gate._owed:
             return
         live = self.rig.engine.shard
         now = self.rig.clock.time
-        records = self.rig.journal.records(self.kept_through)
-        again = recovered(self.snapshot, records, limits=self.rig.limits)
+        again: Shard[Any] = Shard(limits=self.rig.limits)
+        recover(self.rig.journal, again, fingerprint=self.rig.journal.fingerprint)
         again.apply(Ticked(now=now, seen=seen_so_far(live)))
         assert durable_form(again._state) == durable_form(live._state)
         check_indexes(again._state)
@@ -137,6 +137,11 @@ class ShardWorld:
             if isinstance(record, Published)
             for _ in record.notices
         ]
+
+    def slicing(self) -> bool:
+        """Whether a slice of a snapshot is booked."""
+        keeper = self.rig.engine._keeper
+        return keeper._capture is not None and not keeper._waits
 
     def send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
         """Polls for a client."""
@@ -160,6 +165,7 @@ class ShardWorld:
             if not slot.ids:
                 client.check_complete()
                 break
+            client.given.update(slot.ids)
             client.process(slot.events)
         self.follow()
 
@@ -195,8 +201,23 @@ class ShardWorld:
 
     def gated(self, slot: Poll) -> bool:
         """Whether an answer waits for the journal, which has a reason to keep it waiting."""
-        waits = [gated for _, gated, _ in self.rig.engine._gate].count(slot) == 1
-        return waits and (self.rig.journal.lags or self.rig.journal.fails or bool(self.rig.engine._owed))
+        gate = self.rig.engine._gate
+        slots = [gated for _, gated, _ in gate._line] + [held.slot for held in gate._held]
+        waits = slots.count(slot) == 1
+        return waits and (
+            self.rig.journal.lags or self.rig.journal.fails or bool(self.rig.engine._gate._owed)
+        )
+
+    def check_given(self) -> None:
+        """Every id that a client was given, and has not acknowledged, is a valid acknowledgement (D4)."""
+        for client in self.model.live():
+            descriptor = self.rig.engine.shard.find(client.queue_id)
+            assert descriptor is not None
+            pruned = descriptor.queue.newest_pruned_id
+            assert pruned is not None
+            for event_id in client.given | {client.processed}:
+                if event_id >= pruned:
+                    descriptor.queue.check(event_id)
 
     def forget_connections(self) -> None:
         """All connections are gone, and with them the polls that waited."""
@@ -207,9 +228,17 @@ class ShardWorld:
             client.parked = False
 
     def _follow_records(self) -> None:
+        upgraded: dict[int, Client] = {}
         for position, record in enumerate(self.rig.journal.records(self.looked_at), self.looked_at + 1):
             if isinstance(record, Ticked):
                 self._follow_tick(record, position)
+            elif isinstance(record, Removed) and record.reason == "upgraded":
+                upgraded[position] = self.model.clients[record.queue_id]
+        if upgraded:
+            # Judged together, and told in the first of the records.
+            self.model.leave(list(upgraded.values()), min(upgraded))
+            for position, client in upgraded.items():
+                client.ended = position
         self.looked_at = len(self.rig.journal.written)
 
     def _follow_tick(self, record: Ticked, position: int) -> None:

@@ -11,7 +11,7 @@ from tidewire.core.notice import decode_notices
 from tidewire.core.records import Sealed
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.core.state import Batch, Limits
-from tidewire.engine import Pace
+from tidewire.pace import Pace
 
 DEPLOY = {"type": "deploy"}
 
@@ -136,16 +136,19 @@ def test_a_notice_id_is_not_remembered_when_its_record_failed() -> None:
     assert rig.poll(queue_id).ids == [0]
 
 
-def test_a_tick_that_cannot_be_journalled_is_reported_and_tried_again() -> None:
+def test_a_heartbeat_that_cannot_be_journalled_is_an_empty_answer_that_takes_no_id_d5() -> None:
     rig = Rig()
-    waiting = rig.poll(rig.register(), block=True)
+    queue_id = rig.register()
+    waiting = rig.poll(queue_id, block=True)
     rig.journal.fails = True
     rig.wait(60)
-    assert not waiting.answered
-    assert rig.reporter.journal_errors
+    assert waiting.ids == []
+    assert len(rig.reporter.journal_errors) == 1
+    waiting = rig.poll(queue_id, block=True)
+    rig.wait(30)
     rig.journal.fails = False
-    rig.wait(2)
-    assert [event["type"] for event in waiting.events] == ["heartbeat"]
+    rig.wait(30)
+    assert [(event["type"], event["id"]) for event in waiting.events] == [("heartbeat", 0)]
 
 
 def test_an_expiry_that_cannot_be_journalled_is_tried_again_by_the_next_collection() -> None:
@@ -164,7 +167,7 @@ def test_the_record_of_a_merge_is_retried_before_anything_else_is_written() -> N
     queue_id = rig.register()
     rig.publish(flags("add", "read", [1]), flags("add", "read", [2]))
     rig.journal.fails = True
-    answer = rig.poll(queue_id)
+    answer = rig.poll(queue_id, block=True)
     assert not answer.answered
     with pytest.raises(Unavailable):
         rig.publish(DEPLOY)
@@ -184,11 +187,72 @@ def test_the_record_of_a_merge_is_retried_by_a_tick_that_has_nothing_else_to_wri
     rig.publish(flags("add", "read", [1]), flags("add", "read", [2]))
     rig.engine.tick()
     rig.journal.room = 1
-    deleted = rig.delete(queue_ids[1])
-    assert deleted.answers == []
+    assert rig.delete(queue_ids[1]).answer == queue_ids[1]
     rig.soon.run()
     rig.engine.tick()
+    assert not waiting[1].answered
     rig.journal.room = None
     rig.engine.tick()
-    assert deleted.answer == queue_ids[1]
     assert waiting[1].ids == [1]
+
+
+def test_clients_get_what_is_durable_one_by_one_while_no_merge_can_be_written() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    rig.publish(flags("add", "read", [1]), DEPLOY, flags("add", "read", [2]), flags("add", "read", [3]))
+    rig.journal.fails = True
+    with pytest.raises(Unavailable):
+        rig.publish(DEPLOY)
+    assert rig.poll(queue_id).ids == [0, 1]
+    assert rig.poll(queue_id, 1).ids == [2]
+    assert rig.poll(queue_id, 2, block=True).ids == [3]
+    rig.journal.fails = False
+    rig.engine.tick()
+    rig.publish(flags("add", "read", [4]), flags("add", "read", [5]))
+    assert rig.poll(queue_id, 3).ids == [5]
+
+
+def test_a_merge_made_before_the_failure_was_noticed_holds_up_its_own_queue_alone() -> None:
+    rig = Rig()
+    merged, other = rig.register(), rig.register()
+    rig.publish(flags("add", "read", [1]), flags("add", "read", [2]))
+    rig.journal.fails = True
+    held = rig.poll(merged, block=True)
+    assert rig.poll(other).ids == [0]
+    rig.wait(9)
+    assert not held.answered
+    rig.wait(2)
+    assert held.ids == []
+    again = rig.poll(merged, block=True)
+    rig.journal.fails = False
+    rig.wait(1)
+    assert again.ids == [1]
+    assert again.events[0]["messages"] == [1, 2]
+
+
+def test_whoever_runs_the_engine_is_told_once_when_the_journal_fails_and_once_when_it_works() -> None:
+    rig = Rig()
+    rig.register()
+    rig.engine.tick()
+    rig.journal.fails = True
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            rig.publish(DEPLOY)
+        rig.wait(1)
+    assert rig.failing == [True]
+    assert len(rig.reporter.journal_errors) == 1
+    rig.journal.fails = False
+    rig.wait(1)
+    assert rig.failing == [True, False]
+    assert rig.reporter.journal_works_again == 1
+    rig.publish(DEPLOY)
+
+
+def test_polls_that_end_for_the_servers_sake_show_nothing_and_so_need_not_wait() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    rig.journal.lags = True
+    rig.engine.register(spec(), KeepingSlot())
+    waiting = rig.poll(queue_id, block=True)
+    rig.engine.release(10)
+    assert waiting.ids == []

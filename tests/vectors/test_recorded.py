@@ -17,7 +17,7 @@ from support.vectors import Result, Vector, differences, matches, read_vector
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.presentation import Presentation
 from tidewire.core.state import Limits
-from tidewire.engine import Pace
+from tidewire.pace import Pace
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import parse_scenario
 

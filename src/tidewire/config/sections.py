@@ -86,7 +86,6 @@ STORAGE = (
         kind=Choice(("none", "process", "power")),
         default="process",
         meaning="What a confirmed notice survives: only a clean stop, the end of the process, or the loss of power.",
-        effective=False,
     ),
     Setting(
         name="storage.remember_ids_for",

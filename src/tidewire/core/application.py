@@ -28,17 +28,20 @@ from tidewire.core.records import (
     Record,
     Registered,
     Removed,
+    Restarted,
     Sealed,
     Seen,
     Ticked,
 )
-from tidewire.core.state import State
+from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
 
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
+    if isinstance(record, Restarted):
+        _take_over(state, record)
     if not isinstance(record, Sealed):
         state.recorded_at = record.now
     match record:
@@ -64,17 +67,23 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
 def apply_notices(
     state: State[W],
     record: Published,
-    notices: Sequence[Notice],
+    notices: Sequence[Notice | None],
     found: Sequence[Candidates | None] | None = None,
 ) -> list[Failure]:
-    """Carries out a record whose notices are decoded already; `found` are their candidates, if known."""
+    """Carries out a record whose notices are decoded already; `found` are their candidates, if known.
+
+    In place of a notice that is no longer understood stands None; whom it notifies was decided long ago.
+    """
     now = state.recorded_at = record.now
     outcomes = {outcome.notice: outcome.notified for outcome in record.outcomes}
     failures: list[Failure] = []
     for place, (notice, known) in enumerate(zip(notices, found or repeat(None), strict=False)):
+        notified = outcomes.get(place, ())
+        if notice is None:
+            state.notify(notified, now)
+            continue
         if notice.id is not None:
             state.remembered.add(notice.id, notice.digest, now)
-        notified = outcomes.get(place, ())
         dispatch = Dispatch(state, notice.realm_id)
         try:
             if notice.kind == "message":
@@ -156,6 +165,25 @@ def _apply_announcement(state: State[W], record: Announced) -> list[Failure]:
         if descriptor is not None:
             dispatch.deliver(descriptor, shaped)
     return dispatch.close()
+
+
+def _take_over(state: State[W], record: Restarted) -> None:
+    """Every queue that is there now was made by an earlier process.
+
+    The time since the newest record was no one's idle time (D4). The queues that accept the word for it are
+    those to be told to reload (R1.25).
+    """
+    by_realm = sorted(state.directory, key=lambda descriptor: descriptor.spec.realm_id)
+    state.reload_set = {
+        descriptor.queue_id: None for descriptor in by_realm if descriptor.acceptance.refusal(RELOAD) is None
+    }
+    away = record.now - state.recorded_at
+    for descriptor in state.directory:
+        # Its booked deadline is now too early, which only means that it is looked at once more.
+        descriptor.last_active += away
+        if record.resumed:
+            descriptor.queue.resumed = True
+    state.seen.clear()
 
 
 def _end(state: State[W], queue_id: str, reason: Reason) -> None:

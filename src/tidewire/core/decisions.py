@@ -5,7 +5,6 @@ so that a record which can't be journalled is simply decided anew at the next ti
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tidewire.core import notifying
@@ -30,12 +29,9 @@ from tidewire.core.records import (
     Seen,
     Ticked,
 )
-from tidewire.core.state import State
+from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
-
-RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
-"""Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""
@@ -108,6 +104,19 @@ def decide_revoke(state: State[W], user_ids: Iterable[UserId], now: float) -> li
         Removed(now, descriptor.queue_id, "revoked", _notified(state, descriptor, "revoked"))
         for user_id in user_ids
         for descriptor in state.directory.of_user(user_id)
+    ]
+
+
+def decide_upgrade(state: State[W], queue_ids: Iterable[QueueId], now: float) -> list[Removed]:
+    """The end of queues that records of other rules may have changed (D4).
+
+    Whom that concerns is judged over all of them, and stands in the first record (D-5).
+    """
+    ending = [found for queue_id in queue_ids if (found := state.directory.get(queue_id)) is not None]
+    notified = notifying.notified_by_leaving(state, ending) if NOTIFYING["upgraded"] else ()
+    return [
+        Removed(now, descriptor.queue_id, "upgraded", () if place else notified)
+        for place, descriptor in enumerate(ending)
     ]
 
 

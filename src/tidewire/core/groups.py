@@ -1,12 +1,13 @@
-"""Groups of waiting events, and how the events of one become fewer (`core/queue.py`)."""
+"""What may be pushed into a queue, groups of waiting events, and how those of one become fewer (`core/queue.py`)."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
+from typing import Protocol
 
 from msgspec import Struct
 
-from tidewire.core.merge import MergeRule
+from tidewire.core.merge import Event, MergeRule
 from tidewire.core.wire import Entry, decode_body, encode_body, entry_size
 
 entry_id = itemgetter(0)
@@ -15,6 +16,30 @@ entry_id = itemgetter(0)
 def size_of(entries: Iterable[Entry]) -> int:
     """Bytes that the entries take in an answer, rounded up."""
     return sum(map(entry_size, entries))
+
+
+class Pushable(Protocol):
+    """What a queue needs to know of a shaped event."""
+
+    @property
+    def event(self) -> Event:
+        """The event as its client sees it."""
+
+    @property
+    def kind(self) -> str:
+        """The event's type."""
+
+    @property
+    def body(self) -> bytes:
+        """Its shared bytes."""
+
+    @property
+    def rule(self) -> MergeRule | None:
+        """How events of its type are compressed, if they are."""
+
+    @property
+    def joins(self) -> str | None:
+        """The group that its rule has it join; raises what the rule raises."""
 
 
 class Group:

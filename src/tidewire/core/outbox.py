@@ -11,9 +11,12 @@ from msgspec import Struct
 from tidewire.core.errors import BadRequest, NotFound
 from tidewire.core.notifications.formats import Kind, Notification, Notified, queue_names, queue_of
 
+PIECE = 1000
+"""Records of one piece of a snapshot."""
+
 
 class OutboxQueueImage(Struct, frozen=True, array_like=True):
-    """One queue of the outbox as plain data.
+    """One queue of the outbox as plain data, or a piece of it.
 
     Attributes:
         first: position of the first record.
@@ -69,7 +72,7 @@ class _Queue:
 class Outbox:
     """All queues, bounded together."""
 
-    __slots__ = ("_mobile_shards", "_most", "_next_number", "_queues", "_size")
+    __slots__ = ("_mobile_shards", "_most", "_queues", "_size", "next_number")
 
     def __init__(self, *, most: int, mobile_shards: int) -> None:
         """Makes an empty one.
@@ -82,7 +85,7 @@ class Outbox:
         self._mobile_shards = mobile_shards
         self._queues = {name: _Queue() for name in queue_names(mobile_shards)}
         self._size = 0
-        self._next_number = 1
+        self.next_number = 1
 
     def __len__(self) -> int:
         return self._size
@@ -99,7 +102,7 @@ class Outbox:
         name = queue_of(kind, notified.user_id, self._mobile_shards)
         queue = self._queues[name]
         queue.records[queue.end] = Notification(
-            self._next_number,
+            self.next_number,
             at,
             kind,
             notified.user_id,
@@ -107,7 +110,7 @@ class Outbox:
             trigger,
             notified.mentioned_user_group_id,
         )
-        self._next_number += 1
+        self.next_number += 1
         self._size += 1
 
     def _make_room(self) -> int:
@@ -159,18 +162,27 @@ class Outbox:
             raise NotFound(f"No such queue: {name} (there are {', '.join(self._queues)})")
         return queue
 
-    def image(self) -> OutboxImage:
-        """The whole outbox as plain data."""
-        queues = tuple(
-            OutboxQueueImage(name, queue.first, tuple(queue.records.values()), queue.lost)
-            for name, queue in self._queues.items()
-        )
-        return OutboxImage(self._next_number, queues)
+    # For snapshots.
+
+    def pieces(self) -> list[OutboxQueueImage]:
+        """Everything as plain data, in pieces that are encoded in a few milliseconds each."""
+        found: list[OutboxQueueImage] = []
+        for name, queue in self._queues.items():
+            records = tuple(queue.records.values())
+            for start in range(0, max(1, len(records)), PIECE):
+                piece = records[start : start + PIECE]
+                found.append(OutboxQueueImage(name, queue.first + start, piece, queue.lost))
+        return found
 
     def restore(self, image: OutboxImage) -> None:
-        """Fills an empty outbox; the queues of another number of workers stay readable."""
-        self._next_number = image.next_number
-        for each in image.queues:
-            queue = self._queues[each.name] = _Queue(each.first, each.lost)
-            queue.records = dict(enumerate(each.records, each.first))
-            self._size += len(each.records)
+        """Adds pieces, in their order, to what was empty before them.
+
+        The queues of another number of workers stay readable.
+        """
+        self.next_number = max(self.next_number, image.next_number)
+        for piece in image.queues:
+            queue = self._queues.get(piece.name)
+            if queue is None or not queue.records:
+                queue = self._queues[piece.name] = _Queue(piece.first, piece.lost)
+            queue.records |= enumerate(piece.records, piece.first)
+            self._size += len(piece.records)

@@ -4,6 +4,8 @@ A waiter is in one place only: on its descriptor, or handed out with its answer.
 that it also stands in the list of those to be answered next; it may still be withdrawn from there.
 """
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import TypeVar
 
 from tidewire.core.deadlines import NOT_BOOKED
@@ -82,14 +84,19 @@ def take_ready(state: State[W], limit: int, *, now: float) -> list[tuple[W, Batc
     return taken
 
 
-def take_waiting(state: State[W], limit: int, *, now: float) -> list[tuple[W, Batch]]:
-    """Hands out up to `limit` waiters with an empty answer, for the server's sake (D5); no id is taken."""
+def take_due(state: State[W], queue_ids: Iterable[str], *, now: float) -> list[tuple[W, Batch]]:
+    """Hands out the waiters of these queues with an empty answer; no id is taken (D5)."""
     taken: list[tuple[W, Batch]] = []
-    for descriptor in state.directory:
-        if len(taken) >= limit:
-            break
-        if descriptor.waiter is not None:
+    for queue_id in queue_ids:
+        descriptor = state.directory.get(queue_id)
+        if descriptor is not None and descriptor.waiter is not None:
             taken.append((descriptor.waiter, Batch(descriptor.queue_id, ())))
             descriptor.waiter = None
             state.touch(descriptor, now)
     return taken
+
+
+def take_waiting(state: State[W], limit: int, *, now: float) -> list[tuple[W, Batch]]:
+    """Hands out up to `limit` waiters with an empty answer, for the server's sake (D5); no id is taken."""
+    waiting = (descriptor.queue_id for descriptor in state.directory if descriptor.waiter is not None)
+    return take_due(state, islice(waiting, limit), now=now)

@@ -26,11 +26,11 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tidewire.core.errors import BadRequest
-from tidewire.core.groups import Group, Joined, entry_id, join, size_of
-from tidewire.core.merge import MERGE_RULES, Event, MergeRule
+from tidewire.core.groups import Group, Joined, Pushable, entry_id, join, size_of
+from tidewire.core.merge import MERGE_RULES, MergeRule
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.wire import ENTRY_FRAME, Entry, entry_size
@@ -41,30 +41,6 @@ RuleFailed: TypeAlias = Callable[[str, Exception], None]
 
 def _ignore(_kind: str, _error: Exception) -> None:
     """Nobody wants to know."""
-
-
-class Pushable(Protocol):
-    """What a queue needs to know of a shaped event."""
-
-    @property
-    def event(self) -> Event:
-        """The event as its client sees it."""
-
-    @property
-    def kind(self) -> str:
-        """The event's type."""
-
-    @property
-    def body(self) -> bytes:
-        """Its shared bytes."""
-
-    @property
-    def rule(self) -> MergeRule | None:
-        """How events of its type are compressed, if they are."""
-
-    @property
-    def joins(self) -> str | None:
-        """The group that its rule has it join; raises what the rule raises."""
 
 
 class Merge(NamedTuple):
@@ -262,13 +238,18 @@ class EventQueue:
         }
         self.open = {kind: groups for kind, groups in still_open.items() if groups}
 
-    def read(self, max_bytes: int, rule_failed: RuleFailed = _ignore) -> tuple[list[Entry], Merge | None]:
+    def read(
+        self, max_bytes: int, rule_failed: RuleFailed = _ignore, *, merging: bool = True
+    ) -> tuple[list[Entry], Merge | None]:
         """The entries for one answer, oldest first, and what is to be journalled before it leaves.
 
         The answer has at most `max_bytes` (0: no bound), but at least one event if there is any. There is
-        nothing to be journalled unless several events were merged into one.
+        nothing to be journalled unless several events were merged into one; without `merging` none are, and
+        the answer ends before the first event that would have to be.
         """
         through = self._cut(max_bytes)
+        if not merging:
+            through = min(through, self._unmerged())
         merge = None
         if self.open or self.closed:
             merge = self._seal(through, rule_failed)
@@ -333,6 +314,14 @@ class EventQueue:
         self._forget_empty_groups()
         self.size -= size_of(taken)
         return taken
+
+    def _unmerged(self) -> int:
+        """The newest id that an answer without merges reaches.
+
+        Of each group it may take one event, so there is always some progress.
+        """
+        second = [group.contributors[1][0] for group in self.groups() if len(group.contributors) > 1]
+        return min(second, default=self.next_event_id) - 1
 
     def _cut(self, max_bytes: int) -> int:
         """The newest id that an answer of `max_bytes` reaches; merging only makes events shorter."""

@@ -15,12 +15,14 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.groups import Joined
 from tidewire.core.notifications.formats import Notified
 
-Reason: TypeAlias = Literal["deleted", "expired", "revoked"]
+Reason: TypeAlias = Literal["deleted", "expired", "revoked", "upgraded"]
 """Why a queue ended."""
 
-REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked")
+REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked", "upgraded")
 
-NOTIFYING: Mapping[Reason, bool] = MappingProxyType({"deleted": True, "expired": True, "revoked": False})
+NOTIFYING: Mapping[Reason, bool] = MappingProxyType(
+    {"deleted": True, "expired": True, "revoked": False, "upgraded": True}
+)
 """Whether the owner of a queue that ends is notified of what it held (R5.30).
 
 Not after `revoked`: who has lost the right to a message is told nothing of it.
@@ -42,7 +44,7 @@ class Outcome(Struct, frozen=True, array_like=True):
     notified: tuple[Notified, ...]
 
 
-class Published(Struct, frozen=True, tag="published"):
+class Published(Struct, frozen=True, tag="published", omit_defaults=True):
     """Notices were taken: the raw JSON of each that was not known before, in order.
 
     Attributes:
@@ -54,8 +56,8 @@ class Published(Struct, frozen=True, tag="published"):
     outcomes: tuple[Outcome, ...] = ()
 
 
-class Removed(Struct, frozen=True, tag="removed"):
-    """A queue was ended, by its owner's request or because its owner lost the right to it."""
+class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
+    """A queue was ended: its owner asked for it or lost the right to it, or other rules made it (D4)."""
 
     now: float
     queue_id: str
@@ -63,7 +65,7 @@ class Removed(Struct, frozen=True, tag="removed"):
     notified: tuple[Notified, ...] = ()
 
 
-class Sealed(Struct, frozen=True, tag="sealed"):
+class Sealed(Struct, frozen=True, tag="sealed", omit_defaults=True):
     """A poll's answer merged several events into one; written before the answer leaves (`core/queue.py`).
 
     Attributes:
@@ -88,7 +90,7 @@ class Seen(Struct, frozen=True, array_like=True):
     last_active: float
 
 
-class Ticked(Struct, frozen=True, tag="ticked"):
+class Ticked(Struct, frozen=True, tag="ticked", omit_defaults=True):
     """A second has passed: acknowledgements and activity, heartbeats, and what the collector decided.
 
     Attributes:
@@ -96,7 +98,7 @@ class Ticked(Struct, frozen=True, tag="ticked"):
         heartbeats: queues whose waiting poll gets one (R2.12).
         expired: queues that end (R2.22).
         offline: queues whose owner now counts as gone (R2.23).
-        forget: how many of the oldest remembered notice ids are dropped.
+        forget: remembered notice ids with a number below this are dropped (`core/remembered.py`).
         notified: what the owners of those that end or go offline are told (R5.30).
     """
 
@@ -125,7 +127,19 @@ class Acknowledged(Struct, frozen=True, tag="acknowledged"):
     through: int
 
 
-Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced | Acknowledged
+class Restarted(Struct, frozen=True, tag="restarted"):
+    """A process took over what an earlier one left; the first record that it writes.
+
+    Attributes:
+        resumed: records were applied on top of a snapshot, or without one, so that the queues may have been
+            read in ways nobody wrote down.
+    """
+
+    now: float
+    resumed: bool
+
+
+Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced | Acknowledged | Restarted
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from tidewire.core import application, decisions, polling, snapshot
+from tidewire.core import application, decisions, polling, recovery, snapshot
 from tidewire.core.batches import Part
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
@@ -34,7 +34,8 @@ from tidewire.core.records import (
     Sealed,
     Ticked,
 )
-from tidewire.core.snapshot import Skipped, Snapshot
+from tidewire.core.recovery import KeptRecord, Recovered
+from tidewire.core.snapshot import Capture, Skipped, Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
 
@@ -93,6 +94,10 @@ class Shard(Generic[W]):
         """See `decisions.decide_revoke`."""
         return decisions.decide_revoke(self._state, user_ids, now)
 
+    def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
+        """See `decisions.decide_upgrade`."""
+        return decisions.decide_upgrade(self._state, queue_ids, now)
+
     def decide_restart(self, event: Mapping[str, Any], *, now: float) -> Announced:
         """See `decisions.decide_restart`."""
         return decisions.decide_restart(self._state, event, now)
@@ -146,6 +151,10 @@ class Shard(Generic[W]):
         """See `polling.take_ready`."""
         return polling.take_ready(self._state, limit, now=now)
 
+    def take_due(self, queue_ids: Iterable[str], *, now: float) -> list[tuple[W, Batch]]:
+        """See `polling.take_due`."""
+        return polling.take_due(self._state, queue_ids, now=now)
+
     def take_waiting(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
         """See `polling.take_waiting`."""
         return polling.take_waiting(self._state, limit, now=now)
@@ -195,6 +204,14 @@ class Shard(Generic[W]):
         """A queue to look at, not to change."""
         return self._state.directory.get(queue_id)
 
+    def merge_on_read(self, *, allowed: bool) -> None:
+        """Says whether answers may merge events, which needs a journal that can be written (D3)."""
+        self._state.merging = allowed
+
+    def capture(self) -> Capture[W]:
+        """Begins a snapshot in slices; the first must be taken before anything else happens."""
+        return Capture(self._state)
+
     def snapshot(self, *, now: float) -> Snapshot:
         """See `snapshot.take_snapshot`."""
         return snapshot.take_snapshot(self._state, now)
@@ -203,30 +220,13 @@ class Shard(Generic[W]):
         """See `snapshot.restore_snapshot`; the shard must be empty."""
         return snapshot.restore_snapshot(self._state, image)
 
+    def recover(
+        self, slices: Iterable[Snapshot], records: Iterable[KeptRecord], *, fingerprint: str
+    ) -> Recovered:
+        """See `recovery.recover`; the shard must be empty."""
+        return recovery.recover(self._state, slices, records, fingerprint=fingerprint)
+
     @property
     def recorded_at(self) -> float:
         """Time of the newest record or snapshot; 0 for a shard that has neither."""
         return self._state.recorded_at
-
-    def begin(self, *, now: float, resumed: bool) -> None:
-        """Ends recovery: every queue that is there now was made by an earlier process.
-
-        The time since the newest record was no one's idle time (D4). The queues that accept the word for it
-        are those to be told to reload (R1.25). `resumed` says that records were applied on top of a
-        snapshot, or without one, so that the queues may have been read in ways nobody wrote down.
-        """
-        state = self._state
-        by_realm = sorted(state.directory, key=lambda descriptor: descriptor.spec.realm_id)
-        state.reload_set = {
-            descriptor.queue_id: None
-            for descriptor in by_realm
-            if descriptor.acceptance.refusal(decisions.RELOAD) is None
-        }
-        away = now - state.recorded_at
-        for descriptor in state.directory:
-            # Its booked deadline is now too early, which only means that it is looked at once more.
-            descriptor.last_active += away
-        state.seen.clear()
-        if resumed:
-            for descriptor in state.directory:
-                descriptor.queue.resumed = True

@@ -7,7 +7,8 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
@@ -27,6 +28,9 @@ from tidewire.core.statistics import Statistics
 from tidewire.core.wire import ANSWER_FRAME, Entry
 
 W = TypeVar("W")
+
+RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
+"""Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +72,7 @@ class State(Generic[W]):
         "heartbeats",
         "idle",
         "limits",
+        "merging",
         "outbox",
         "presentation",
         "ready",
@@ -104,6 +109,8 @@ class State(Generic[W]):
         """What rules did wrong, by type, until somebody asks: one entry, however many queues it happened in."""
         self.reload_set: dict[QueueId, None] = {}
         """Queues that an older release made, still to be told to reload, in that order (R1.25)."""
+        self.merging = True
+        """Whether reads may merge; off while the record that would have to follow can't be written."""
         self.recorded_at = 0.0
         """Time of the newest record or snapshot that this state is made of; no later time may be before it."""
         self.statistics = Statistics()
@@ -175,7 +182,9 @@ class State(Generic[W]):
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
         # At least one byte: 0 would mean no bound.
-        entries, merge = queue.read(max(1, most - ANSWER_FRAME) if most else 0, self.rule_failed)
+        entries, merge = queue.read(
+            max(1, most - ANSWER_FRAME) if most else 0, self.rule_failed, merging=self.merging
+        )
         if merge is not None:
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)

@@ -28,6 +28,10 @@ class Lifecycle:
     stopping: bool = False
     degraded: list[str] = field(default_factory=list)
 
+    def journal_fails(self, failing: bool) -> None:
+        """Notes that the journal ceased to be writable, or is again."""
+        self.degraded = [name for name in self.degraded if name != "journal"] + ["journal"] * failing
+
     def check_serving(self) -> None:
         """Refuses new queues and notices outside the time between start and stop.
 

@@ -22,7 +22,8 @@ from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
-from tidewire.engine import TICK, Engine, Pace, PollSlot
+from tidewire.engine import Engine, PollSlot
+from tidewire.pace import TICK, Pace
 from tidewire.replay.clock import VirtualClock
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.replay.scenario import Scenario, ScenarioError, Step, queue_spec
@@ -173,8 +174,8 @@ class Play:
         snapshot = decode_snapshot(encode_snapshot(self._engine.snapshot()))
         shard = self._new_shard()
         shard.restore(snapshot)
-        shard.begin(now=self._clock.now(), resumed=False)
         self._engine = self._new_engine(shard)
+        self._engine.begin(resumed=False)
         result: Result = {"queues": shard.queues()}
         if arguments.get("restart_events"):
             self._engine.announce_restart(RESTART)

@@ -26,6 +26,16 @@ class RaisingReporter:
         """The journal could not be written."""
         raise error
 
+    def journal_works(self) -> None:
+        """It always does here."""
+
+    def snapshot_kept(self, *, queues: int, size: int) -> None:
+        """None is ever due."""
+
+    def snapshot_failed(self, error: Exception) -> None:
+        """A snapshot could not be written."""
+        raise error
+
     def clock_skipped(self, seconds: float) -> None:
         """Does not happen to a virtual clock."""
 

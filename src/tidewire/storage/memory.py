@@ -1,22 +1,123 @@
-"""The snapshot store that keeps its snapshot in memory: for tests, and for shards that live inside another."""
+"""The state store that keeps its state in memory: for tests, and for shards that live inside another process."""
 
-from tidewire.core.snapshot import Snapshot, decode_snapshot, encode_snapshot
+from collections.abc import Callable
+
+from tidewire.core.errors import Unavailable
+from tidewire.core.records import Record, decode_record, encode_record
+from tidewire.ports import Journal, Recovery, SnapshotDraft
 
 
 class MemoryStore:
-    """A `SnapshotStore` without a disk; it stores bytes, so that nothing is shared by accident."""
+    """A `StateStore` without a disk; it keeps bytes, so that nothing is shared by accident.
+
+    What `recover` gives is everything appended, as after the end of a process.
+    """
 
     def __init__(self) -> None:
-        self._data: bytes | None = None
+        self.position = 0
+        self.through = 0
+        self.frames: list[bytes] = []
+        self.tail: list[bytes] = []
+        self.fingerprints: list[tuple[int, str]] = []
 
-    def load(self) -> Snapshot | None:
-        """The newest snapshot, or None when there is none."""
-        return None if self._data is None else decode_snapshot(self._data)
+    @property
+    def reached(self) -> int:
+        """The newest record."""
+        return self.position + len(self.tail)
 
-    def retire(self) -> None:
-        """Forgets the snapshot."""
-        self._data = None
+    def recover(self) -> Recovery:
+        """What was committed and appended."""
+        return Recovery(
+            position=self.position,
+            through=self.through,
+            reached=self.reached,
+            frames=iter(list(self.frames)),
+            records=(
+                (number, decode_record(data))
+                for number, data in enumerate(list(self.tail), self.position + 1)
+            ),
+            fingerprints=tuple(self.fingerprints) if self.tail else (),
+        )
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Replaces the snapshot."""
-        self._data = encode_snapshot(snapshot)
+    def journal(
+        self,
+        *,
+        fingerprint: str,
+        on_durable: Callable[[], None],  # noqa: ARG002 - the port's; what is appended is durable at once
+        on_failed: Callable[[Exception], None],  # noqa: ARG002 - the port's; memory does not fail
+    ) -> Journal:
+        """A journal that goes on after everything that is there."""
+        self.fingerprints.append((self.reached + 1, fingerprint))
+        return MemoryJournal(self, fingerprint)
+
+    def close(self) -> None:
+        """Keeps everything, for the next `recover`."""
+
+
+class MemoryJournal:
+    """Appends to its store."""
+
+    def __init__(self, store: MemoryStore, fingerprint: str) -> None:
+        self._store = store
+        self._fingerprint = fingerprint
+        self.draft: MemoryDraft | None = None
+
+    @property
+    def durable(self) -> int:
+        """Everything is."""
+        return self._store.reached
+
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes of the records since the snapshot."""
+        return sum(map(len, self._store.tail))
+
+    def append(self, record: Record) -> int:
+        """Keeps a record, encoded."""
+        self._store.tail.append(encode_record(record))
+        return self._store.reached
+
+    def begin_snapshot(self) -> SnapshotDraft:
+        """A draft at the newest record."""
+        if self.draft is not None:
+            raise Unavailable("Another snapshot is being written")
+        self.draft = MemoryDraft(self, self._store, self._fingerprint)
+        return self.draft
+
+
+class MemoryDraft:
+    """Frames that replace the store's when committed."""
+
+    def __init__(self, journal: MemoryJournal, store: MemoryStore, fingerprint: str) -> None:
+        self.position = store.reached
+        self._journal = journal
+        self._store = store
+        self._fingerprint = fingerprint
+        self._frames: list[bytes] = []
+
+    def write(self, frame: bytes) -> None:
+        """Keeps a frame."""
+        self._refuse_when_gone()
+        if not frame:
+            raise ValueError("a frame of a snapshot must not be empty")
+        self._frames.append(frame)
+
+    def commit(self) -> None:
+        """Replaces the snapshot and drops the records before it."""
+        self._refuse_when_gone()
+        store = self._store
+        store.through = store.reached
+        del store.tail[: self.position - store.position]
+        store.position = self.position
+        store.frames = self._frames
+        store.fingerprints = [(self.position + 1, self._fingerprint)]
+        self._journal.draft = None
+
+    def abandon(self) -> None:
+        """Drops it."""
+        if self._journal.draft is self:
+            self._journal.draft = None
+
+    def _refuse_when_gone(self) -> None:
+        if self._journal.draft is not self:
+            raise Unavailable("The snapshot was given up before")

@@ -9,7 +9,7 @@ from support.events import Json, flags, state_of_flags
 from tidewire.core.errors import BadEventQueueId, BadRequest
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Limits
-from tidewire.engine import Pace
+from tidewire.pace import Pace
 
 DEPLOY: Json = {"type": "deploy"}
 

@@ -10,7 +10,8 @@ from tidewire.core.ids import UserId
 from tidewire.core.notice import decode_notices
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
-from tidewire.engine import Pace, PollSlot
+from tidewire.engine import PollSlot
+from tidewire.pace import Pace
 
 DEPLOY = {"type": "deploy"}
 

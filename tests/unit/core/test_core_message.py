@@ -10,6 +10,7 @@ from support.events import Json, notice
 from support.messages import DIRECT, WIDE, message, only, publish, reader
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch
+from tidewire.core.groups import Pushable
 from tidewire.core.ids import UserId
 from tidewire.core.message_shape import PRIVATE
 from tidewire.core.notice import decode_notice
@@ -17,7 +18,7 @@ from tidewire.core.notification_inputs import NOTIFICATION_INPUTS
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.processors.message import process
-from tidewire.core.queue import EventQueue, Pushable
+from tidewire.core.queue import EventQueue
 from tidewire.core.representation import Representation
 from tidewire.core.shard import Shard
 from tidewire.core.state import State

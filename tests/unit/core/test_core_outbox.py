@@ -13,7 +13,7 @@ from tidewire.core.notifications.formats import (
     queue_of,
     stable_id,
 )
-from tidewire.core.outbox import Outbox
+from tidewire.core.outbox import PIECE, Outbox, OutboxImage
 
 
 def outbox(most: int = 0, pushes: int = 0, emails: int = 0, mobile_shards: int = 1) -> Outbox:
@@ -82,12 +82,22 @@ def test_an_image_holds_everything() -> None:
     made = outbox(most=4, pushes=3, emails=3)
     made.acknowledge(EMAIL_QUEUE, through=3)
     again = Outbox(most=4, mobile_shards=1)
-    again.restore(made.image())
-    assert again.image() == made.image()
+    again.restore(OutboxImage(made.next_number, tuple(made.pieces())))
+    assert (again.next_number, again.pieces()) == (made.next_number, made.pieces())
     assert len(again) == len(made) == 1
     for each in (made, again):
         each.add(Notified(UserId(1), 9, "mentioned", None), 6.0)
-    assert again.image() == made.image()
+    assert (again.next_number, again.pieces()) == (made.next_number, made.pieces())
+
+
+def test_many_records_are_kept_in_pieces() -> None:
+    made = outbox(most=0, pushes=PIECE + 5)
+    pieces = [piece for piece in made.pieces() if piece.name == MOBILE_QUEUE]
+    assert [(piece.first, len(piece.records)) for piece in pieces] == [(1, PIECE), (PIECE + 1, 5)]
+    again = Outbox(most=0, mobile_shards=1)
+    for piece in made.pieces():
+        again.restore(OutboxImage(made.next_number, (piece,)))
+    assert (again.next_number, again.pieces(), len(again)) == (made.next_number, made.pieces(), len(made))
 
 
 def test_the_mobile_queue_of_a_user_r5_20() -> None:
@@ -111,7 +121,7 @@ def test_with_several_workers_each_finds_its_users_in_its_queue() -> None:
 
 def test_records_of_another_number_of_workers_stay_readable() -> None:
     again = Outbox(most=0, mobile_shards=1)
-    again.restore(outbox(pushes=2, mobile_shards=2).image())
+    again.restore(OutboxImage(3, tuple(outbox(pushes=2, mobile_shards=2).pieces())))
     again.add(Notified(UserId(1), 9, "mentioned", None), 6.0)
     assert (held(again, f"{MOBILE_QUEUE}_shard1"), held(again)) == ([(1, 1)], [(1, 9)])
 

@@ -12,7 +12,7 @@ PATH = "/api/internal/web_reload_clients"
 async def restarted(local: LocalSite, **event_types: list[str] | None) -> dict[str, str]:
     """Queues by the name of their user, as if an earlier process had made them."""
     queues = {name: await local.register(name, event_types=types) for name, types in event_types.items()}
-    local.engine.shard.begin(now=local.clock.now(), resumed=False)
+    local.engine.begin(resumed=False)
     return queues
 
 

@@ -7,8 +7,8 @@ from starlette.types import Message
 
 from support import asgi
 from support.site import LocalSite
-from tidewire.engine import TICK
 from tidewire.http.slots import AsgiSlot
+from tidewire.pace import TICK
 
 
 async def test_a_waiting_poll_is_answered_by_an_event(local: LocalSite) -> None:
