@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"^```(?P<info>.*)$")
+_DIRECTIVE = re.compile(r"^\{(?P<name>[\w-]+)\}(?P<argument>.*)$")
 _HEADING = re.compile(r"^(?P<marks>#{1,6}) +(?P<text>.+?) *$")
 _MARKER = re.compile(r"^<!-- (?P<verb>run|start|repeat|output|part) (?P<name>[\w-]+) -->$")
 _CODE = re.compile(r"`([^`]+)`")
@@ -18,6 +19,15 @@ class Block:
     verb: str
     name: str
     language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """A fenced code block: the directive that it is, if it is one, and what follows the directive's name."""
+
+    directive: str
+    argument: str
     text: str
 
 
@@ -82,6 +92,18 @@ def marked_blocks(page: str) -> list[Block]:
             marker = None
         elif line.strip():
             marker = _MARKER.match(line)
+    return blocks
+
+
+def code_blocks(page: str) -> list[Fenced]:
+    """All fenced blocks."""
+    blocks: list[Fenced] = []
+    lines = iter(page.splitlines())
+    for line in lines:
+        if fence := _FENCE.match(line):
+            directive = _DIRECTIVE.match(fence["info"])
+            name, argument = (directive["name"], directive["argument"].strip()) if directive else ("", "")
+            blocks.append(Fenced(name, argument, "\n".join(_until_fence(lines))))
     return blocks
 
 
