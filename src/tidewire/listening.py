@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +16,10 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidewire import TidewireError
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.connection import LaneConnection
+from tidewire.http.lane.lane import Lane
+from tidewire.http.site import Site
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a restart brings all clients back at once."""
@@ -60,17 +65,45 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, which tells its loss only to the newest of pipelined requests.
+    """uvicorn's connection, lent by the fast lane for one request and whatever came with it.
 
-    The one under way would write to a connection that is gone, and fail with a traceback in the log.
+    uvicorn tells the loss of a connection only to the newest of pipelined requests. The one under way would
+    write to a connection that is gone, and fail with a traceback in the log.
     """
 
     _running: RequestResponseCycle | None = None
+    _between_requests = True
+
+    def __init__(self, lane_connection: LaneConnection, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._lane_connection = lane_connection
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has come."""
+        self._between_requests = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request has come."""
+        self._between_requests = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Gives the connection back, unless more than the one request has come."""
+        last = not self.pipeline and self._between_requests
+        super().on_response_complete()
+        if last and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.connections.discard(self)
+            self.transport.set_protocol(self._lane_connection)
+            self._lane_connection.given_back(blocked=self.flow.write_paused)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the request under way, too."""
         self.pipeline.clear()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves the timer when the peer reset the connection
+        self._lane_connection.connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -86,12 +119,40 @@ class Connection(HttpToolsProtocol):
 
 
 class Listener(uvicorn.Server):
-    """uvicorn without its signal handling (when to stop is said here), and with word of its start."""
+    """uvicorn without its signal handling (when to stop is said here), with the lane, and with word of its start."""
 
-    def __init__(self, application: ASGIApp, *, on_started: Callable[[], None]) -> None:
-        """Takes the application, and whom to call when connections are accepted."""
-        super().__init__(_config(application))
+    def __init__(
+        self, application: ASGIApp, *, site: Site, bounds: Bounds, on_started: Callable[[], None]
+    ) -> None:
+        """Takes the application, what the lane shares with it, and whom to call when connections are accepted."""
+        super().__init__(_config(application, self._connect))
+        loop = asyncio.get_running_loop()
         self._on_started = on_started
+        self.lane = Lane(
+            site,
+            bounds=bounds,
+            ordinary=self._lend,
+            default_headers=lambda: self.server_state.default_headers,
+            connections=self.server_state.connections,
+            call_soon=loop.call_soon,
+            now=loop.time(),
+        )
+
+    def _connect(self, **_arguments: Any) -> LaneConnection:
+        """Called by uvicorn for each connection."""
+        return LaneConnection(self.lane)
+
+    def _lend(self, connection: LaneConnection, transport: asyncio.Transport) -> asyncio.Protocol:
+        protocol = Connection(
+            connection,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        return protocol
 
     def stop_accepting(self) -> None:
         """Lets nobody in any more; who is in stays."""
@@ -121,10 +182,10 @@ class Listener(uvicorn.Server):
         yield
 
 
-def _config(application: ASGIApp) -> uvicorn.Config:
+def _config(application: ASGIApp, connect: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http=Connection,
+        http=connect,  # type: ignore[arg-type]  # uvicorn calls it; that it be a class is only its annotation
         ws="none",
         lifespan="off",
         log_config=None,

@@ -22,6 +22,7 @@ from tidewire.app import App, build
 from tidewire.auth.users_file import UsersFileError
 from tidewire.config import Settings
 from tidewire.engine import TICK
+from tidewire.http.lane.bounds import Bounds
 from tidewire.listening import Listener, bind
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.storage.state_directory import StateDirectory
@@ -118,13 +119,13 @@ class _Life:
             app.lifecycle.ready = True
             accepting.set()
 
-        server = Listener(app.asgi, on_started=started)
+        server = Listener(app.asgi, site=app.site, bounds=Bounds(), on_started=started)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())
         self._log.info("listening", host=host, port=port, queues=app.recovered)
         if on_ready is not None:
             on_ready(app)
-        ticking = asyncio.create_task(self._tick(app))
+        ticking = asyncio.create_task(self._tick(app, server))
         await _first_of(serving, self._stop.wait())
         app.lifecycle.stopping = True
         self._log.info("stopping")
@@ -143,7 +144,7 @@ class _Life:
                 break
             await asyncio.sleep(RELEASE_SPREAD / RELEASE_STEPS)
 
-    async def _tick(self, app: App) -> None:
+    async def _tick(self, app: App, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -152,6 +153,7 @@ class _Life:
             await asyncio.sleep(due - loop.time())
             try:
                 app.engine.tick()
+                listener.lane.sweep(loop.time())
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)
             except Exception:  # noqa: BLE001 - whatever it is, the next second must come

@@ -54,7 +54,7 @@ class Endpoint:
         try:
             return await self._view(request.method)(request, self._site)
         except BadEventQueueId as error:
-            return answers.failure(_worded(error, request, self._site))
+            return answers.failure(worded(error, request.headers.get("user-agent"), self._site))
         except WireError as error:
             return answers.failure(error)
         except ClientDisconnect:
@@ -75,13 +75,13 @@ class Endpoint:
         return Response(status_code=204, headers={"Allow": ", ".join(sorted(self._methods))})
 
 
-def _worded(error: BadEventQueueId, request: Request, site: Site) -> BadEventQueueId:
+def worded(error: BadEventQueueId, user_agent: str | None, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
     if error.owner_id is not None:
         site.log.warning("queue of another user asked for", queue_id=queue_id, owner=error.owner_id)
     wanted = site.compat.bad_queue_text
-    name = client_name(None, request.headers.get("user-agent"))
+    name = client_name(None, user_agent)
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error

@@ -1,0 +1,59 @@
+"""A poll that differs from the one before only in the event it acknowledges.
+
+That is what nearly every request to this server is. A connection remembers where the number stood and a
+digest of everything around it; when both agree, the parser, the parameters and the credentials would say
+what they said before, and need not be asked again. Not the bytes themselves are kept: they hold a key.
+"""
+
+import re
+from hashlib import blake2b
+from typing import NamedTuple
+
+DIGEST_SIZE = 16
+
+NUMBER = re.compile(rb"-1|0|[1-9][0-9]{0,17}")
+"""An event id as clients write it, in 64 bits; others take the long way."""
+
+
+class Repoll(NamedTuple):
+    """What is remembered of a poll that was answered or parked.
+
+    Attributes:
+        start: where in the request the number begins.
+        digest: of the request without the number.
+        generation: of the users that the credentials were checked against.
+    """
+
+    start: int
+    digest: bytes
+    generation: int
+    queue_id: str
+    user_id: int
+    block: bool
+
+    def acknowledged(self, request: bytes) -> int | None:
+        """The number, if the request is the same but for it."""
+        number = NUMBER.match(request, self.start)
+        if number is None or _digest(request, self.start, number.end()) != self.digest:
+            return None
+        return int(number[0])
+
+
+def remembered(request: bytes, *, queue_id: str, user_id: int, block: bool, generation: int) -> Repoll | None:
+    """What there is to remember of a request; None when its number can't be told from other digits."""
+    line = request.partition(b"\r\n")[0]
+    name = b"last_event_id="
+    if line.count(name) != 1:
+        return None
+    start = line.index(name) + len(name)
+    number = NUMBER.match(request, start)
+    if number is None:
+        return None
+    digest = _digest(request, start, number.end())
+    return Repoll(start, digest, generation, queue_id, user_id, block)
+
+
+def _digest(request: bytes, start: int, end: int) -> bytes:
+    digest = blake2b(request[:start], digest_size=DIGEST_SIZE)
+    digest.update(request[end:])
+    return digest.digest()
