@@ -16,6 +16,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidewire import TidewireError
+from tidewire.core.errors import HeadersTooLarge
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.connection import LaneConnection
 from tidewire.http.lane.lane import Lane
@@ -74,19 +75,63 @@ class Connection(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     _between_requests = True
 
-    def __init__(self, lane_connection: LaneConnection, **arguments: Any) -> None:
+    def __init__(self, lane: Lane, lane_connection: LaneConnection, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._lane = lane
         self._lane_connection = lane_connection
+        self._head_size = 0
 
     def on_message_begin(self) -> None:
-        """The first byte of a request has come."""
+        """The first byte of a request has come; the rest has a deadline."""
         self._between_requests = False
+        self._head_size = 0
+        self._lane.sending.add(self, self._lane.now)
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Bounds what the lane has not seen: requests that come behind a chunked one."""
+        super().on_url(url)
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Bounds it, header by header."""
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        bounds = self._lane.bounds
+        if self._head_size > bounds.head_bytes or len(self.headers) >= bounds.headers:
+            # Whatever is raised here is to the parser a request that it can't read.
+            raise HeadersTooLarge(bounds.head_bytes, bounds.headers)
 
     def on_message_complete(self) -> None:
         """The last byte of a request has come."""
         self._between_requests = True
+        self._lane.sending.discard(self)
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The peer does not read."""
+        self._lane.blocked.add(self, self._lane.now)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._lane.blocked.discard(self)
+        super().resume_writing()
+
+    def too_slow(self) -> None:
+        """The body did not come in time: as if the client had gone."""
+        self.transport.abort()
+
+    def end(self) -> None:
+        """Never asked for: idle connections are the lane's."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """The peer does not read what it asked for."""
+        self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Gives the connection back, unless more than the one request has come."""
@@ -94,6 +139,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if last and not self.transport.is_closing():
             self._unset_keepalive_if_required()
+            self._lane.forget(self)
             self.connections.discard(self)
             self.transport.set_protocol(self._lane_connection)
             self._lane_connection.given_back(blocked=self.flow.write_paused)
@@ -102,6 +148,7 @@ class Connection(HttpToolsProtocol):
         """Tells the request under way, too."""
         self.pipeline.clear()
         super().connection_lost(exc)
+        self._lane.forget(self)
         self._unset_keepalive_if_required()  # uvicorn leaves the timer when the peer reset the connection
         self._lane_connection.connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
@@ -144,6 +191,7 @@ class Listener(uvicorn.Server):
 
     def _lend(self, connection: LaneConnection, transport: asyncio.Transport) -> asyncio.Protocol:
         protocol = Connection(
+            self.lane,
             connection,
             config=self.config,
             server_state=self.server_state,

@@ -56,38 +56,33 @@ class Head(NamedTuple):
 class HeadReader:
     """Reads heads, one after the other."""
 
-    __slots__ = ("_complete", "_ended", "_headers", "_parser", "_target")
+    __slots__ = ("_ended", "_head", "_headers", "_idle_parser", "_parser", "_target")
 
     def __init__(self) -> None:
-        self._parser: HttpRequestParser | None = None
+        self._idle_parser: HttpRequestParser | None = None
         self._begin()
 
     def _begin(self) -> None:
+        # Only a parser that is known to be between two requests is used again.
+        self._parser = self._idle_parser or HttpRequestParser(self)
+        self._idle_parser = None
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._complete = False
+        self._head: Head | None = None
         self._ended = False
 
     def read(self, raw: bytes) -> Head | None:
         """The head in `raw`, which ends with an empty line; None when it is not HTTP to the letter."""
         self._begin()
-        parser = self._parser or HttpRequestParser(self)
-        # Only a parser that is known to be between two requests is used again.
-        self._parser = None
-        upgrade = False
         try:
-            parser.feed_data(raw)
+            self._parser.feed_data(raw)
         except HttpParserUpgrade:
-            upgrade = True
+            return self._head and self._head._replace(upgrade=True)
         except HttpParserError:
             return None
-        if not self._complete:
-            return None
-        version = parser.get_http_version()
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        head = Head(parser.get_method(), self._target, version, tuple(self._headers), keep_alive, upgrade)
-        if self._ended and keep_alive and not upgrade:
-            self._parser = parser
+        head = self._head
+        if head is not None and self._ended and head.keep_alive:
+            self._idle_parser = self._parser
         return head
 
     def on_url(self, url: bytes) -> None:
@@ -100,7 +95,12 @@ class HeadReader:
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
-        self._complete = True
+        parser = self._parser
+        version = parser.get_http_version()
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        self._head = Head(
+            parser.get_method(), self._target, version, tuple(self._headers), keep_alive, upgrade=False
+        )
 
     def on_message_complete(self) -> None:
         """Called by the parser."""

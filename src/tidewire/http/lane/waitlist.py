@@ -32,11 +32,13 @@ class Waitlist(Generic[C]):
         """Ends those that waited for too long; returns how many."""
         if not self.seconds:
             return 0
-        late = [*self._late(now - self.seconds)]
-        for connection in late:
-            del self._since[connection]
-            self._expire(connection)
-        return len(late)
+        ended = 0
+        for connection in [*self._late(now - self.seconds)]:
+            # What ends one may take others off the list.
+            if self._since.pop(connection, None) is not None:
+                self._expire(connection)
+                ended += 1
+        return ended
 
     def _late(self, before: float) -> Iterator[C]:
         for connection, since in self._since.items():
