@@ -25,8 +25,8 @@ PIPELINE_BYTES = 65_536
 class LaneConnection(asyncio.Protocol):
     """A connection, and the slot of the poll that waits on it.
 
-    It is idle, or in the middle of a request's bytes (`_buffer`), or a request is with the engine (`_busy`),
-    or all is with the ordinary protocol.
+    It is idle, or in the middle of a request's bytes (`_buffer`), or a request is with the engine (`_busy`), or
+    all is with the ordinary protocol; or it was refused, and what still comes is thrown away (`_ending`).
     """
 
     __slots__ = (
@@ -34,6 +34,7 @@ class LaneConnection(asyncio.Protocol):
         "_blocked",
         "_buffer",
         "_busy",
+        "_ending",
         "_keep_alive",
         "_lane",
         "_needed",
@@ -52,6 +53,7 @@ class LaneConnection(asyncio.Protocol):
         self._buffer: bytes | bytearray = b""
         self._needed = 0
         self._busy = False
+        self._ending = False
         self._waits_on: str | None = None
         self._keep_alive = True
         self._repoll: Repoll | None = None
@@ -86,6 +88,8 @@ class LaneConnection(asyncio.Protocol):
                 self._lane.idle.discard(self)
                 self._poll(repoll.queue_id, UserId(repoll.user_id), acknowledged, block=repoll.block)
                 return
+        if self._ending:
+            return
         self._buffer += data
         if not (self._busy or self._blocked):
             self._advance()
@@ -118,7 +122,9 @@ class LaneConnection(asyncio.Protocol):
 
     def too_slow(self) -> None:
         """Its request did not come in time."""
-        if self._buffer:
+        if self._ending:
+            self.transport.abort()
+        elif self._buffer:
             self._refuse(RequestTimeout())
         else:
             self.transport.close()
@@ -296,9 +302,17 @@ class LaneConnection(asyncio.Protocol):
         self._finish(self._failure(error, close=self._closes()))
 
     def _refuse(self, error: WireError) -> None:
-        """Answers and ends: what follows can't be understood, or isn't wanted."""
+        """Answers and ends: what follows can't be understood, or isn't wanted.
+
+        The peer ends it, or the deadline: to close while bytes come in would reset the connection, and the peer
+        would never read the answer.
+        """
+        self._ending = True
+        self._buffer = b""
         self.transport.write(self._failure(error, close=True))
-        self.transport.close()
+        self.transport.write_eof()
+        self._lane.forget(self)
+        self._lane.slow.add(self, self._lane.now)
 
     def _failure(self, error: Exception, *, close: bool) -> bytes:
         site = self._lane.site
