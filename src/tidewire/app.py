@@ -1,6 +1,6 @@
 """The composition root: the only module that sees the settings and the concrete adapters together."""
 
-import secrets
+import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.auth import UsersFileAuthenticator
+from tidewire.auth.caching import CachingAuthenticator
 from tidewire.clock import ShardClock
 from tidewire.config import Settings, shared_secret
 from tidewire.config.rules import load_rules
@@ -25,14 +26,12 @@ from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.pace import Pace
 from tidewire.ports import Aside, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
-
-CHANCE_BITS = 32
-"""Of randomness in each number that `chance` gives; heartbeats are spread over ten seconds with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +41,7 @@ class App:
     settings: Settings
     engine: Engine
     asgi: ASGIApp
+    site: Site
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
@@ -101,6 +101,7 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     turns: Turns,
+    lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
 ) -> App:
     """Puts a server together and brings its state back.
@@ -128,7 +129,7 @@ def build(
         clock=clock,
         reporter=reporter,
         new_queue_id=lambda: str(uuid.uuid4()),
-        chance=lambda: secrets.randbits(CHANCE_BITS) / 2**CHANCE_BITS,
+        chance=_chance(),
         call_soon=turns.call_soon,
         pace=pace(settings),
         aside=turns.aside,
@@ -136,16 +137,28 @@ def build(
         snapshot_size=comeback.snapshot_size,
     )
     site = _site(
-        settings, engine=engine, authenticator=authenticator, lifecycle=lifecycle, log=log, now=clock.now
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        lines=lines,
+        now=clock.now,
     )
     return App(
         settings=settings,
         engine=engine,
         asgi=build_application(site, more_routes),
+        site=site,
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
     )
+
+
+def _chance() -> Callable[[], float]:
+    """To spread heartbeats; real chance would cost a system call for each poll."""
+    return random.Random().random  # noqa: S311 - no secret comes of it
 
 
 def _site(
@@ -155,6 +168,7 @@ def _site(
     authenticator: UsersFileAuthenticator,
     lifecycle: Lifecycle,
     log: FilteringBoundLogger,
+    lines: Lines | None,
     now: Callable[[], float],
 ) -> Site:
     secret = shared_secret(
@@ -164,7 +178,7 @@ def _site(
     )
     return Site(
         engine=engine,
-        authenticator=authenticator,
+        authenticator=CachingAuthenticator(authenticator),
         access=_access(settings, secret),
         idle_timeouts=idle_timeouts(settings),
         compat=_compat(settings),
@@ -173,6 +187,7 @@ def _site(
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
         now=now,
+        lines=lines,
     )
 
 

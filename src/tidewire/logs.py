@@ -4,7 +4,8 @@ import logging
 import re
 import sys
 import traceback
-from typing import Literal, TextIO, cast
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -50,6 +51,11 @@ _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
 def _render_json(_logger: WrappedLogger, _method: str, entry: EventDict) -> str:
+    return render_json(entry)
+
+
+def render_json(entry: Mapping[str, Any]) -> str:
+    """An entry as one line of JSON that a terminal does nothing with but show it."""
     line = msgspec.json.encode(entry, enc_hook=str).decode()
     # JSON itself lets pass what a terminal may act on, such as characters that change the direction of text.
     return line if line.isprintable() else _NOT_PLAIN.sub(_json_escape, line)

@@ -284,6 +284,11 @@ class Reporter(Protocol):
 class Authenticator(Protocol):
     """Says who asks."""
 
+    @property
+    def generation(self) -> int:
+        """Rises whenever an answer given before may no longer hold."""
+        ...
+
     def authenticate(self, authorization: str | None, host: str | None) -> User:
         """Gives the user that a request on `/api` comes from (R6.2, R6.3).
 

@@ -13,6 +13,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
@@ -24,11 +25,13 @@ from tidewire.auth.users_file import UsersFileError
 from tidewire.config import Settings
 from tidewire.core.errors import StateError
 from tidewire.http.application import NO_MORE
+from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
-from tidewire.listening import Listener, bind
+from tidewire.listening import Listener, bind, most_connections
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.pace import TICK
 from tidewire.ports import StateStore
+from tidewire.request_lines import RequestLines
 from tidewire.storage.directory import DirectoryStore
 from tidewire.storage.files import DirectoryFiles
 from tidewire.threads import Threads
@@ -100,6 +103,9 @@ class _Life:
                     aside=threads,
                     give_up=self._give_up,
                 ),
+                lines=RequestLines(
+                    form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon
+                ),
                 more_routes=self._more_routes,
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
@@ -158,13 +164,13 @@ class _Life:
             app.lifecycle.ready = True
             accepting.set()
 
-        server = Listener(app.asgi, on_started=started)
+        server = Listener(app.asgi, site=app.site, bounds=bounds(app.settings), on_started=started)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())
         self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
         if on_ready is not None:
             on_ready(app)
-        ticking = asyncio.create_task(self._tick(app))
+        ticking = asyncio.create_task(self._tick(app, server))
         await _first_of(serving, self._stop.wait())
         app.lifecycle.stopping = True
         self._log.info("stopping")
@@ -183,7 +189,7 @@ class _Life:
                 break
             await asyncio.sleep(RELEASE_SPREAD / RELEASE_STEPS)
 
-    async def _tick(self, app: App) -> None:
+    async def _tick(self, app: App, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -192,6 +198,7 @@ class _Life:
             await asyncio.sleep(due - loop.time())
             try:
                 app.engine.tick()
+                listener.lane.sweep(loop.time())
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)
             except Exception:  # noqa: BLE001 - whatever it is, the next second must come
@@ -228,3 +235,18 @@ async def _first_of(serving: asyncio.Task[None], event: Coroutine[Any, Any, obje
     if serving.done():
         waiting.cancel()
         await serving
+
+
+def bounds(settings: Settings) -> Bounds:
+    """What peers may cost."""
+    limits = settings.limits
+    return Bounds(
+        header_deadline=limits.header_deadline,
+        request_deadline=limits.request_deadline,
+        write_deadline=limits.write_deadline,
+        head_bytes=limits.header_bytes,
+        headers=limits.headers,
+        target_bytes=limits.url_bytes,
+        connections=limits.connections or most_connections(),
+        connections_per_address=limits.connections_per_address,
+    )

@@ -99,11 +99,18 @@ class Compat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Section `limits`: requests a minute and seconds; 0 is no limit."""
+    """Section `limits`: requests a minute, seconds, bytes and numbers; 0 is no limit."""
 
     user_requests_per_minute: int
     address_requests_per_minute: int
     header_deadline: int
+    request_deadline: int
+    write_deadline: int
+    header_bytes: int
+    headers: int
+    url_bytes: int
+    connections: int
+    connections_per_address: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

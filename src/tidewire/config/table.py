@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tidewire.config.outer_sections import LIMITS, LOG
 from tidewire.config.sections import (
     AUTH,
     BUS,
     COMPAT,
-    LIMITS,
-    LOG,
     NOTIFICATIONS,
     QUEUES,
     SERVER,

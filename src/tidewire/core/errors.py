@@ -15,8 +15,12 @@
     │   ├── AccessDenied          BAD_REQUEST 403 (the code that R6.66 gives)
     │   ├── NotFound              NOT_FOUND 404
     │   ├── MethodNotAllowed      METHOD_NOT_ALLOWED 405
+    │   ├── RequestTimeout        REQUEST_TIMEOUT 408, a retry helps
     │   ├── PayloadTooLarge       PAYLOAD_TOO_LARGE 413
+    │   ├── TargetTooLong         TARGET_TOO_LONG 414
     │   ├── RateLimitHit          RATE_LIMIT_HIT 429, a retry helps
+    │   ├── HeadersTooLarge       HEADERS_TOO_LARGE 431
+    │   ├── TooManyConnections    TOO_MANY_CONNECTIONS 503, a retry helps
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
@@ -178,6 +182,51 @@ class RateLimitHit(WireError):
         """Takes the seconds after which the next request is let through."""
         super().__init__("API usage exceeded rate limit", **{"retry-after": retry_after})
         self.headers = {"Retry-After": str(max(1, math.ceil(retry_after)))}
+
+
+class TargetTooLong(WireError):
+    """The request's path and query are longer than the server takes."""
+
+    code = "TARGET_TOO_LONG"
+    http_status = 414
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The path and query are longer than {most} bytes; send parameters in the body")
+
+
+class HeadersTooLarge(WireError):
+    """The request's headers are more, or longer, than the server takes."""
+
+    code = "HEADERS_TOO_LARGE"
+    http_status = 431
+
+    def __init__(self, most_bytes: int, most: int) -> None:
+        super().__init__(
+            f"The request has more than {most_bytes} bytes of headers, or more than {most} of them"
+        )
+
+
+class RequestTimeout(WireError):
+    """The request did not come whole in time."""
+
+    code = "REQUEST_TIMEOUT"
+    http_status = 408
+    retry_helps = True
+
+    def __init__(self) -> None:
+        super().__init__("The request did not come whole in time")
+
+
+class TooManyConnections(WireError):
+    """More connections are open, in all or from the client's address, than the server takes."""
+
+    code = "TOO_MANY_CONNECTIONS"
+    http_status = 503
+    retry_helps = True
+    headers = MappingProxyType({"Retry-After": "1"})
+
+    def __init__(self) -> None:
+        super().__init__("Too many connections are open")
 
 
 class Unavailable(WireError):

@@ -21,6 +21,7 @@ from tidewire.http.admission import admit_anybody, check_host
 from tidewire.http.answers import Answer
 from tidewire.http.client_name import client_of
 from tidewire.http.head import head_lines
+from tidewire.http.note import Note
 from tidewire.http.noting import note_of, noted
 from tidewire.http.request_log import RequestLog
 from tidewire.http.routes import Methods, View, all_routes, is_cross_origin
@@ -42,13 +43,18 @@ NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
 def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) -> ASGIApp:
     """The server's ordinary routes, and further ones, as an ASGI application without a lifespan of its own."""
-    log = RequestLog(site.log, access=site.access, realm=site.authenticator.realm)
+    log = request_log(site)
     routes = [
         Route(path, Endpoint(methods, site, log, path))
         for path, methods in {**all_routes(), **more_routes}.items()
     ]
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
     return Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
+
+
+def request_log(site: Site) -> RequestLog:
+    """The log of the site's requests, by whatever way they are served."""
+    return RequestLog(site.log, access=site.access, realm=site.authenticator.realm, lines=site.lines)
 
 
 class Endpoint:
@@ -91,7 +97,7 @@ class Endpoint:
             check_host(note_of(request), request.scope["http_version"])
             return await self._view(request)(request, self._site)
         except BadEventQueueId as error:
-            return answers.failure(_worded(error, request, self._site))
+            return answers.failure(worded(error, note_of(request), self._site))
         except WireError as error:
             return answers.failure(error)
         except ClientDisconnect:
@@ -156,21 +162,21 @@ async def _drain(incoming: _Incoming) -> None:
         return
 
 
-def _worded(error: BadEventQueueId, request: Request, site: Site) -> BadEventQueueId:
+def worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
     if error.owner_id is not None:
-        _log_foreign(queue_id, error.owner_id, request, site)
+        _log_foreign(queue_id, error.owner_id, note, site)
     wanted = site.compat.bad_queue_text
-    name = client_of(None, request.headers.get("user-agent")).name
+    name = client_of(None, note.headers.get("user-agent")).name
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error
 
 
-def _log_foreign(queue_id: str, owner_id: int, request: Request, site: Site) -> None:
+def _log_foreign(queue_id: str, owner_id: int, note: Note, site: Site) -> None:
     """R11.9."""
-    user, descriptor = note_of(request).user, site.engine.shard.find(queue_id)
+    user, descriptor = note.user, site.engine.shard.find(queue_id)
     site.log.warning(
         "queue of another user asked for",
         queue_id=queue_id,

@@ -17,6 +17,7 @@ from tidewire.http.public import poll_or_create
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
+from tidewire.ports import Slot
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
 """Of one request to publish: thousands of notices, decoded in well under a second."""
@@ -72,10 +73,7 @@ async def notices(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
     check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
-    taken = decode_notices(body)
-    if not taken:
-        raise BadRequest("The request has no notice in its body")
-    return answers.success({"accepted": await _publish(taken, site)})
+    return answers.success({"accepted": await _publish(notices_of(body), site)})
 
 
 async def web_reload_clients(request: Request, site: Site) -> Answer:
@@ -90,13 +88,35 @@ async def web_reload_clients(request: Request, site: Site) -> Answer:
 
 
 async def _publish(taken: list[Notice], site: Site) -> int:
-    site.lifecycle.check_serving()
     slot: AsgiSlot[int] = AsgiSlot()
+    publish(taken, site, slot)
+    return await slot.wait()
+
+
+def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+    """Hands notices to the engine, which answers the slot with how many there were.
+
+    Raises:
+        WireError: they can't be taken; none was.
+    """
+    site.lifecycle.check_serving()
     began = site.timer()
     site.engine.publish(taken, slot)
     if site.log.is_enabled_for(logging.DEBUG):
         _log_notices(taken, site, site.timer() - began)
-    return await slot.wait()
+
+
+def notices_of(body: bytes) -> list[Notice]:
+    """The notices of a request body, at least one.
+
+    Raises:
+        InvalidNotice: one of them is wrong.
+        BadRequest: there is none.
+    """
+    taken = decode_notices(body)
+    if not taken:
+        raise BadRequest("The request has no notice in its body")
+    return taken
 
 
 def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:

@@ -1,22 +1,24 @@
 """The log of requests: one line for each that is finished (R11.1-R11.5, R11.15, R11.16).
 
 An entry is structured; `console_line` is how a person reads it. Where the log leaves such entries out, nothing
-of them is put together.
+of them is put together. There is one for every event that a client gets, so they take a shorter way into the log
+than others (`Lines`), and what is the same from poll to poll is put together once (`PollLine`).
 """
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.core.ids import RealmId
+from tidewire.core.state import Batch
 from tidewire.core.users import Realm
-from tidewire.core.wire import event_type
+from tidewire.core.wire import Entry, event_type
 from tidewire.escaping import escaped
 from tidewire.http.access import Access
 from tidewire.http.answers import Answer
-from tidewire.http.client_name import client_of
+from tidewire.http.client_name import Client, client_of
 from tidewire.http.note import Note
 
 SLOW = 1.2
@@ -31,8 +33,72 @@ SHOWN_PATH = 200
 UNLOGGED_REFUSALS = frozenset({401, 404, 405})
 """Refusals that say nothing beyond their status (R11.15)."""
 
+POLL_PATH = "/api/v1/events"
+"""Of the polls that there are short lines for."""
+
 REQUEST = "request"
 SLOW_REQUEST = "slow request"
+
+
+class Lines(Protocol):
+    """Where request entries go."""
+
+    @property
+    def structured(self) -> bool:
+        """Whether entries are written as they are, and not as lines for a person."""
+        ...
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        """Takes an entry."""
+        ...
+
+    def write_poll(self, line: "PollLine", poll: "Polled") -> None:
+        """Takes what is the same in the entries of a client's polls, and what is not."""
+        ...
+
+
+class PollLine(NamedTuple):
+    """What is the same in the entries of a client's polls.
+
+    Attributes:
+        entry: those of its members; None where only people read it.
+        start: how the line for a person begins.
+        end: how it ends, behind what was polled.
+    """
+
+    entry: Mapping[str, Any] | None
+    start: str
+    end: str
+
+
+class Polled(NamedTuple):
+    """What is not the same; `waited` is None when the poll was answered at once."""
+
+    batch: Batch
+    kind: str | None
+    busy: float
+    waited: float | None
+    displaced: bool
+
+    def members(self) -> dict[str, Any]:
+        """As members of an entry."""
+        entry: dict[str, Any] = {"duration_ms": round(self.busy * 1000, 3)}
+        if self.waited is not None:
+            entry["waited_s"] = round(self.waited, 3)
+        entry |= {"queue_id": self.batch.queue_id, "events": len(self.batch.entries)}
+        if self.kind is not None:
+            entry["type"] = self.kind
+        if self.displaced:
+            entry["displaced"] = True
+        return entry
+
+    def sentence(self, line: PollLine) -> str:
+        """The line for a person: `console_line` of the whole entry."""
+        waited = "" if self.waited is None else f" (lp: {_duration(self.waited)})"
+        kind = "" if self.kind is None else f"/{escaped(self.kind)}"
+        displaced = " [was connected]" if self.displaced else ""
+        extra = f" [{self.batch.queue_id}/{len(self.batch.entries)}{kind}]{displaced}"
+        return f"{line.start}{_duration(self.busy):>5}{waited} {POLL_PATH}{extra}{line.end}"
 
 
 class RequestLog:
@@ -44,12 +110,51 @@ class RequestLog:
         *,
         access: Access,
         realm: Callable[[RealmId], Realm | None],
+        lines: Lines | None = None,
     ) -> None:
-        """Takes the log, and who can say where a request came from and what realm is meant."""
+        """Takes the log, who can say where a request came from and what realm is meant, and the shorter way.
+
+        Without `lines`, request entries go to the log as all others.
+        """
         self._log = log
         self._access = access
         self._realm = realm
-        self._writes = log.is_enabled_for(logging.INFO)
+        self._lines = lines
+        self.writes = log.is_enabled_for(logging.INFO)
+        self._last_body = b""
+        self._last_type = ""
+
+    def poll_line(self, note: Note) -> PollLine | None:
+        """What the entries of this client's polls have in common; None where nothing is written."""
+        if not self.writes or self._lines is None:
+            return None
+        address = self._access.shown_address(note.peer, note.headers)
+        client, who = self._client(note), self._who(note)
+        start = escaped(f"{address:<15} {note.method:<7} 200 ")
+        end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
+        if not self._lines.structured:
+            return PollLine(None, start, end)
+        entry = {"address": address, "method": note.method, "status": 200, "path": POLL_PATH}
+        entry |= {"who": who, "client": client.name}
+        return PollLine(entry | ({"version": client.version} if client.version else {}), start, end)
+
+    def polled(
+        self, line: PollLine, batch: Batch, *, busy: float, waited: float | None, displaced: bool
+    ) -> None:
+        """Writes of an answered poll."""
+        kind = self._type_of(batch.entries[0]) if len(batch.entries) == 1 else None
+        if self._lines is not None:
+            self._lines.write_poll(line, Polled(batch, kind, busy, waited, displaced))
+        if busy > SLOW:
+            poll = Polled(batch, kind, busy, waited, displaced)
+            self._log.warning(SLOW_REQUEST, poll=poll.sentence(line))
+
+    def _type_of(self, entry: Entry) -> str:
+        # The same event goes to one client after the other.
+        if entry[1] is not self._last_body:
+            self._last_type = event_type(entry)
+            self._last_body = entry[1]
+        return self._last_type
 
     def finished(self, note: Note, answer: Answer, *, ended: float) -> None:
         """Writes what there is to write of an answered request.
@@ -61,10 +166,13 @@ class RequestLog:
         """
         busy = ended - note.began - (note.waited or 0.0)
         is_slow = busy > SLOW
-        if note.gone or not (self._writes or is_slow):
+        if note.gone or not (self.writes or is_slow):
             return
         entry = self._entry(note, answer, busy)
-        self._log.info(REQUEST, **entry)
+        if self._lines is None:
+            self._log.info(REQUEST, **entry)
+        elif self.writes:
+            self._lines.write(entry)
         # The 40x answers, 400 to 409.
         if answer.status // 10 == 40 and answer.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
             self._log.info("refused", status=answer.status, answer=_shown(answer.body), who=entry["who"])
@@ -84,16 +192,18 @@ class RequestLog:
         if note.batch is not None:
             entry |= {"queue_id": note.batch.queue_id, "events": len(note.batch.entries)}
             if len(note.batch.entries) == 1:
-                entry["type"] = event_type(note.batch.entries[0])
+                entry["type"] = self._type_of(note.batch.entries[0])
             if note.displaced:
                 entry["displaced"] = True
-        client = note.client or client_of(
-            None, note.headers.get("user-agent"), browser=note.path.startswith("/json/")
-        )
+        client = self._client(note)
         entry |= {"who": self._who(note), "client": client.name}
         if client.version:
             entry["version"] = client.version
         return entry
+
+    def _client(self, note: Note) -> Client:
+        agent = note.headers.get("user-agent")
+        return note.client or client_of(None, agent, browser=note.path.startswith("/json/"))
 
     def _who(self, note: Note) -> str:
         """R11.3; the realm by its whole host, because no part of it is known to be the deployment's."""

@@ -13,6 +13,7 @@ from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.request_log import Lines
 from tidewire.ports import Authenticator
 
 
@@ -75,6 +76,7 @@ class Site:
     Attributes:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
+        lines: the shorter way of request entries into the log, if there is one.
     """
 
     engine: Engine
@@ -88,3 +90,4 @@ class Site:
     cors: Cors = field(default_factory=Cors)
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
+    lines: Lines | None = None

@@ -61,6 +61,13 @@ avatar_salt = ""
 user_requests_per_minute = 0
 address_requests_per_minute = 0
 header_deadline = 10
+request_deadline = 60
+write_deadline = 60
+header_bytes = 16384
+headers = 100
+url_bytes = 8192
+connections = 0
+connections_per_address = 0
 [log]
 format = "console"
 level = "info"

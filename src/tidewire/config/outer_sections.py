@@ -1,0 +1,99 @@
+"""The settings of the outermost things: what any peer may cost, and the log (`sections.py` has the others)."""
+
+from tidewire.config.kinds import Choice, Integer
+from tidewire.config.setting import Setting
+
+LIMITS = (
+    Setting(
+        name="limits.user_requests_per_minute",
+        kind=Integer(),
+        default=0,
+        meaning="How many requests one user may make; so many at once, then evenly spread (R6.13).",
+        unit="requests a minute",
+        zero="no limit",
+    ),
+    Setting(
+        name="limits.address_requests_per_minute",
+        kind=Integer(),
+        default=0,
+        meaning="How many requests without a user may come from one address, or from one IPv6 network of 64 bits; failed logins count (R6.13).",
+        unit="requests a minute",
+        zero="no limit",
+    ),
+    Setting(
+        name="limits.header_deadline",
+        kind=Integer(),
+        default=10,
+        meaning="How long a connection may take to send the head of a request.",
+        unit="seconds",
+        zero="no limit",
+    ),
+    Setting(
+        name="limits.request_deadline",
+        kind=Integer(),
+        default=60,
+        meaning="How long a connection may take to send the body of a request.",
+        unit="seconds",
+        zero="no limit",
+    ),
+    Setting(
+        name="limits.write_deadline",
+        kind=Integer(),
+        default=60,
+        meaning="How long a client may leave what it was sent unread; then its connection is dropped, and its queue keeps the events.",
+        unit="seconds",
+        zero="no limit",
+    ),
+    Setting(
+        name="limits.header_bytes",
+        kind=Integer(minimum=1024),
+        default=16_384,
+        meaning="How large the head of a request may be.",
+        unit="bytes",
+    ),
+    Setting(
+        name="limits.headers",
+        kind=Integer(minimum=10),
+        default=100,
+        meaning="How many headers a request may have.",
+        unit="headers",
+    ),
+    Setting(
+        name="limits.url_bytes",
+        kind=Integer(minimum=1024),
+        default=8192,
+        meaning="How long a request's path with its query may be.",
+        unit="bytes",
+    ),
+    Setting(
+        name="limits.connections",
+        kind=Integer(),
+        default=0,
+        meaning="How many connections may be open.",
+        unit="connections",
+        zero="as many as the process may have files open, less some for itself",
+    ),
+    Setting(
+        name="limits.connections_per_address",
+        kind=Integer(),
+        default=0,
+        meaning="How many connections may be open from one address; a proxy in front is one address.",
+        unit="connections",
+        zero="no limit",
+    ),
+)
+
+LOG = (
+    Setting(
+        name="log.format",
+        kind=Choice(("console", "json")),
+        default="console",
+        meaning="Whether the log is written for people or as one JSON object a line.",
+    ),
+    Setting(
+        name="log.level",
+        kind=Choice(("debug", "info", "warning", "error")),
+        default="info",
+        meaning="The least important records that are logged.",
+    ),
+)

@@ -1,0 +1,219 @@
+"""One connection of the fast lane: a poll waits on it as the engine's slot, and its answer is one write."""
+
+from typing import Any
+
+from tidewire.core.errors import BadEventQueueId, InternalError, WireError
+from tidewire.core.ids import UserId
+from tidewire.core.state import Batch
+from tidewire.core.wire import encode_answer
+from tidewire.http import answers
+from tidewire.http.admission import admit_user
+from tidewire.http.answers import Answer
+from tidewire.http.application import worded
+from tidewire.http.client_name import client_of
+from tidewire.http.internal import notices_of, publish
+from tidewire.http.lane import publishing
+from tidewire.http.lane.framing import FramedConnection
+from tidewire.http.lane.head import Head
+from tidewire.http.lane.lane import Lane
+from tidewire.http.lane.rendering import Renderer
+from tidewire.http.lane.repoll import Repoll, digest_of
+from tidewire.http.lane.target import parse_poll
+from tidewire.http.note import Note
+from tidewire.http.request_log import POLL_PATH, PollLine
+
+
+class LaneConnection(FramedConnection):
+    """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
+
+    __slots__ = ("_began", "_displaces", "_line", "_parked", "_repoll", "_waits_on")
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(lane)
+        self._waits_on: str | None = None
+        """The queue that a poll waits on here."""
+        self._repoll: Repoll | None = None
+        self._line: PollLine | None = None
+        """What the log says of the poll under way, if anything."""
+        self._began = 0.0
+        self._parked = 0.0
+        self._displaces = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tells the engine when a poll waited here (R2.21)."""
+        super().connection_lost(exc)
+        if self._waits_on is not None:
+            site = self._lane.site
+            site.log.info("client disconnected", **self._named(self._waits_on))
+            site.engine.lost(self._waits_on, self)
+            self._waits_on = None
+
+    def _take(self, head: Head, raw: bytes) -> bool:
+        """Serves a request here if it is one of the two kinds; False when it is for the ordinary routes."""
+        if head.method == b"GET":
+            return self._take_poll(head, raw)
+        if head.method == b"POST" and head.target == publishing.PATH:
+            return self._take_notices(head, len(raw))
+        return False
+
+    def _take_again(self, data: bytes) -> bool:
+        repoll = self._repoll
+        if repoll is None:
+            return False
+        acknowledged = repoll.acknowledged(data)
+        return acknowledged is not None and self._poll_again(repoll, acknowledged)
+
+    def _take_poll(self, head: Head, raw: bytes) -> bool:
+        poll = parse_poll(head.target)
+        unusual = head.has_body or head.value(b"expect") is not None or head.value(b"origin") is not None
+        if poll is None or unusual:
+            return False
+        lane = self._lane
+        lane.statistics.polls += 1
+        self._began = lane.site.timer()
+        self._keep_alive = head.keep_alive
+        self._buffer = self._buffer[len(raw) :]
+        self._repoll = None
+        note = self._note(head, "GET", POLL_PATH)
+        note.client = client_of(poll.client, head.text(b"user-agent"))
+        try:
+            user = admit_user(note, lane.site)
+            self._line = lane.log.poll_line(note)
+            self._poll(poll.queue_id, user.id, poll.last_event_id, block=poll.block)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            self._fail(note, error, lane.polls)
+            return True
+        found = digest_of(raw) if head.keep_alive and note.allowance is None else None
+        if found is not None:
+            generation = lane.site.authenticator.generation
+            self._repoll = Repoll(*found, generation, poll.queue_id, user.id, poll.block, self._line)
+        return True
+
+    def _poll_again(self, repoll: Repoll, acknowledged: int) -> bool:
+        """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
+        lane = self._lane
+        if repoll.generation != lane.site.authenticator.generation:
+            return False
+        lane.idle.discard(self)
+        self._began = lane.site.timer()
+        self._line = repoll.line
+        try:
+            self._poll(repoll.queue_id, repoll.user_id, acknowledged, block=repoll.block)
+        except Exception:  # noqa: BLE001 - it will be raised again, and answered then
+            return False
+        lane.statistics.repolls += 1
+        return True
+
+    def _poll(self, queue_id: str, user_id: UserId, acknowledged: int, *, block: bool) -> None:
+        site = self._lane.site
+        if self._line is not None:
+            before = site.engine.shard.find(queue_id)
+            self._displaces = before is not None and before.waiter is not None
+        self._busy = True
+        self._waits_on = queue_id
+        self._parked = 0.0
+        try:
+            site.engine.poll(
+                queue_id,
+                user_id=user_id,
+                last_event_id=acknowledged,
+                block=block and not site.lifecycle.stopping,
+                slot=self,
+            )
+        except BaseException:
+            self._busy = False
+            self._waits_on = None
+            raise
+        if self._busy and self._line is not None:
+            self._parked = site.timer()
+            if self._displaces:
+                site.log.info("poll displaced", **self._named(queue_id))
+
+    def complete(self, answer: Batch) -> None:
+        """Takes the answer to the poll that waits here; called by the engine."""
+        lane = self._lane
+        self._waits_on = None
+        came = lane.site.timer() if self._line is not None else 0.0
+        body = encode_answer(answer.queue_id, answer.entries)
+        stopping = lane.site.lifecycle.stopping
+        self._finish(lane.polls.success(body, stopping=stopping, keep_alive=self._keep_alive))
+        if self._line is not None:
+            waited = came - self._parked if self._parked else None
+            busy = lane.site.timer() - self._began - (waited or 0.0)
+            displaced = self._displaces and waited is None
+            lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+
+    def _take_notices(self, head: Head, size: int) -> bool:
+        lane = self._lane
+        length = publishing.body_length(head)
+        note = self._note(head, "POST", publishing.PATH.decode())
+        if length is None or not publishing.is_admitted(note, lane.site):
+            return False
+        total = size + length
+        if len(self._buffer) < total:
+            self._needed = total
+            self._buffer = bytearray(self._buffer)
+            lane.sending.add(self, lane.now)
+            return True
+        lane.sending.discard(self)
+        self._needed = 0
+        body, self._buffer = bytes(self._buffer[size:total]), bytes(self._buffer[total:])
+        self._keep_alive = head.keep_alive
+        self._repoll = None
+        note.internal = True
+        lane.statistics.publishes += 1
+        self._busy = True
+        try:
+            publish(notices_of(body), lane.site, publishing.Confirmation(note, self._confirm))
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            self._fail(note, error, lane.internal)
+        return True
+
+    def _confirm(self, note: Note, answer: Answer) -> None:
+        lane = self._lane
+        ended = lane.site.timer()
+        stopping = lane.site.lifecycle.stopping
+        self._finish(lane.internal.success(answer.body, stopping=stopping, keep_alive=self._keep_alive))
+        lane.log.finished(note, answer, ended=ended)
+
+    def _note(self, head: Head, method: str, path: str) -> Note:
+        return Note(
+            method=method,
+            path=path,
+            peer=self._address or None,
+            headers=head.as_mapping(),
+            began=self._lane.site.timer(),
+        )
+
+    def _named(self, queue_id: str) -> dict[str, Any]:
+        descriptor = self._lane.site.engine.shard.find(queue_id)
+        if descriptor is None:
+            return {"queue_id": queue_id}
+        spec = descriptor.spec
+        return {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+
+    # Answers.
+
+    def _fail(self, note: Note, error: Exception, renderer: Renderer) -> None:
+        """Answers with an error, as the ordinary routes do."""
+        lane = self._lane
+        answer = self._failure(note, error)
+        ended = lane.site.timer()
+        self._finish(
+            renderer.answer(
+                answer,
+                allowance=note.allowance,
+                stopping=lane.site.lifecycle.stopping,
+                keep_alive=self._keep_alive,
+            )
+        )
+        lane.log.finished(note, answer, ended=ended)
+
+    def _failure(self, note: Note, error: Exception) -> Answer:
+        site = self._lane.site
+        if isinstance(error, BadEventQueueId):
+            return answers.failure(worded(error, note, site))
+        if isinstance(error, WireError):
+            return answers.failure(error)
+        site.log.error("request failed", method=note.method, path=note.path, exc_info=error)
+        return answers.failure(InternalError())

@@ -1,0 +1,104 @@
+"""What all connections of the fast lane share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidewire.http.application import request_log
+from tidewire.http.lane.bounds import Admission, Bounds
+from tidewire.http.lane.head import HeadReader
+from tidewire.http.lane.rendering import HeaderLines, Renderer
+from tidewire.http.lane.waitlist import Waitlist
+from tidewire.http.site import Site
+
+
+class Peer(Protocol):
+    """A connection, as far as deadlines are concerned."""
+
+    def too_slow(self) -> None:
+        """Its request did not come in time."""
+
+    def end(self) -> None:
+        """It has been idle for long enough."""
+
+    def abort(self) -> None:
+        """It does not read what it asked for."""
+
+
+@dataclass(slots=True)
+class LaneStatistics:
+    """Totals of what happened on connections, as plain ints.
+
+    Attributes:
+        repolls: polls recognised as a repetition of the one before.
+        polls: polls that were read from scratch.
+        publishes: requests to publish.
+        handed_over: requests that went the ordinary way.
+        refused: connections beyond a bound.
+        timed_out: connections that were too slow.
+    """
+
+    repolls: int = 0
+    polls: int = 0
+    publishes: int = 0
+    handed_over: int = 0
+    refused: int = 0
+    timed_out: int = 0
+
+
+class Lane:
+    """The shared side of the fast lane."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        bounds: Bounds,
+        ordinary: Callable[[Any, asyncio.Transport], asyncio.Protocol],
+        default_headers: Callable[[], HeaderLines],
+        connections: set[Any],
+        call_soon: Callable[[Callable[[], None]], object],
+        now: float,
+    ) -> None:
+        """Takes what is shared.
+
+        Args:
+            site: the server's parts, the same that the ordinary routes use.
+            bounds: sizes, times and numbers.
+            ordinary: has a connection's transport served the ordinary way, until it is given back.
+            default_headers: the headers that every answer begins with; a new list when they change.
+            connections: where open connections are entered, for the time of a stop.
+            call_soon: calls a function on the loop's next turn.
+            now: the loop's time.
+        """
+        self.site = site
+        self.bounds = bounds
+        self.ordinary = ordinary
+        self.connections = connections
+        self.call_soon = call_soon
+        self.reader = HeadReader()
+        self.log = request_log(site)
+        self.polls = Renderer(default_headers, site.cors.lines(None))
+        self.internal = Renderer(default_headers, ())
+        self.admission = Admission(bounds)
+        self.statistics = LaneStatistics()
+        self.now = now
+        self.slow: Waitlist[Peer] = Waitlist(bounds.header_deadline, lambda peer: peer.too_slow())
+        """Peers whose request's head has not come whole."""
+        self.sending: Waitlist[Peer] = Waitlist(bounds.request_deadline, lambda peer: peer.too_slow())
+        """Peers whose request's body has not come whole."""
+        self.idle: Waitlist[Peer] = Waitlist(bounds.keep_alive, lambda peer: peer.end())
+        self.blocked: Waitlist[Peer] = Waitlist(bounds.write_deadline, lambda peer: peer.abort())
+
+    def sweep(self, now: float) -> None:
+        """Once a second, with the loop's time: ends what takes too long."""
+        self.now = now
+        self.idle.sweep(now)
+        for waiting in (self.slow, self.sending, self.blocked):
+            self.statistics.timed_out += waiting.sweep(now)
+
+    def forget(self, peer: Peer) -> None:
+        """Takes a connection off every list."""
+        for waiting in (self.idle, self.slow, self.sending, self.blocked):
+            waiting.discard(peer)

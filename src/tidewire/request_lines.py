@@ -1,0 +1,71 @@
+"""Request entries on their short way into the log: put together by hand, and written once a turn of the loop.
+
+A busy server writes tens of thousands a second, each in the time that a general logger takes to look at its
+first processor. They look the same as all other entries (`logs.py`).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TextIO
+
+from tidewire.http.request_log import REQUEST, Polled, PollLine, console_line
+from tidewire.logs import render_json
+
+_SECOND = "%Y-%m-%dT%H:%M:%S"
+
+
+class RequestLines:
+    """Writes request entries to a stream."""
+
+    def __init__(
+        self,
+        *,
+        form: Literal["console", "json"],
+        stream: TextIO,
+        call_soon: Callable[[Callable[[], None]], object],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes how entries look, where they go, and what calls a function on the loop's next turn."""
+        self.structured = form == "json"
+        self._stream = stream
+        self._call_soon = call_soon
+        self._now = now
+        self._waiting: list[str] = []
+        self._second = -1
+        self._stamp = ""
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        """Takes an entry."""
+        if self.structured:
+            self._add(render_json({**entry, **self._frame()}))
+        else:
+            self._add(f"{self._timestamp()} [info     ] {console_line(entry)}")
+
+    def write_poll(self, line: PollLine, poll: Polled) -> None:
+        """Takes what is the same in the entries of a client's polls, and what is not."""
+        if self.structured:
+            self._add(render_json({**(line.entry or {}), **poll.members(), **self._frame()}))
+        else:
+            self._add(f"{self._timestamp()} [info     ] {poll.sentence(line)}")
+
+    def flush(self) -> None:
+        """Writes what has come since the last turn."""
+        waiting, self._waiting = self._waiting, []
+        self._stream.write("\n".join([*waiting, ""]))
+        self._stream.flush()
+
+    def _frame(self) -> dict[str, str]:
+        return {"event": REQUEST, "level": "info", "timestamp": self._timestamp()}
+
+    def _add(self, line: str) -> None:
+        if not self._waiting:
+            self._call_soon(self.flush)
+        self._waiting.append(line)
+
+    def _timestamp(self) -> str:
+        now = self._now()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime(_SECOND, time.gmtime(second))
+        return f"{self._stamp}.{int((now - second) * 1_000_000):06d}Z"

@@ -1,0 +1,448 @@
+"""The fast lane over real sockets: the same bytes as the ordinary routes, and connections of every kind (D5)."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.lane_server import LaneServer, Peer, lane_server, until
+from support.raw_http import basic, request_bytes
+from support.server_process import KEYS, SECRET, credentials, email
+from support.site import LocalSite, local_site
+from tidewire.http.lane.bounds import Bounds
+
+ADA = credentials("ada")
+
+
+def poll(
+    queue_id: str, last: int = -1, *, lines: str = "", version: str = "1.1", name: str = "ada", more: str = ""
+) -> bytes:
+    """A poll that the lane serves."""
+    target = f"/api/v1/events?queue_id={queue_id}&last_event_id={last}{more}"
+    head = f"Host: x\r\nAuthorization: {credentials(name)['Authorization']}\r\n{lines}"
+    return f"GET {target} HTTP/{version}\r\n{head}\r\n".encode()
+
+
+def ordinary(request: bytes) -> bytes:
+    """The same request, written so that only the ordinary route understands it."""
+    return request.replace(b"last_event_id=", b"last%5Fevent_id=", 1)
+
+
+def notices(*events: Mapping[str, Any], users: tuple[int, ...] = (1,), lines: str = "") -> bytes:
+    body = "\n".join(json.dumps({"event": event, "users": users}) for event in events).encode()
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    request = request_bytes("POST", "/api/internal/notices", body=body, headers=headers)
+    return request.replace(b"\r\n", f"\r\n{lines}".encode(), 1)
+
+
+async def both(server: LaneServer, request: bytes) -> bytes:
+    """The answer, which must be the same either way; the first must have been the lane's."""
+    statistics = server.lane.statistics
+    before = statistics.handed_over
+    (fast,) = await server.ask(request)
+    assert statistics.handed_over == before
+    (slow,) = await server.ask(ordinary(request))
+    assert statistics.handed_over == before + 1
+    assert fast == slow
+    return fast
+
+
+async def park(server: LaneServer, request: bytes) -> Peer:
+    """A poll that waits."""
+    engine = server.local.engine
+    before = engine.waiting()
+    peer = await server.connect()
+    peer.send(request)
+    await until(lambda: engine.waiting() > before)
+    return peer
+
+
+async def queue_with(local: LocalSite, *kinds: str) -> str:
+    queue_id = await local.register("ada")
+    for kind in kinds:
+        await local.publish("ada", type=kind)
+    return queue_id
+
+
+async def test_events_that_are_there_are_answered_alike(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    async with lane_server(local) as server:
+        answer = await both(server, poll(queue_id))
+        assert b'"events":[{"type":"a","id":0},{"type":"b","id":1}]' in answer
+        assert b'"events":[{"type":"b","id":1}]' in await both(server, poll(queue_id, 0))
+        assert b'"events":[]' in await both(server, poll(queue_id, 1, more="&dont_block=true"))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        poll("unknown"),
+        poll("unknown", lines="User-Agent: ZulipTerminal/0.7.0\r\n"),
+        poll("unknown", lines="User-Agent: zulip-term\r\n"),
+        poll("queue-0", 7),
+        poll("queue-0", -1, name="bob"),
+        poll("queue-0").replace(b"Authorization", b"X-Authorization"),
+        poll("queue-0").replace(b"Basic", b"Bearer"),
+        poll("queue-0").replace(b"Basic ", b"Basic !"),
+        poll("queue-0").replace(ADA["Authorization"].encode(), basic(email("ada"), "short").encode()),
+        poll("queue-0").replace(ADA["Authorization"].encode(), basic(email("ada"), "z" * 32).encode()),
+        poll("queue-0").replace(ADA["Authorization"].encode(), basic("nobody@x", KEYS["ada"]).encode()),
+    ],
+    ids=[
+        "unknown queue",
+        "unknown queue, old client",
+        "unknown queue, old client without a version",
+        "an event that was never there",
+        "another user's queue",
+        "no credentials",
+        "another scheme",
+        "unreadable credentials",
+        "malformed key",
+        "wrong key",
+        "wrong email",
+    ],
+)
+async def test_errors_are_answered_alike(tmp_path: Path, request_: bytes) -> None:
+    """R6.3, R6.40, R6.44, R6.95."""
+    local = local_site(tmp_path)
+    await queue_with(local)
+    async with lane_server(local) as server:
+        answer = await both(server, request_)
+        assert answer.startswith(b"HTTP/1.1 4")
+
+
+async def test_a_pruned_event_is_refused_alike(tmp_path: Path) -> None:
+    """R6.40."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    async with lane_server(local) as server:
+        await server.ask(poll(queue_id, 0))
+        assert b"has already been pruned" in await both(server, poll(queue_id, -1))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [poll("queue-0", version="1.0"), poll("queue-0", lines="Connection: close\r\n")],
+    ids=["HTTP/1.0", "the client's wish"],
+)
+async def test_a_connection_that_ends_with_its_answer_says_so_alike(tmp_path: Path, request_: bytes) -> None:
+    local = local_site(tmp_path)
+    await queue_with(local, "a")
+    async with lane_server(local) as server:
+        assert b"connection: close\r\n" in await both(server, request_)
+        async with await server.connect() as peer:
+            peer.send(request_)
+            assert (await peer.rest()).endswith(b"}\n")
+
+
+@pytest.mark.parametrize("how", ["an event", "another poll", "deletion", "a heartbeat", "the server's sake"])
+async def test_a_poll_that_waited_is_answered_alike(tmp_path: Path, how: str) -> None:
+    """R2.18, R2.26, R1.21, D5."""
+    answers = []
+    for form in (poll, lambda queue_id: ordinary(poll(queue_id))):
+        local = local_site(tmp_path)
+        queue_id = await queue_with(local)
+        async with lane_server(local) as server:
+            peer = await park(server, form(queue_id))
+            await provoke(local, server, queue_id, how)
+            answers.append(await peer.answer())
+    assert answers[0] == answers[1]
+
+
+async def provoke(local: LocalSite, server: LaneServer, queue_id: str, how: str) -> None:
+    if how == "an event":
+        await local.publish("ada", type="a")
+    elif how == "another poll":
+        await server.ask(poll(queue_id, more="&dont_block=true"))
+    elif how == "deletion":
+        await local.ask("ada", "DELETE", "/api/v1/events", form={"queue_id": queue_id})
+    elif how == "a heartbeat":
+        local.clock.advance(60)
+        local.engine.tick()
+    else:
+        local.engine.release(10)
+
+
+async def test_a_stop_is_answered_alike(tmp_path: Path) -> None:
+    """D5: parked polls get an empty answer that ends the connection."""
+    answers = []
+    for form in (poll, lambda queue_id: ordinary(poll(queue_id))):
+        local = local_site(tmp_path)
+        queue_id = await queue_with(local)
+        async with lane_server(local) as server:
+            peer = await park(server, form(queue_id))
+            local.site.lifecycle.stopping = True
+            local.engine.release(10)
+            answers.append(await peer.rest())
+    assert answers[0] == answers[1]
+    assert b"connection: close\r\n" in answers[0]
+
+
+async def test_repeated_polls_are_recognised_and_answered_alike(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, *"abcdefgh")
+    async with lane_server(local) as server:
+        fast = await server.ask(*(poll(queue_id, number) for number in range(6)))
+        assert server.lane.statistics.repolls == 5
+    local = local_site(tmp_path)
+    assert await queue_with(local, *"abcdefgh") == queue_id
+    async with lane_server(local) as server:
+        slow = await server.ask(*(ordinary(poll(queue_id, number)) for number in range(6)))
+        assert server.lane.statistics.polls == 0
+    assert fast == slow
+
+
+async def test_a_repeated_poll_is_checked_again_when_the_users_change(tmp_path: Path) -> None:
+    """D11: who has lost the key is not let in by an open connection."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    users = tmp_path / "users.toml"
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(poll(queue_id))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 200")
+        users.write_text(users.read_text().replace(KEYS["ada"], "c" * 32))
+        local.site.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
+        peer.send(poll(queue_id, 0))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        notices({"type": "a"}),
+        notices({"type": "a"}, {"type": "b"}),
+        notices({"type": "a"}).replace(b'"type"', b'"typo"'),
+        notices({"type": "a"}).replace(b"{", b"[", 1),
+        notices(),
+        notices({"type": "a"}, lines="Connection: close\r\n"),
+    ],
+    ids=["one", "two", "no type", "no JSON", "none", "the last"],
+)
+async def test_publishing_is_answered_alike(tmp_path: Path, request_: bytes) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    async with lane_server(local) as server:
+        (fast,) = await server.ask(request_)
+        assert server.lane.statistics.handed_over == 0
+        mark = request_.replace(b"/api/internal/notices", b"/api/internal/%6eotices", 1)
+        (slow,) = await server.ask(mark)
+        assert server.lane.statistics.handed_over == 1
+        assert fast == slow
+        kinds = [event["type"] for event in await local.events("ada", queue_id)]
+        assert kinds[: len(kinds) // 2] == kinds[len(kinds) // 2 :]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["Origin: http://x\r\n", "X-Forwarded-For: 10.0.0.1\r\n", "Via: x\r\n"],
+    ids=["origin", "forwarded", "via"],
+)
+async def test_publishing_from_outside_is_refused_on_the_lane_too(tmp_path: Path, lines: str) -> None:
+    """R6.66, R6.67, D5."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    async with lane_server(local) as server:
+        wrong_secret = notices({"type": "a"}).replace(SECRET.encode(), b"x" * len(SECRET))
+        for request in (notices({"type": "a"}, lines=lines), wrong_secret):
+            (answer,) = await server.ask(request)
+            assert answer.startswith(b"HTTP/1.1 403")
+    assert await local.events("ada", queue_id) == []
+
+
+async def test_a_large_body_may_come_in_parts(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    request = notices(*({"type": "a", "pad": "x" * 1000, "number": number} for number in range(500)))
+    async with lane_server(local) as server, await server.connect() as peer:
+        for start in range(0, len(request), 50_000):
+            peer.send(request[start : start + 50_000])
+            await asyncio.sleep(0)
+        assert b'"accepted":500' in await peer.answer()
+        assert server.lane.statistics.publishes == 1
+    events = await local.events("ada", queue_id)
+    assert [event["number"] for event in events] == list(range(500))
+
+
+async def test_a_head_may_come_byte_by_byte(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a")
+    async with lane_server(local) as server, await server.connect() as peer:
+        for byte in poll(queue_id):
+            peer.send(bytes([byte]))
+            await asyncio.sleep(0.001)
+        assert b'"type":"a"' in await peer.answer()
+        assert server.lane.statistics.handed_over == 0
+
+
+async def test_requests_that_come_together_are_answered_in_order(tmp_path: Path) -> None:
+    """Pipelining, of lane and ordinary requests mixed."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b", "c")
+    live = request_bytes("GET", "/health/live")
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(
+            poll(queue_id) + poll(queue_id, 0) + notices({"type": "d"}) + live + poll(queue_id, 1) + live
+        )
+        answers = [await peer.answer() for _ in range(6)]
+    assert [b'"type":"a"' in answers[0], b'"type":"a"' in answers[1], b"accepted" in answers[2]] == [
+        True,
+        False,
+        True,
+    ]
+    assert b'{"type":"d","id":3}' in answers[4]
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+
+
+async def test_a_request_behind_a_waiting_poll_waits_for_it(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    async with lane_server(local) as server:
+        peer = await park(server, poll(queue_id))
+        peer.send(poll(queue_id, 0, more="&dont_block=true"))
+        await asyncio.sleep(0.05)
+        await local.publish("ada", type="a")
+        assert b'"type":"a"' in await peer.answer()
+        assert b'"events":[]' in await peer.answer()
+
+
+@pytest.mark.parametrize("how", ["reset", "half close"])
+@pytest.mark.parametrize("behind", [b"", poll("queue-0")], ids=["nothing behind", "a request behind"])
+async def test_a_client_that_leaves_its_poll_is_noticed_at_once(
+    tmp_path: Path, how: str, behind: bytes
+) -> None:
+    """R2.21."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    async with lane_server(local) as server:
+        peer = await park(server, poll(queue_id))
+        peer.send(behind)
+        await asyncio.sleep(0.02)
+        peer.reset() if how == "reset" else peer.end_sending()
+        await until(lambda: not local.engine.waiting())
+        await until(lambda: server.lane.admission.total == 0)
+    await local.publish("ada", type="a")
+    assert [event["type"] for event in await local.events("ada", queue_id)] == ["a"]
+
+
+async def test_the_connection_comes_back_from_the_ordinary_routes(tmp_path: Path) -> None:
+    """Clients register and poll on one connection; only the registration goes the long way."""
+    local = local_site(tmp_path)
+    register = request_bytes("POST", "/api/v1/register", form={}, headers=ADA)
+    async with lane_server(local) as server, await server.connect() as peer:
+        for turn in range(1, 4):
+            peer.send(register)
+            queue_id = json.loads((await peer.answer()).partition(b"\r\n\r\n")[2])["queue_id"]
+            peer.send(poll(queue_id, more="&dont_block=true"))
+            assert b'"events":[]' in await peer.answer()
+            assert (server.lane.statistics.handed_over, server.lane.statistics.polls) == (turn, turn)
+        assert len(server.lane.connections) == 1
+
+
+async def test_an_offer_to_upgrade_is_ignored_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Every JDK's client offers h2c; uvicorn would drop the body."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    lines = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    async with lane_server(local) as server:
+        (answer,) = await server.ask(notices({"type": "a"}, lines=lines))
+        assert b'"accepted":1' in answer
+        (answer,) = await server.ask(poll(queue_id, lines=lines))
+        assert b'"type":"a"' in answer
+
+
+async def test_who_asks_first_whether_to_send_is_told_to(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    await queue_with(local)
+    request = notices({"type": "a"}, lines="Expect: 100-continue\r\n")
+    head, _, body = request.partition(b"\r\n\r\n")
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(head + b"\r\n\r\n")
+        assert await peer.answer() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        peer.send(body)
+        assert b'"accepted":1' in await peer.answer()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", poll("x")[:-4]], ids=["nothing", "half a line", "half a head"]
+)
+async def test_a_head_that_does_not_come_is_not_waited_for(tmp_path: Path, sent: bytes) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(sent)
+        await asyncio.sleep(0.05)
+        server.lane.sweep(server.lane.now + 9.9)
+        server.lane.sweep(server.lane.now + 0.2)
+        answer = await peer.rest()
+        assert answer.startswith(b"HTTP/1.1 408") if sent else answer == b""
+
+
+async def test_more_bytes_do_not_buy_more_time(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local) as server, await server.connect() as peer:
+        for byte in b"GET / HTTP":
+            peer.send(bytes([byte]))
+            await asyncio.sleep(0.01)
+            server.lane.sweep(server.lane.now + 1.0)
+        server.lane.sweep(server.lane.now + 1.0)
+        assert (await peer.rest()).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(notices({"type": "a"})[:-5])
+        await asyncio.sleep(0.05)
+        server.lane.sweep(server.lane.now + 61)
+        assert (await peer.rest()).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_waiting_poll_has_no_deadline_but_the_heartbeat(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    async with lane_server(local) as server:
+        peer = await park(server, poll(queue_id))
+        server.lane.sweep(server.lane.now + 1000)
+        await local.publish("ada", type="a")
+        assert b'"type":"a"' in await peer.answer()
+        server.lane.sweep(server.lane.now + 76)
+        assert await peer.rest() == b""
+
+
+async def test_a_peer_that_does_not_read_is_dropped_and_its_queue_keeps_the_events(tmp_path: Path) -> None:
+    """C30."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    for _ in range(20):
+        await local.publish("ada", type="a", pad="x" * 500_000)
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.stop_reading()
+        for _ in range(20):
+            peer.send(poll(queue_id))
+        await until(lambda: len(server.lane.blocked) > 0)
+        polls = server.lane.statistics.polls + server.lane.statistics.repolls
+        await asyncio.sleep(0.1)
+        assert polls == server.lane.statistics.polls + server.lane.statistics.repolls < 20
+        server.lane.sweep(server.lane.now + 61)
+        await until(lambda: server.lane.admission.total == 0)
+    assert len(await local.events("ada", queue_id)) > 0
+
+
+async def test_too_many_connections_are_turned_away(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local, Bounds(connections=2)) as server:
+        peers = [await server.connect() for _ in range(2)]
+        await until(lambda: server.lane.admission.total == 2)
+        async with await server.connect() as third:
+            answer = await third.rest()
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b'"code":"TOO_MANY_CONNECTIONS"' in answer
+        peers[0].reset()
+        await until(lambda: server.lane.admission.total < 2)
+        (answer,) = await server.ask(request_bytes("GET", "/health/live"))
+        assert answer.startswith(b"HTTP/1.1 200")
+        for peer in peers:
+            peer.reset()

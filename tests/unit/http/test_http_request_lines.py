@@ -1,0 +1,113 @@
+"""Request entries on the short way look as on the long one."""
+
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from starlette.datastructures import Headers
+
+from support.site import LocalSite
+from tidewire.core.ids import QueueId
+from tidewire.core.state import Batch
+from tidewire.http.answers import Answer
+from tidewire.http.application import request_log
+from tidewire.http.note import Note
+from tidewire.logs import build_log
+from tidewire.request_lines import RequestLines
+
+Form = Literal["console", "json"]
+
+ENTRIES = [(0, b'{"type":"a","x":[1]', b""), (1, b'{"type":"b"', b"")]
+
+
+class Soon:
+    """A loop that turns when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        """Books a function."""
+        self.calls.append(function)
+
+    def turn(self) -> None:
+        """Runs what was booked."""
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+def note_of(local: LocalSite, *, agent: str, waited: float | None, displaced: bool, batch: Batch) -> Note:
+    headers = Headers({"user-agent": agent})
+    note = Note(method="GET", path="/api/v1/events", peer="127.0.0.1", headers=headers, began=1.0)
+    note.user = local.site.authenticator.user(1)  # type: ignore[arg-type]  # ids of tests are plain
+    note.waited, note.displaced, note.batch = waited, displaced, batch
+    return note
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("agent", ["ZulipPython/0.9.1 (x)", "curl/8", "odd\x1b[31m\u202e/1"])
+@pytest.mark.parametrize(
+    ("waited", "count", "displaced"),
+    [*itertools.product([None, 0.2503, 47.13], [0, 1, 2], [False, True])],
+)
+def test_a_poll_looks_the_same_either_way(
+    local: LocalSite, form: Form, agent: str, *, waited: float | None, count: int, displaced: bool
+) -> None:
+    """R11.1-R11.5."""
+    batch = Batch(QueueId("queue-7"), ENTRIES[:count])
+    note = note_of(local, agent=agent, waited=waited, displaced=displaced, batch=batch)
+    busy = 0.0123
+    ended = note.began + busy + (waited or 0.0)
+    slow_stream, fast_stream, soon = io.StringIO(), io.StringIO(), Soon()
+    slow_site = local.changed(log=build_log(form=form, level="info", stream=slow_stream)).site
+    request_log(slow_site).finished(note, Answer(200, b"{}"), ended=ended)
+    lines = RequestLines(form=form, stream=fast_stream, call_soon=soon)
+    log = request_log(local.changed(lines=lines).site)
+    line = log.poll_line(note)
+    assert line is not None
+    log.polled(line, batch, busy=busy, waited=waited, displaced=displaced)
+    log.finished(note, Answer(200, b"{}"), ended=ended)
+    assert fast_stream.getvalue() == ""
+    soon.turn()
+    written = fast_stream.getvalue().splitlines()
+    assert [comparable(form, one) for one in written] == 2 * [comparable(form, slow_stream.getvalue())]
+
+
+def comparable(form: Form, line: str) -> Any:
+    if form == "console":
+        return re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ", "", line.rstrip("\n"))
+    entry = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry.pop("timestamp"))
+    entry["duration_ms"] = round(entry["duration_ms"], 1)
+    return entry
+
+
+def test_what_comes_in_one_turn_is_written_at_once_and_in_order(local: LocalSite) -> None:
+    stream, soon = io.StringIO(), Soon()
+    lines = RequestLines(form="json", stream=stream, call_soon=soon, now=lambda: 1_790_000_000.25)
+    for number in range(3):
+        lines.write({"number": number})
+    assert (len(soon.calls), stream.getvalue()) == (1, "")
+    soon.turn()
+    lines.write({"number": 3})
+    soon.turn()
+    entries = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [entry["number"] for entry in entries] == [0, 1, 2, 3]
+    assert {entry["timestamp"] for entry in entries} == {"2026-09-21T14:13:20.250000Z"}
+    assert local.log == []
+
+
+def test_where_the_log_leaves_requests_out_nothing_is_put_together(local: LocalSite) -> None:
+    quiet = build_log(form="json", level="warning", stream=io.StringIO())
+    soon = Soon()
+    lines = RequestLines(form="json", stream=io.StringIO(), call_soon=soon)
+    log = request_log(local.changed(log=quiet, lines=lines).site)
+    note = note_of(local, agent="x", waited=None, displaced=False, batch=Batch(QueueId("q"), ()))
+    assert log.poll_line(note) is None
+    log.finished(note, Answer(200, b"{}"), ended=1.0)
+    assert soon.calls == []
