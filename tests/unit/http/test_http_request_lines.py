@@ -50,7 +50,7 @@ def note_of(local: LocalSite, *, agent: str, waited: float | None, displaced: bo
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-@pytest.mark.parametrize("agent", ["ZulipPython/0.9.1 (x)", "curl/8", "odd\x1b[31m\u202e/1"])
+@pytest.mark.parametrize("agent", ["ZulipPython/0.9.1 (x)", "curl/8", "odd\x1b[31m\x85/1"])
 @pytest.mark.parametrize(
     ("waited", "count", "displaced"),
     [*itertools.product([None, 0.2503, 47.13], [0, 1, 2], [False, True])],
