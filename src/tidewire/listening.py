@@ -96,6 +96,8 @@ class Listener(uvicorn.Server):
         )
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        # Until the request is there whole: what it turns out to be, it has a deadline.
+        self.lane.sending.add(protocol, self.lane.now)
         return protocol
 
     def stop_accepting(self) -> None:

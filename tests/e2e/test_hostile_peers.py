@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,28 @@ async def test_a_flood_behind_a_waiting_poll_is_not_taken_in(tmp_path: Path) -> 
         assert peer.unsent > 10_000_000
         await local.publish("ada", type="a")
         assert b'"type":"a"' in await peer.answer()
+
+
+async def test_empty_lines_cost_nothing_and_buy_no_time(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(b"\r\n" * 500_000)
+        began = time.process_time()
+        await until(lambda: peer.unsent == 0)
+        assert time.process_time() - began < 2
+        peer.send(request_bytes("GET", "/health/live"))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 200")
+        peer.send(b"\r\n")
+        await asyncio.sleep(0.05)
+        server.lane.sweep(server.lane.now + 11)
+        assert await peer.rest() == b""
+
+
+async def test_whatever_is_handed_over_has_a_deadline(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    async with lane_server(local) as server, await server.connect() as peer:
+        form = b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n"
+        peer.send(b"POST /api/v1/register HTTP/1.1\r\nHost: x\r\n" + AUTH + form + b"\r\n")
+        await until(lambda: server.lane.statistics.handed_over == 1)
+        server.lane.sweep(server.lane.now + 61)
+        assert await peer.rest() == b""

@@ -133,6 +133,9 @@ class LaneConnection(FramedConnection):
         """Takes the answer to the poll that waits here; called by the engine."""
         lane = self._lane
         self._waits_on = None
+        if self.transport.is_closing():
+            self._busy = False
+            return  # nobody reads it, and the events stay in the queue (R6.16)
         came = lane.site.timer() if self._line is not None else 0.0
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping

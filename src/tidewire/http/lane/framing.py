@@ -152,8 +152,11 @@ class FramedConnection(asyncio.Protocol):
         buffer = self._buffer
         if len(buffer) < max(self._needed, 1):
             return
-        while buffer[:2] == b"\r\n":  # empty lines before a request mean nothing in HTTP
-            buffer = self._buffer = buffer[2:]
+        empty = 0
+        while buffer.startswith(b"\r\n", empty):  # lines before a request that mean nothing in HTTP
+            empty += 2
+        if empty:
+            buffer = self._buffer = buffer[empty:]
         lane = self._lane
         lane.idle.discard(self)
         end = buffer.find(END) + len(END)
@@ -181,7 +184,7 @@ class FramedConnection(asyncio.Protocol):
         problem = lane.bounds.unfinished_problem(buffer)
         if problem is not None:
             self._refuse(problem)
-        elif _never_http(buffer):
+        elif buffer and _never_http(buffer):
             # The strict parser says so at once.
             self._hand_over()
         else:
