@@ -16,7 +16,7 @@ from support.markdown import code_blocks
 from tidewire.cli.main import main
 from tidewire.config import Settings
 from tidewire.config.loading import load
-from tidewire.http.routes import INTERNAL, all_routes
+from tidewire.http.routes import DESCRIPTION, INTERNAL, all_routes
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -59,7 +59,10 @@ def arguments_fit(arguments: list[str]) -> None:
 def test_a_proxy_passes_on_the_public_routes_and_no_others(name: str) -> None:
     pattern = re.search(r"\^/\(.*\)\$", text(name))
     assert pattern
-    public = {path for path in all_routes() if path.startswith(("/api/", "/json/"))} - set(INTERNAL)
+    public = {path for path in all_routes() if path.startswith(("/api/", "/json/"))} - {
+        *INTERNAL,
+        *DESCRIPTION,
+    }
     others = {*(set(all_routes()) - public), "/metrics", "/", "/api/v1/eventsx", "/x/api/v1/events"}
 
     assert {path for path in public if not re.search(pattern[0], path)} == set()

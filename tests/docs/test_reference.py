@@ -12,7 +12,7 @@ from tidewire.core.acceptance import RULES
 from tidewire.core.capabilities import CAPABILITY_NAMES, CHANGES, Capabilities
 from tidewire.core.processors import PROCESSORS, WITHHOLDINGS
 from tidewire.core.processors.message import MIRROR_LOOP
-from tidewire.reference import capabilities, event_types, received
+from tidewire.reference import capabilities, event_types, openapi, received
 from tidewire.reference.event_types import EVENT_TYPES, SERVERS_OWN
 from tidewire.reference.samples import by_client, outcome, samples, what_matters
 
@@ -20,6 +20,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 MODULES = {
     "capabilities.md": capabilities,
     "event-types.md": event_types,
+    "openapi.md": openapi,
     "what-clients-receive.md": received,
 }
 KINDS = {row.kind for row in EVENT_TYPES}

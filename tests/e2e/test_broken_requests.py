@@ -10,32 +10,28 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.broken_requests import (
+    AUTH,
+    CARRIED,
+    FORM,
+    GOOD_PARTS,
+    INTERNAL,
+    LIVE,
+    TRAILED,
+    TYPES,
+    get,
+    multipart,
+    poll,
+    post,
+    sized,
+)
 from support.raw_http import Answer, Closed, RawConnection, request_bytes
 from support.server_process import BEARER, KEYS, SECRET, ServerProcess, credentials, email, poll_bytes
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-AUTH = f"Authorization: {credentials('ada')['Authorization']}\r\n".encode()
-INTERNAL = f"Authorization: Bearer {SECRET}\r\n".encode()
-FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
-
-
-def get(target: bytes, lines: bytes = b"", version: bytes = b"HTTP/1.1") -> bytes:
-    return b"GET %b %b\r\nHost: x\r\n%b\r\n" % (target, version, lines)
-
-
-def post(lines: bytes, body: bytes = b"", target: bytes = b"/api/v1/register") -> bytes:
-    return b"POST %b HTTP/1.1\r\nHost: x\r\n%b%b\r\n%b" % (target, AUTH, lines, body)
-
-
-def poll(parameters: bytes) -> bytes:
-    return get(b"/api/v1/events?" + parameters, AUTH)
-
-
-LIVE = get(b"/health/live")
-
-CORPUS: dict[str, bytes] = {
+FRAMED: dict[str, bytes] = {
     # Framing.
     "negative length": post(FORM + b"Content-Length: -1\r\n"),
     "length with a sign": post(FORM + b"Content-Length: +1\r\n", b"a"),
@@ -147,6 +143,9 @@ CORPUS: dict[str, bytes] = {
 }
 
 
+CORPUS = {**FRAMED, **CARRIED}
+
+
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_broken_request_is_answered_or_cut_off_and_the_server_serves_on(
     shared_server: ServerProcess, name: str
@@ -188,11 +187,67 @@ def end_connection(connection: RawConnection, ending: str) -> None:
     connection.close()
 
 
-def test_a_request_may_come_byte_by_byte(shared_server: ServerProcess) -> None:
+@pytest.mark.parametrize(
+    "request_bytes_",
+    [LIVE, sized(TYPES), multipart(GOOD_PARTS), TRAILED, get(b"http://x/health/live")],
+    ids=["head", "form", "multipart", "chunks and trailer", "absolute"],
+)
+def test_a_request_may_come_byte_by_byte(shared_server: ServerProcess, request_bytes_: bytes) -> None:
+    """Also twice on one connection: nothing of the first is left for the second."""
     with shared_server.connect() as connection:
-        for byte in LIVE:
+        for byte in request_bytes_ * 2:
             connection.send(bytes([byte]))
-        assert connection.answer().status == 200
+        assert [connection.answer().status for _ in range(2)] == [200, 200]
+
+
+HALF_CLOSED = {
+    "a head": LIVE,
+    "HTTP/0.9": b"GET /health/live\r\n\r\n",
+    "a form": sized(TYPES),
+    "a multipart form": multipart(GOOD_PARTS),
+    "chunks and a trailer": TRAILED,
+    "a refused body": sized(TYPES).replace(AUTH, b""),
+    "a pipeline": LIVE + sized(TYPES) + LIVE,
+}
+
+
+@pytest.mark.parametrize("name", HALF_CLOSED)
+def test_a_client_may_stop_sending_anywhere(shared_server: ServerProcess, name: str) -> None:
+    """The connection ends by itself, what came whole is answered, and nothing fails."""
+    whole = HALF_CLOSED[name]
+    for end in {*range(0, len(whole), max(1, len(whole) // 40)), len(whole)}:
+        with RawConnection(shared_server.port, timeout=5) as connection:
+            connection.send(whole[:end])
+            connection.end_sending()
+            statuses = [answer.status for answer in answers_until_closed(connection)]
+        assert [status for status in statuses if status >= 500] == []
+    assert shared_server.ask("GET", "/health/ready").status == 200
+    assert "Traceback" not in shared_server.log, shared_server.log
+
+
+def test_pipelined_requests_of_every_kind_are_answered_in_order(shared_server: ServerProcess) -> None:
+    """Bodies, refusals, trailers and odd targets among each other: none is taken for a part of another."""
+    kinds = [
+        (LIVE, 200),
+        (sized(TYPES), 200),
+        (get(b"/nope"), 404),
+        (multipart(GOOD_PARTS), 200),
+        (TRAILED, 200),
+        (sized(b"event_types=x"), 400),
+        (sized(TYPES).replace(AUTH, b""), 401),
+        (get(b"http://other.example/health/live"), 200),
+        (poll(b"queue_id=q&last_event_id=-1"), 400),
+        (b"PUT /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab", 405),
+    ]
+    chance = random.Random(20261124)
+    for _ in range(10):
+        chosen = [chance.choice(kinds) for _ in range(30)]
+        with shared_server.connect() as connection:
+            connection.send(b"".join(request for request, _ in chosen))
+            assert [connection.answer().status for _ in chosen] == [status for _, status in chosen]
+            connection.end_sending()
+            assert connection.is_closed()
+    assert "Traceback" not in shared_server.log, shared_server.log
 
 
 def test_pipelined_requests_are_answered_in_order(shared_server: ServerProcess) -> None:

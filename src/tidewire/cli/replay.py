@@ -1,5 +1,6 @@
 """`tidewire replay`: plays recorded scenarios and prints what each client got."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -8,33 +9,44 @@ import click
 import msgspec
 
 from tidewire.app import idle_timeouts, limits, pace, presentation
-from tidewire.config import load
+from tidewire.config import Settings, load
 from tidewire.config.rules import load_rules
-from tidewire.replay.player import Play
-from tidewire.replay.scenario import ScenarioError, parse_scenario
+from tidewire.replay.http_player import play_over_http
+from tidewire.replay.player import Play, Result
+from tidewire.replay.scenario import Scenario, ScenarioError, parse_scenario
 
 
 @click.command("replay")
 @click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
 @click.option(
-    "--over", type=click.Choice(["engine"]), default="engine", help="What to play on [engine, in process]."
+    "--over",
+    type=click.Choice(["engine", "http"]),
+    default="engine",
+    help="What to play on: the engine in process, or a real server [engine].",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
-def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...]) -> None:  # noqa: ARG001 - one choice
-    """Play scenarios with a virtual clock; prints one JSON object a scenario, one a line."""
+def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...]) -> None:
+    """Play scenarios; prints one JSON object a scenario, one a line."""
     loaded = load(file=None, environ=os.environ, overrides=settings)
-    rules = load_rules(loaded.queues.rules)
     for name in files:
         scenario = parse_scenario(_content(name), source=name)
-        play = Play(
-            limits=limits(loaded),
-            pace=pace(loaded),
-            timeouts=idle_timeouts(loaded),
-            presentation=presentation(loaded),
-            rules=rules,
-        )
-        sys.stdout.buffer.write(msgspec.json.encode(play.run(scenario)) + b"\n")
+        if over == "http":
+            result = asyncio.run(play_over_http(scenario, loaded))
+        else:
+            result = _on_engine(scenario, loaded)
+        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _on_engine(scenario: Scenario, settings: Settings) -> Result:
+    play = Play(
+        limits=limits(settings),
+        pace=pace(settings),
+        timeouts=idle_timeouts(settings),
+        presentation=presentation(settings),
+        rules=load_rules(settings.queues.rules),
+    )
+    return play.run(scenario)
 
 
 def _content(name: str) -> bytes:

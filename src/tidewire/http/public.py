@@ -39,6 +39,9 @@ ROLE_CODES: Mapping[Role, int] = MappingProxyType(
 )
 """Roles as the numbers that clients know."""
 
+MAX_CLIENT_NAME = 30
+"""Characters of the name of a client that a queue is made for (R6.20)."""
+
 
 def authenticated(request: Request, site: Site) -> User:
     """The user that the request's credentials name (R6.2, R6.3), who does not ask too often (R6.13)."""
@@ -90,7 +93,7 @@ async def poll_or_create(
     queue_id = parameters.text("queue_id")
     last_event_id = parameters.integer("last_event_id")
     dont_block = parameters.boolean("dont_block", default=False)
-    user_client = parameters.text("user_client", max_length=30)
+    user_client = parameters.text("user_client", max_length=MAX_CLIENT_NAME)
     # Parameters of a registration are checked on a poll too: clients send some of them there (R6.91).
     spec = queue_spec(
         parameters,

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import health, internal, outbox, public
+from tidewire.http import health, internal, openapi, outbox, public
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -33,6 +33,10 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
     }
 )
 
+DESCRIPTION: Mapping[str, Methods] = MappingProxyType(
+    {"/api/v1/openapi.json": MappingProxyType({"GET": openapi.description})}
+)
+
 HEALTH: Mapping[str, Methods] = MappingProxyType(
     {
         "/health/live": MappingProxyType({"GET": health.live}),
@@ -48,7 +52,7 @@ def all_routes() -> dict[str, Methods]:
         closed = dict.fromkeys(methods, public.no_session)
         routes[f"/json/{path}"] = closed
         routes[f"/json/{path.removeprefix('v1/')}"] = closed
-    return routes | dict(INTERNAL) | dict(HEALTH)
+    return {**routes, **INTERNAL, **DESCRIPTION, **HEALTH}
 
 
 def is_cross_origin(path: str) -> bool:

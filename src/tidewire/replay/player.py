@@ -10,8 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
+from tidewire.core.errors import BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule
@@ -26,16 +25,21 @@ from tidewire.engine import Engine, PollSlot
 from tidewire.pace import TICK, Pace
 from tidewire.replay.clock import VirtualClock
 from tidewire.replay.reporting import RaisingReporter
-from tidewire.replay.scenario import Scenario, ScenarioError, Step, queue_spec
+from tidewire.replay.scenario import (
+    Scenario,
+    ScenarioError,
+    Step,
+    asked,
+    checked_arguments,
+    queue_spec,
+    refusal,
+)
 from tidewire.storage.null_journal import NullJournal
 
 Result: TypeAlias = dict[str, Any]
 
 START = 1_790_000_000.0
 """When every scenario begins."""
-
-STRANGER = UserId(10)
-"""Who asks for a queue that nobody owns."""
 
 RESTART: Mapping[str, Any] = MappingProxyType(
     {
@@ -69,7 +73,7 @@ class Play:
         self._clock = VirtualClock(START)
         self._soon: deque[Callable[[], None]] = deque()
         self._chance = random.Random(0)  # noqa: S311 - when heartbeats come, the same in every run
-        self._owners: list[QueueSpec] = []
+        self._owners: list[UserId] = []
         self._waiting: dict[str, _Waiter] = {}
         self._completions: list[Result] = []
         self._published: list[Result] = []
@@ -96,14 +100,11 @@ class Play:
         play = STEPS.get(step.kind)
         if play is None:
             raise ScenarioError(f"step {self._step}: this version can't play `{step.kind}`")
-        try:
-            result = play(self, step.arguments)
-        except WireError as error:
-            result = _error(error)
-        except KeyError as error:
-            raise ScenarioError(f"step {self._step}: `{step.kind}` needs {error}") from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ScenarioError(f"step {self._step}: wrong arguments of `{step.kind}`: {error}") from error
+        with checked_arguments(self._step, step.kind):
+            try:
+                result = play(self, step.arguments)
+            except WireError as error:
+                result = refusal(error)
         self._run_soon()
         return result
 
@@ -115,8 +116,8 @@ class Play:
             slot = _Answer()
             self._engine.register(spec, slot)
         except WireError as error:
-            return _error(error)
-        self._owners.append(spec)
+            return refusal(error)
+        self._owners.append(spec.user_id)
         return {"events": [], "queue_id": slot.answer}
 
     def _notify(self, arguments: dict[str, Any]) -> Result:
@@ -124,7 +125,7 @@ class Play:
         return {}
 
     def _poll(self, arguments: dict[str, Any]) -> Result:
-        queue_id, user_id = self._asked(arguments)
+        queue_id, user_id = asked(arguments, self._owners)
         if arguments.get("last_event_id") is None:
             raise BadRequest("Missing 'last_event_id' argument")
         waiter = _Waiter(self)
@@ -142,14 +143,14 @@ class Play:
         return {"events": waiter.events}
 
     def _disconnect(self, arguments: dict[str, Any]) -> Result:
-        queue_id, _ = self._asked(arguments)
+        queue_id, _ = asked(arguments, self._owners)
         waiter = self._waiting.pop(queue_id, None)
         if waiter is not None:
             self._engine.lost(queue_id, waiter)
         return {}
 
     def _cleanup(self, arguments: dict[str, Any]) -> Result:
-        queue_id, user_id = self._asked(arguments)
+        queue_id, user_id = asked(arguments, self._owners)
         self._engine.delete(queue_id, user_id=user_id, slot=_Answer())
         return {}
 
@@ -225,13 +226,6 @@ class Play:
         while self._soon:
             self._soon.popleft()()
 
-    def _asked(self, arguments: dict[str, Any]) -> tuple[str, UserId]:
-        """The queue and the user that a step names (by default the queue's owner)."""
-        queue_id = str(arguments["queue_id"] if "queue_id" in arguments else f"q{arguments['client']}")
-        number = int(queue_id[1:]) if queue_id[:1] == "q" and queue_id[1:].isdigit() else len(self._owners)
-        owner = self._owners[number].user_id if number < len(self._owners) else STRANGER
-        return queue_id, UserId(arguments.get("as_user", owner))
-
     def completed(self, batch: Batch, events: list[Result]) -> None:
         """A poll that waited was answered."""
         self._waiting.pop(batch.queue_id, None)
@@ -260,13 +254,6 @@ class _Waiter:
         self.events = [msgspec.json.decode(encode_entry(entry)) for entry in answer.entries]
         if self.parked:
             self._play.completed(answer, self.events)
-
-
-def _error(error: WireError) -> Result:
-    result: Result = {"code": error.code, "msg": error.message, "http_status": error.http_status}
-    if isinstance(error, BadEventQueueId):
-        result["queue_id"] = error.data["queue_id"]
-    return {"error": result}
 
 
 STEPS: Mapping[str, Callable[[Play, dict[str, Any]], Result]] = MappingProxyType(

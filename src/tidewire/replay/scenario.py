@@ -3,7 +3,8 @@
 {"name", "clients": [REG...], "steps": [{KIND: ARGS}...]}
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,13 +13,16 @@ import msgspec
 from tidewire import TidewireError
 from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.descriptor import QueueSpec
-from tidewire.core.errors import BadRequest
+from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import RealmId, UserId
 from tidewire.http.parameters import as_boolean, as_integer, as_narrow, as_string, as_strings
 
 USUAL: Mapping[str, bool] = MappingProxyType({"apply_markdown": True, "client_gravatar": True})
 """Capabilities that a scenario's client has unless it says otherwise, beyond those that every client has."""
+
+STRANGER = UserId(10)
+"""Who asks for a queue that nobody owns."""
 
 
 class ScenarioError(TidewireError):
@@ -61,6 +65,37 @@ def parse_scenario(content: bytes, *, source: str) -> Scenario:
     return Scenario(str(data.get("name", source)), clients, steps)
 
 
+def asked(arguments: dict[str, Any], owners: Sequence[UserId]) -> tuple[str, UserId]:
+    """The queue and the user that a step names (by default the queue's owner); `owners` are those of `q0`, `q1`, ..."""
+    queue_id = str(arguments["queue_id"] if "queue_id" in arguments else f"q{arguments['client']}")
+    number = int(queue_id[1:]) if queue_id[:1] == "q" and queue_id[1:].isdigit() else len(owners)
+    owner = owners[number] if number < len(owners) else STRANGER
+    return queue_id, UserId(arguments.get("as_user", owner))
+
+
+def refusal(error: WireError) -> dict[str, Any]:
+    """What a refused step results in."""
+    result: dict[str, Any] = {"code": error.code, "msg": error.message, "http_status": error.http_status}
+    if isinstance(error, BadEventQueueId):
+        result["queue_id"] = error.data["queue_id"]
+    return {"error": result}
+
+
+@contextmanager
+def checked_arguments(number: int, kind: str) -> Iterator[None]:
+    """Says of which step the arguments are wrong.
+
+    Raises:
+        ScenarioError: one is missing, or not of the form that it has.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ScenarioError(f"step {number}: `{kind}` needs {error}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ScenarioError(f"step {number}: wrong arguments of `{kind}`: {error}") from error
+
+
 def _step(step: object, where: str) -> Step:
     if not isinstance(step, dict) or len(step) != 1:
         raise ScenarioError(f"{where} must be an object with one member, its kind")
@@ -76,13 +111,14 @@ def queue_spec(registration: dict[str, Any], timeouts: IdleTimeouts) -> QueueSpe
     Raises:
         BadRequest: a member is wrong.
     """
+    user_id, realm_id = user_and_realm(registration)
     flags = dict(USUAL) | {
         name: as_boolean(registration[name], name) for name in CAPABILITY_NAMES if name in registration
     }
     lifespan = as_integer(registration.get("lifespan_secs", 0), "lifespan_secs", 0)
     return QueueSpec(
-        user_id=UserId(_id(registration, "user_profile_id")),
-        realm_id=RealmId(_id(registration, "realm_id")),
+        user_id=user_id,
+        realm_id=realm_id,
         event_types=as_strings(registration.get("event_types"), "event_types"),
         narrow=as_narrow(registration.get("narrow"), "narrow"),
         all_public_streams=as_boolean(registration.get("all_public_streams", False), "all_public_streams"),
@@ -91,6 +127,15 @@ def queue_spec(registration: dict[str, Any], timeouts: IdleTimeouts) -> QueueSpe
         capabilities=Capabilities(**flags),
         idle_timeout=timeouts.effective(lifespan),
     )
+
+
+def user_and_realm(registration: dict[str, Any]) -> tuple[UserId, RealmId]:
+    """Who registers, and where.
+
+    Raises:
+        BadRequest: it is not said.
+    """
+    return UserId(_id(registration, "user_profile_id")), RealmId(_id(registration, "realm_id"))
 
 
 def _id(registration: dict[str, Any], name: str) -> int:

@@ -73,7 +73,7 @@ def test_the_version_is_said() -> None:
         (["tail"], ["--email", "(see tidewire tail --help)"]),
         (["publish"], ["--secret", "(see tidewire publish --help)"]),
         (["replay"], ["FILE", "(see tidewire replay --help)"]),
-        (["replay", "--over", "http", "x"], ["--over", "engine"]),
+        (["replay", "--over", "amqp", "x"], ["--over", "engine"]),
     ],
 )
 def test_wrong_usage_is_code_2_and_says_where_to_look(arguments: list[str], words: list[str]) -> None:

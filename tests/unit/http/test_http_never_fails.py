@@ -113,6 +113,6 @@ async def ask(directory: Path, headers: dict[str, str], *, method: str, path: st
         exchange.disconnect()
     answer = await exchange.answer()
     assert answer.status < 500
-    if answer.body:
+    if answer.body and "openapi" not in answer.json:  # which stands without the envelope
         assert answer.json["result"] == ("success" if answer.status == 200 else "error")
     assert [entry for entry in local.log if entry["level"] == "error"] == []

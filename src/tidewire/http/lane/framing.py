@@ -5,6 +5,7 @@ has answered. So nothing need be known here of how the ordinary routes refuse wh
 """
 
 import asyncio
+import re
 
 from tidewire.core.errors import RequestTimeout, TooManyConnections, WireError
 from tidewire.http import answers
@@ -242,8 +243,13 @@ class FramedConnection(asyncio.Protocol):
         protocol.data_received(data)
 
 
+_REQUEST_LINE = re.compile(rb"[A-Z-]+ [^ ]+ HTTP/[0-9]\.[0-9]\r\n")
+
+
 def _never_http(received: bytes | bytearray) -> bool:
     """Whether the beginning of a head can't be completed to one: it begins oddly, or ends lines in its own way."""
     whole_lines = received.count(b"\r\n")
+    if whole_lines and not _REQUEST_LINE.match(received):
+        return True
     returns = received.count(b"\r") - received.endswith(b"\r")
     return not received[:1].isalpha() or received.count(b"\n") != whole_lines or returns != whole_lines
