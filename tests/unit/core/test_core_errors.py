@@ -12,6 +12,8 @@ from tidewire.core.errors import (
     MissingParameter,
     ParameterConflict,
     RateLimitHit,
+    RequestTimeout,
+    TooManyConnections,
     Unavailable,
 )
 
@@ -45,4 +47,9 @@ def test_what_clients_read(error: errors.WireError, message: str, data: dict[str
 
 
 def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
-    assert {each for each in CLASSES if each.retry_helps} == {RateLimitHit, Unavailable}
+    assert {each for each in CLASSES if each.retry_helps} == {
+        RateLimitHit,
+        RequestTimeout,
+        TooManyConnections,
+        Unavailable,
+    }
