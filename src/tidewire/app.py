@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -45,6 +46,7 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
+    restart: Mapping[str, Any]
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -64,16 +66,8 @@ class App:
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        compat = self.settings.compat
-        event = {
-            "type": "restart",
-            "zulip_version": compat.version,
-            "zulip_merge_base": compat.version,
-            "zulip_feature_level": compat.feature_level,
-            "server_generation": int(time.time()),
-        }
-        self.engine.announce_restart(event)
-        if compat.reload_web_clients:
+        self.engine.announce_restart(self.restart)
+        if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
 
 
@@ -135,8 +129,15 @@ def build(
         on_failing=lifecycle.journal_fails,
         snapshot_size=comeback.snapshot_size,
     )
+    restart = restart_event(settings)
     site = _site(
-        settings, engine=engine, authenticator=authenticator, lifecycle=lifecycle, log=log, now=clock.now
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        restart=restart,
+        now=clock.now,
     )
     return App(
         settings=settings,
@@ -145,6 +146,7 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
+        restart=restart,
     )
 
 
@@ -155,6 +157,7 @@ def _site(
     authenticator: UsersFileAuthenticator,
     lifecycle: Lifecycle,
     log: FilteringBoundLogger,
+    restart: Mapping[str, Any],
     now: Callable[[], float],
 ) -> Site:
     secret = shared_secret(
@@ -172,8 +175,22 @@ def _site(
         log=log,
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
+        dump_max_bytes=settings.limits.dump_max_bytes,
+        restart=restart,
         now=now,
     )
+
+
+def restart_event(settings: Settings) -> dict[str, Any]:
+    """What queues that another process made are told (R1.23)."""
+    compat = settings.compat
+    return {
+        "type": "restart",
+        "zulip_version": compat.version,
+        "zulip_merge_base": compat.version,
+        "zulip_feature_level": compat.feature_level,
+        "server_generation": int(time.time()),
+    }
 
 
 def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:

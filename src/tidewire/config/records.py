@@ -99,10 +99,11 @@ class Compat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Section `limits`: requests a minute and seconds; 0 is no limit."""
+    """Section `limits`: requests a minute, bytes and seconds; 0 is no limit."""
 
     user_requests_per_minute: int
     address_requests_per_minute: int
+    dump_max_bytes: int
     header_deadline: int
 
 

@@ -1,8 +1,8 @@
 """The settings, section by section: what can be set, its default, and what it means.
 
-The only place that says so. The records, the loader, the environment names and the reference page all follow
-from it; a test keeps the typed records in step. `effective` is false for what is accepted and checked but not
-yet acted on.
+The only place that says so, with `config/limits.py`. The records, the loader, the environment names and the
+reference page all follow from it; a test keeps the typed records in step. `effective` is false for what is accepted and
+checked but not yet acted on.
 """
 
 from tidewire.config.kinds import Address, Budget, Choice, File, Flag, Integer, ListOf, Text
@@ -300,34 +300,6 @@ COMPAT = (
         default="",
         meaning="The salt in the file names of uploaded avatars, the same as the application's.",
         private=True,
-    ),
-)
-
-LIMITS = (
-    Setting(
-        name="limits.user_requests_per_minute",
-        kind=Integer(),
-        default=0,
-        meaning="How many requests one user may make; so many at once, then evenly spread (R6.13).",
-        unit="requests a minute",
-        zero="no limit",
-    ),
-    Setting(
-        name="limits.address_requests_per_minute",
-        kind=Integer(),
-        default=0,
-        meaning="How many requests without a user may come from one address, or from one IPv6 network of 64 bits; failed logins count (R6.13).",
-        unit="requests a minute",
-        zero="no limit",
-    ),
-    Setting(
-        name="limits.header_deadline",
-        kind=Integer(),
-        default=10,
-        meaning="How long a connection may take to send the head of a request.",
-        unit="seconds",
-        zero="no limit",
-        effective=False,
     ),
 )
 

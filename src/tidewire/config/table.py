@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tidewire.config.limits import LIMITS
 from tidewire.config.sections import (
     AUTH,
     BUS,
     COMPAT,
-    LIMITS,
     LOG,
     NOTIFICATIONS,
     QUEUES,

@@ -1,9 +1,9 @@
 """What the views of one server share."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from structlog.typing import FilteringBoundLogger
 
@@ -73,6 +73,8 @@ class Site:
     """Everything a view may need.
 
     Attributes:
+        dump_max_bytes: of one request to import queues; 0: no limit.
+        restart: the event that tells queues of another server that this is a new one; None: they aren't told.
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
     """
@@ -86,5 +88,7 @@ class Site:
     log: FilteringBoundLogger
     limits: RateLimits = field(default_factory=RateLimits)
     cors: Cors = field(default_factory=Cors)
+    dump_max_bytes: int = 0
+    restart: Mapping[str, Any] | None = None
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
