@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -64,16 +65,8 @@ class App:
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        compat = self.settings.compat
-        event = {
-            "type": "restart",
-            "zulip_version": compat.version,
-            "zulip_merge_base": compat.version,
-            "zulip_feature_level": compat.feature_level,
-            "server_generation": int(time.time()),
-        }
-        self.engine.announce_restart(event)
-        if compat.reload_web_clients:
+        self.engine.announce_restart(restart_event(self.settings))
+        if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
 
 
@@ -186,9 +179,23 @@ def _site(
         log=log,
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
+        dump_max_bytes=settings.limits.dump_max_bytes,
+        restart=restart_event(settings),
         now=now,
         lines=lines,
     )
+
+
+def restart_event(settings: Settings) -> dict[str, Any]:
+    """What queues that another process made are told (R1.23)."""
+    compat = settings.compat
+    return {
+        "type": "restart",
+        "zulip_version": compat.version,
+        "zulip_merge_base": compat.version,
+        "zulip_feature_level": compat.feature_level,
+        "server_generation": int(time.time()),
+    }
 
 
 def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:

@@ -22,6 +22,7 @@ from tidewire.core.records import Announced, Record, Restarted, Ticked
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
+from tidewire.dumps import Dumps
 from tidewire.gate import Gate
 from tidewire.keeper import Keeper
 from tidewire.pace import HELD_MOST, TICK, Pace, at_once
@@ -80,6 +81,7 @@ class Engine:
         self._collect_at = clock.now() + self._pace.collect_every
         self._watch = Watch(shard=shard, clock=clock, reporter=reporter)
         self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
+        self.dumps = Dumps(shard=shard, clock=clock, commit=self._commit, answer=self._gate.answer)
         self._flush_booked = False
         self._keeper = Keeper(
             shard=shard,

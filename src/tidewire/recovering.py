@@ -10,8 +10,9 @@ import msgspec
 from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
 from tidewire.core.recovery import KeptRecord
+from tidewire.core.restoring import Skipped
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import Skipped, Snapshot, decode_snapshot
+from tidewire.core.snapshot import Snapshot, decode_snapshot
 from tidewire.ports import Damage, Recovery, StateStore
 
 W = TypeVar("W")

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import tidewire.engine
 import tidewire.keeper
 from support.core_rig import KeepingSlot, Poll, Rig
-from support.core_states import durable_form
+from support.core_states import check_dump, durable_form
 from support.events import Json, flags
 from support.notification_model import EMAIL, MOBILE, Step
 from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, NOTHING_ASKED, NOTICES, SPECS, USERS
@@ -402,6 +402,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everybody gets everything."""
         tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
+        check_dump(self.rig.engine.shard)
         self.rig.journal.fails = False
         self.rig.journal.lags = False
         self.work()

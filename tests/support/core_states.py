@@ -1,8 +1,10 @@
 """Looking into a shard: what must hold between its parts, and its durable state in a comparable form."""
 
+import json
 from typing import Any
 
 from tidewire.core.descriptor import Descriptor
+from tidewire.core.dump import read_pair, write_pair
 from tidewire.core.interning import Interner
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Record, Seen
@@ -109,6 +111,16 @@ def durable_form(state: State[Any]) -> dict[str, Any]:
 
 def _all_entries(queue: EventQueue) -> list[Entry]:
     return sorted([*queue.entries, *(entry for group in queue.groups() for entry in group.contributors)])
+
+
+def check_dump(shard: Shard[Any]) -> None:
+    """Every queue survives being written to a dump and read (R2.31)."""
+    for descriptor in shard._state.directory:
+        written = write_pair(descriptor)
+        again = read_pair(written, {})
+        check_queue(again.queue)
+        assert json.loads(write_pair(again)) == json.loads(written)
+        assert (again.spec, again.queue.missed) == (descriptor.spec, descriptor.queue.missed)
 
 
 def check_snapshot(shard: Shard[Any], *, now: float, limits: Limits) -> None:

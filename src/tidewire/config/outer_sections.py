@@ -21,6 +21,14 @@ LIMITS = (
         zero="no limit",
     ),
     Setting(
+        name="limits.dump_max_bytes",
+        kind=Integer(),
+        default=134_217_728,
+        meaning="How large one request to import queues may be; `tidewire import-dump` sends a large dump in several, so this need not be more than the largest queue.",
+        unit="bytes",
+        zero="no limit",
+    ),
+    Setting(
         name="limits.header_deadline",
         kind=Integer(),
         default=10,

@@ -1,8 +1,8 @@
 """The settings, section by section: what can be set, its default, and what it means.
 
-The only place that says so. The records, the loader, the environment names and the reference page all follow
-from it; a test keeps the typed records in step. `effective` is false for what is accepted and checked but not
-yet acted on.
+The only place that says so, with `config/limits.py`. The records, the loader, the environment names and the
+reference page all follow from it; a test keeps the typed records in step. `effective` is false for what is accepted and
+checked but not yet acted on.
 """
 
 from tidewire.config.kinds import Address, Budget, Choice, File, Flag, Integer, ListOf, Text

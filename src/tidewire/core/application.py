@@ -13,6 +13,7 @@ from typing import TypeVar
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.ids import QueueId
+from tidewire.core.merge import MERGE_RULES
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -23,6 +24,7 @@ from tidewire.core.queue import Merge
 from tidewire.core.records import (
     Acknowledged,
     Announced,
+    Imported,
     Published,
     Reason,
     Record,
@@ -33,6 +35,7 @@ from tidewire.core.records import (
     Seen,
     Ticked,
 )
+from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
@@ -40,14 +43,13 @@ W = TypeVar("W")
 
 def apply_record(state: State[W], record: Record) -> list[Failure]:
     """Changes the state as the record says; returns the deliveries that failed (D9)."""
-    if isinstance(record, Restarted):
-        _take_over(state, record)
-    if not isinstance(record, Sealed):
-        state.recorded_at = record.now
+    _note_time(state, record)
     match record:
         case Registered():
             state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
             state.statistics.registered += 1
+        case Imported():
+            import_queues(state, record)
         case Published():
             return apply_notices(state, record, [decode_notice(raw) for raw in record.notices])
         case Removed():
@@ -62,6 +64,28 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
         case Acknowledged():
             state.outbox.acknowledge(record.queue, through=record.through)
     return []
+
+
+def _note_time(state: State[W], record: Record) -> None:
+    if isinstance(record, Restarted):
+        _take_over(state, record)
+    if not isinstance(record, Sealed):
+        state.recorded_at = record.now
+
+
+def import_queues(state: State[W], record: Imported) -> list[Skipped]:
+    """Makes the queues of a dump; their clients belong to another process, as after a start (R1.25).
+
+    Returns the queues whose narrow is no longer supported. There are none when the record is new.
+    """
+    # What an application's rules wait for is never dumped, so no other rules have groups here.
+    skipped = make_queues(state, record.queues, record.bodies, MERGE_RULES)
+    for image in record.queues:
+        descriptor = state.directory.get(image.queue_id)
+        if descriptor is not None and descriptor.acceptance.refusal(RELOAD) is None:
+            state.reload_set[descriptor.queue_id] = None
+    state.statistics.imported += len(record.queues) - len(skipped)
+    return skipped
 
 
 def apply_notices(

@@ -4,6 +4,7 @@ Nothing here changes the durable part of the state. Deadlines that are looked at
 so that a record which can't be journalled is simply decided anew at the next tick.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,8 +13,10 @@ from tidewire.core.acceptance import Acceptance
 from tidewire.core.batches import Part, parted
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
+from tidewire.core.dump import DumpedQueue
 from tidewire.core.errors import InvalidNotice, NoticeIdReused
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.notice import Notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -22,6 +25,7 @@ from tidewire.core.records import (
     NOTIFYING,
     Acknowledged,
     Announced,
+    Imported,
     Published,
     Reason,
     Registered,
@@ -32,6 +36,13 @@ from tidewire.core.records import (
 from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
+
+IMPORT_GRACE = 60.0
+"""Seconds that a queue from a dump has before it expires or its owner counts as gone, or its whole idle timeout if that
+is less: the first run of the collector comes that long after a start that loads a dump (R10.8)."""
+
+IMPORT_EFFORT = 2000.0
+"""Of the queues in one record (`core/images.py`): some 2 MB. A record doesn't end within a queue."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""
@@ -45,6 +56,37 @@ def decide_register(spec: QueueSpec, queue_id: QueueId, now: float) -> Registere
     """
     Acceptance(spec.acceptance_key)
     return Registered(now=now, queue_id=queue_id, spec=spec)
+
+
+def decide_import(
+    state: State[W], dumped: Sequence[DumpedQueue], now: float
+) -> tuple[list[Imported], list[int]]:
+    """Queues from a dump, in records of a bounded size; and the places of those that are there already."""
+    fresh: dict[QueueId, DumpedQueue] = {}
+    known: list[int] = []
+    for place, queue in enumerate(dumped):
+        if queue.queue_id in fresh or state.directory.get(queue.queue_id) is not None:
+            known.append(place)
+        else:
+            last_active = _given_time(queue, state.limits.offline_after, now)
+            fresh[queue.queue_id] = queue._replace(last_active=last_active)
+    records: list[Imported] = []
+    left = deque(fresh.values())
+    while left:
+        bodies = Bodies()
+        images: list[QueueImage] = []
+        while left and bodies.effort < IMPORT_EFFORT:
+            images.append(queue_image(left.popleft(), bodies))
+        records.append(Imported(now, tuple(bodies.new), tuple(images)))
+    return records, known
+
+
+def _given_time(queue: DumpedQueue, offline_after: float, now: float) -> float:
+    """When the queue counts as last polled: as the dump says, but so that its client has time to come (R10.8)."""
+    patience = float(queue.spec.idle_timeout)
+    if offline_after and not queue.offline:
+        patience = min(patience, offline_after)
+    return min(now, max(queue.last_active, now + IMPORT_GRACE - patience))
 
 
 def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
@@ -134,16 +176,25 @@ def decide_acknowledge(state: State[W], queue: str, through: int, now: float) ->
     return Acknowledged(now, queue, through) if state.outbox.holds(queue, through=through) else None
 
 
-def decide_restart(state: State[W], event: Mapping[str, Any], now: float) -> Announced:
-    """A `restart` event for every queue (R1.23)."""
-    queue_ids = tuple(descriptor.queue_id for descriptor in state.directory)
-    return Announced(now=now, event=dict(event), queue_ids=queue_ids)
+def decide_restart(
+    state: State[W], event: Mapping[str, Any], now: float, queue_ids: Sequence[QueueId] | None = None
+) -> Announced:
+    """A `restart` event for these queues, or for every one (R1.23)."""
+    if queue_ids is None:
+        queue_ids = [descriptor.queue_id for descriptor in state.directory]
+    return Announced(now=now, event=dict(event), queue_ids=tuple(queue_ids))
 
 
 def decide_reload(state: State[W], *, immediate: bool, count: int | None, now: float) -> Announced:
     """`web_reload_client` for the first `count` queues still to be told, or for all (R1.24-R1.26)."""
-    queue_ids = tuple(state.reload_set)[:count]
+    ordered = sorted(state.reload_set, key=lambda queue_id: _realm_of(state, queue_id))
+    queue_ids = tuple(ordered[:count])
     return Announced(now=now, event={**RELOAD, "immediate": immediate}, queue_ids=queue_ids)
+
+
+def _realm_of(state: State[W], queue_id: QueueId) -> int:
+    descriptor = state.directory.get(queue_id)
+    return 0 if descriptor is None else descriptor.spec.realm_id
 
 
 def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:

@@ -24,6 +24,7 @@
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
+        └── StateInUse            STATE_UNUSABLE 500 (in no answer: another process uses it)
 
 `code` is a promise: clients, dashboards and tests rely on it. The sentence is not.
 """
@@ -251,3 +252,7 @@ class StateError(TidewireError):
     """The state on disk can't be used: damaged, of a newer version, or in use by another server."""
 
     code = "STATE_UNUSABLE"
+
+
+class StateInUse(StateError):
+    """Another process holds the state directory."""

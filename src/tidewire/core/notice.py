@@ -107,7 +107,7 @@ def decode_notice(raw: bytes) -> Notice:
     kind = wire.event.get("type")
     if not isinstance(kind, str) or not kind:
         raise InvalidNotice("Invalid notice: the event has no `type`")
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_too_deep(wire):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and is_too_deep([wire.event, wire.users]):
         raise InvalidNotice(f"Invalid notice: more than {MAX_DEPTH} levels of lists and objects")
     _check_integers(wire)
     return Notice(raw, wire)
@@ -184,8 +184,8 @@ def _too_large(where: str, value: object) -> str | None:
     return next((found for name, item in inner if (found := _too_large(name, item))), None)
 
 
-def _is_too_deep(wire: _Wire) -> bool:
-    level: list[Any] = [wire.event, wire.users]
+def is_too_deep(level: list[Any]) -> bool:
+    """Whether there are more than `MAX_DEPTH` levels of lists and objects below these."""
     for _ in range(MAX_DEPTH):
         # JSON makes exact types, and empty ones go no deeper: a message has thousands of empty lists of flags.
         level = [

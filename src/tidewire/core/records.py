@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.groups import Joined
+from tidewire.core.images import QueueImage
 from tidewire.core.notifications.formats import Notified
 
 Reason: TypeAlias = Literal["deleted", "expired", "revoked", "upgraded"]
@@ -35,6 +36,18 @@ class Registered(Struct, frozen=True, tag="registered"):
     now: float
     queue_id: str
     spec: QueueSpec
+
+
+class Imported(Struct, frozen=True, tag="imported"):
+    """Queues came from a dump (section 10).
+
+    Attributes:
+        bodies: those of the queues, which name them by number.
+    """
+
+    now: float
+    bodies: tuple[bytes, ...]
+    queues: tuple[QueueImage, ...]
 
 
 class Outcome(Struct, frozen=True, array_like=True):
@@ -139,7 +152,9 @@ class Restarted(Struct, frozen=True, tag="restarted"):
     resumed: bool
 
 
-Record: TypeAlias = Registered | Published | Removed | Sealed | Ticked | Announced | Acknowledged | Restarted
+Record: TypeAlias = (
+    Registered | Imported | Published | Removed | Sealed | Ticked | Announced | Acknowledged | Restarted
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

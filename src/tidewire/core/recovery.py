@@ -20,7 +20,7 @@ merge events in another way. Every queue that one of them may have changed in su
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from tidewire.core.application import apply_notices, apply_record
+from tidewire.core.application import apply_notices, apply_record, import_queues
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import BadRequest, InvalidNotice
@@ -29,6 +29,7 @@ from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.records import (
     Acknowledged,
     Announced,
+    Imported,
     Published,
     Record,
     Registered,
@@ -37,7 +38,8 @@ from tidewire.core.records import (
     Sealed,
     Ticked,
 )
-from tidewire.core.snapshot import Skipped, Snapshot, restore_queues, restore_tables
+from tidewire.core.restoring import Skipped
+from tidewire.core.snapshot import Snapshot, restore_queues, restore_tables
 from tidewire.core.state import State
 from tidewire.core.statistics import Statistics
 
@@ -131,6 +133,8 @@ class _Recovery(Generic[W]):
                 self.failures += apply_notices(self._state, record, notices)
             case Registered():
                 self._register(record)
+            case Imported():
+                self._import(record)
             case _:
                 self.failures += apply_record(self._state, record)
 
@@ -158,10 +162,17 @@ class _Recovery(Generic[W]):
         except BadRequest as error:
             self.skipped.append(Skipped(record.queue_id, error))
             return
+        self._note_late([record.queue_id])
+
+    def _import(self, record: Imported) -> None:
+        self._state.recorded_at = record.now
+        self.skipped += import_queues(self._state, record)
+        self._note_late([image.queue_id for image in record.queues])
+
+    def _note_late(self, queue_ids: Iterable[str]) -> None:
         if self._pending is not None:
-            descriptor = self._state.directory.get(record.queue_id)
-            if descriptor is not None:
-                self._late.append(descriptor)
+            found = (self._state.directory.get(queue_id) for queue_id in queue_ids)
+            self._late += [descriptor for descriptor in found if descriptor is not None]
 
     def _notices(self, record: Published) -> list[Notice | None]:
         """The notices; in place of one that is no longer understood stands None, and it is reported (D9)."""
@@ -191,6 +202,8 @@ class _Recovery(Generic[W]):
                 named = self._recipients(notices)
             case Registered():
                 self.touched[QueueId(record.queue_id)] = None
+            case Imported():
+                self.touched.update((QueueId(image.queue_id), None) for image in record.queues)
             case Removed() | Restarted() | Acknowledged():
                 pass
         directory = self._state.directory

@@ -19,6 +19,7 @@ from tidewire.core import application, decisions, polling, recovery, snapshot
 from tidewire.core.batches import Part
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
+from tidewire.core.dump import DumpedQueue
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
@@ -27,6 +28,7 @@ from tidewire.core.presentation import Presentation
 from tidewire.core.records import (
     Acknowledged,
     Announced,
+    Imported,
     Published,
     Record,
     Registered,
@@ -35,7 +37,8 @@ from tidewire.core.records import (
     Ticked,
 )
 from tidewire.core.recovery import KeptRecord, Recovered
-from tidewire.core.snapshot import Capture, Skipped, Snapshot
+from tidewire.core.restoring import Skipped
+from tidewire.core.snapshot import Capture, Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
 
@@ -98,9 +101,15 @@ class Shard(Generic[W]):
         """See `decisions.decide_upgrade`."""
         return decisions.decide_upgrade(self._state, queue_ids, now)
 
-    def decide_restart(self, event: Mapping[str, Any], *, now: float) -> Announced:
+    def decide_import(self, dumped: Sequence[DumpedQueue], *, now: float) -> tuple[list[Imported], list[int]]:
+        """See `decisions.decide_import`."""
+        return decisions.decide_import(self._state, dumped, now)
+
+    def decide_restart(
+        self, event: Mapping[str, Any], *, now: float, queue_ids: Sequence[QueueId] | None = None
+    ) -> Announced:
         """See `decisions.decide_restart`."""
-        return decisions.decide_restart(self._state, event, now)
+        return decisions.decide_restart(self._state, event, now, queue_ids)
 
     def decide_reload(self, *, immediate: bool, count: int | None, now: float) -> Announced:
         """See `decisions.decide_reload`."""
@@ -199,6 +208,10 @@ class Shard(Generic[W]):
     def waiting(self) -> int:
         """How many polls wait; looks at every queue."""
         return sum(descriptor.waiter is not None for descriptor in self._state.directory)
+
+    def queue_ids(self) -> list[QueueId]:
+        """The queues there are, in order of creation."""
+        return [descriptor.queue_id for descriptor in self._state.directory]
 
     def find(self, queue_id: str) -> Descriptor[W] | None:
         """A queue to look at, not to change."""

@@ -12,28 +12,24 @@ slice's queues in place when it has applied the records up to that position, and
 - Bodies that queues share are written once, in the slice that first names them, and named by number.
 - What lives only as long as the process (waiters, deadlines, statistics) is left out and built anew.
 
-What a queue keeps is said by `QueueImage`, `_queue_image` and `_fill_queue`, what a shard keeps by `Snapshot`,
-`Capture.take` and `restore_tables`.
+What a queue keeps is said in `core/images.py`, what a shard keeps by `Snapshot`, `Capture.take` and
+`restore_tables`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from tidewire.core.descriptor import Descriptor, QueueSpec
-from tidewire.core.errors import BadRequest, StateError
-from tidewire.core.groups import Group
-from tidewire.core.ids import QueueId
+from tidewire.core.errors import StateError
+from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
-from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.outbox import OutboxImage, OutboxQueueImage
-from tidewire.core.queue import EventQueue
 from tidewire.core.remembered import RememberedId
+from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import State
-from tidewire.core.wire import Entry, entry_size
 
 W = TypeVar("W")
 
@@ -41,42 +37,9 @@ SNAPSHOT_VERSION = 2
 """Of the form below; a newer one is refused, an older one is migrated when there is one."""
 
 QUEUE_EFFORT = 10.0
-ENTRY_EFFORT = 1.0
-BYTE_EFFORT = 0.001
 ID_EFFORT = 0.5
 NOTIFICATION_EFFORT = 2.0
-"""What it takes to capture and encode one of each, in microseconds on a slow machine."""
-
-
-class EntryImage(Struct, frozen=True, array_like=True):
-    """An entry, its body by number."""
-
-    id: int
-    body: int
-    suffix: bytes
-
-
-class GroupImage(Struct, frozen=True, array_like=True):
-    """A group; `key` is None for a closed one."""
-
-    key: str | None
-    kind: str
-    contributors: tuple[EntryImage, ...]
-
-
-class QueueImage(Struct, frozen=True):
-    """A descriptor with its queue; `missed` is what the owner may have missed, with the event that says it."""
-
-    queue_id: str
-    spec: QueueSpec
-    next_event_id: int
-    newest_pruned_id: int | None
-    entries: tuple[EntryImage, ...]
-    groups: tuple[GroupImage, ...]
-    resumed: bool
-    last_active: float
-    offline: bool
-    missed: tuple[tuple[int, Missed], ...] = ()
+"""What it takes to capture and encode one of each, in microseconds on a slow machine; so in `core/images.py`."""
 
 
 class Snapshot(Struct, frozen=True):
@@ -136,35 +99,6 @@ def decode_snapshot(data: bytes) -> Snapshot:
 # Taking one.
 
 
-class _Bodies:
-    """Numbers for distinct bodies, in order of first use."""
-
-    TABLES = 256
-    """Many small dictionaries: one that grows to a million bodies takes too long each time it is enlarged."""
-
-    def __init__(self) -> None:
-        self._numbers: list[dict[bytes, int]] = [{} for _ in range(self.TABLES)]
-        self.count = 0
-        self.new: list[bytes] = []
-        """Bodies since the last slice."""
-        self.effort = 0.0
-        """What the slice has cost so far on their account."""
-
-    def images(self, entries: Iterable[Entry]) -> tuple[EntryImage, ...]:
-        return tuple(EntryImage(event_id, self._number(body), suffix) for event_id, body, suffix in entries)
-
-    def _number(self, body: bytes) -> int:
-        self.effort += ENTRY_EFFORT
-        numbers = self._numbers[hash(body) % self.TABLES]
-        number = numbers.get(body)
-        if number is None:
-            number = numbers[body] = self.count
-            self.count += 1
-            self.new.append(body)
-            self.effort += len(body) * BYTE_EFFORT
-        return number
-
-
 class Capture(Generic[W]):
     """A snapshot that is being taken, slice by slice."""
 
@@ -176,7 +110,7 @@ class Capture(Generic[W]):
         self._outbox_number = state.outbox.next_number
         self._outbox = deque(state.outbox.pieces())
         self._queues = deque(state.directory)
-        self._bodies = _Bodies()
+        self._bodies = Bodies()
 
     @property
     def done(self) -> bool:
@@ -228,7 +162,7 @@ class Capture(Generic[W]):
         while self._queues and (len(images) * QUEUE_EFFORT + self._bodies.effort) < effort:
             descriptor = self._queues.popleft()
             if self._state.directory.get(descriptor.queue_id) is descriptor:
-                images.append(_queue_image(descriptor, self._bodies))
+                images.append(queue_image(descriptor, self._bodies))
         return images
 
 
@@ -237,34 +171,7 @@ def take_snapshot(state: State[W], now: float) -> Snapshot:
     return Capture(state).take(position=0, now=now, effort=float("inf"))
 
 
-def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
-    queue = descriptor.queue
-    groups: list[tuple[str | None, Group]] = []
-    for opened in queue.open.values():
-        groups += opened.items()
-    groups += [(None, group) for group in queue.closed]
-    return QueueImage(
-        queue_id=descriptor.queue_id,
-        spec=descriptor.spec,
-        next_event_id=queue.next_event_id,
-        newest_pruned_id=queue.newest_pruned_id,
-        entries=bodies.images(queue.entries),
-        groups=tuple(GroupImage(key, group.kind, bodies.images(group.contributors)) for key, group in groups),
-        resumed=queue.resumed,
-        last_active=descriptor.last_active,
-        offline=descriptor.offline,
-        missed=tuple((queue.missed or {}).items()),
-    )
-
-
 # Bringing one back.
-
-
-class Skipped(NamedTuple):
-    """A queue that could not be restored, and why."""
-
-    queue_id: str
-    error: BadRequest
 
 
 def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
@@ -285,23 +192,7 @@ def restore_tables(state: State[W], part: Snapshot) -> None:
 def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> list[Skipped]:
     """Makes the queues that a slice holds; `bodies` are those of all slices so far."""
     state.recorded_at = max(state.recorded_at, part.now)
-    skipped: list[Skipped] = []
-    rules = _unchanged_rules(part, state.rules)
-    shared: dict[Missed, Missed] = {}
-    for image in part.queues:
-        try:
-            descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
-        except BadRequest as error:
-            skipped.append(Skipped(image.queue_id, error))
-            continue
-        descriptor.offline = image.offline
-        _fill_queue(descriptor.queue, image, bodies, rules)
-        if image.missed:
-            # Written for each queue, but one object for all that are equal, as when the message came.
-            descriptor.queue.missed = {
-                event_id: shared.setdefault(one, one) for event_id, one in image.missed
-            }
-    return skipped
+    return make_queues(state, part.queues, bodies, _unchanged_rules(part, state.rules))
 
 
 def _unchanged_rules(part: Snapshot, rules: Mapping[str, MergeRule]) -> Mapping[str, MergeRule]:
@@ -312,30 +203,3 @@ def _unchanged_rules(part: Snapshot, rules: Mapping[str, MergeRule]) -> Mapping[
         for kind, rule in rules.items()
         if kind in MERGE_RULES or part.rules.get(kind) == known[kind]
     }
-
-
-def _fill_queue(
-    queue: EventQueue, image: QueueImage, bodies: Sequence[bytes], rules: Mapping[str, MergeRule]
-) -> None:
-    queue.next_event_id = image.next_event_id
-    queue.newest_pruned_id = image.newest_pruned_id
-    queue.resumed = image.resumed
-    queue.entries = _entries(image.entries, bodies)
-    for group_image in image.groups:
-        contributors = _entries(group_image.contributors, bodies)
-        rule = rules.get(group_image.kind)
-        if rule is None:
-            # Nothing merges these any more; each by itself is as right as all as one.
-            queue.place(contributors)
-            continue
-        group = Group(group_image.kind, rule, contributors)
-        if group_image.key is None:
-            queue.closed.append(group)
-        else:
-            queue.open.setdefault(group_image.kind, {})[group_image.key] = group
-    queue.size = sum(map(entry_size, queue.entries))
-    queue.size += sum(entry_size(entry) for group in queue.groups() for entry in group.contributors)
-
-
-def _entries(images: tuple[EntryImage, ...], bodies: Sequence[bytes]) -> list[Entry]:
-    return [(image.id, bodies[image.body], image.suffix) for image in images]

@@ -15,6 +15,7 @@ class Statistics:
         "encoded",
         "foreign_realm",
         "heartbeats",
+        "imported",
         "lost",
         "notices",
         "notifications_lost",
@@ -29,6 +30,8 @@ class Statistics:
 
     def __init__(self) -> None:
         self.registered = 0
+        self.imported = 0
+        """Queues that came from a dump."""
         self.removed: Counter[str] = Counter()
         """Queues that ended, by reason."""
         self.notices: Counter[str] = Counter()

@@ -6,7 +6,7 @@ suffix)`; its JSON is body + suffix + `,"id":<id>}`. `tests/properties/test_wire
 against encoding from scratch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -64,6 +64,20 @@ def encode_answer(queue_id: str, entries: Sequence[Entry], members: Mapping[str,
         _ENCODER.encode(queue_id),
         encode_suffix(members) if members else b"",
     )
+
+
+def list_pieces(items: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """A JSON list of encoded items, one a line, in pieces of `size` bytes or more that end with a whole item."""
+    piece: list[bytes] = [b"["]
+    filled = 0
+    for number, item in enumerate(items):
+        piece.append(b",\n" + item if number else item)
+        filled += len(item)
+        if filled >= size:
+            yield b"".join(piece)
+            piece.clear()
+            filled = 0
+    yield b"".join([*piece, b"]\n"])
 
 
 def entry_size(entry: Entry) -> int:

@@ -1,6 +1,6 @@
 """Answers: the success and error envelopes (R6.4-R6.6), as values that any way of serving can send."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class Answer:
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     media_type: bytes = b"application/json"
+    pieces: AsyncIterator[bytes] | None = None
+    """A body that comes piece by piece and whose length isn't known, in place of `body`."""
 
 
 def success(payload: Mapping[str, Any], *, ignored: list[str] | None = None) -> Answer:

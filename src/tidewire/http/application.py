@@ -85,6 +85,9 @@ class Endpoint:
             close=self._site.lifecycle.stopping or rest,
         )
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        if answer.pieces is not None:
+            async for piece in answer.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": answer.body, "more_body": rest})
         self._log.finished(note, answer, ended=ended)
         if rest:

@@ -47,7 +47,9 @@ def head_lines(
     if close:
         lines += CLOSE
     if answer.status != NO_CONTENT:
-        lines += ((b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type))
+        if answer.pieces is None:
+            lines.append((b"content-length", b"%d" % len(answer.body)))
+        lines.append((b"content-type", answer.media_type))
     return lines
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import health, internal, openapi, outbox, public
+from tidewire.http import dump, health, internal, openapi, outbox, public
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -26,6 +26,7 @@ PUBLIC: Mapping[str, Methods] = MappingProxyType(
 INTERNAL: Mapping[str, Methods] = MappingProxyType(
     {
         "/api/v1/events/internal": MappingProxyType({"POST": internal.events_internal}),
+        "/api/internal/dump": MappingProxyType({"GET": dump.write, "POST": dump.take}),
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
         "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),

@@ -1,9 +1,9 @@
 """What the views of one server share."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from structlog.typing import FilteringBoundLogger
 
@@ -74,6 +74,8 @@ class Site:
     """Everything a view may need.
 
     Attributes:
+        dump_max_bytes: of one request to import queues; 0: no limit.
+        restart: the event that tells queues of another server that this is a new one; None: they aren't told.
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
@@ -88,6 +90,8 @@ class Site:
     log: FilteringBoundLogger
     limits: RateLimits = field(default_factory=RateLimits)
     cors: Cors = field(default_factory=Cors)
+    dump_max_bytes: int = 0
+    restart: Mapping[str, Any] | None = None
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None

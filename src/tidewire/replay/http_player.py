@@ -79,7 +79,7 @@ class HttpPlay:
         self._server = server
         self._accounts = accounts
         self._outbox = outbox
-        self._owners: list[UserId] = []
+        self._owners: dict[str, UserId] = {}
         self._ids: dict[str, str] = {}
         self._waiting: list[_Waiting] = []
         self._completions: list[Result] = []
@@ -125,7 +125,7 @@ class HttpPlay:
         result = self._result(answer)
         if "error" not in result:
             name = f"q{len(self._owners)}"
-            self._owners.append(user_id)
+            self._owners[name] = user_id
             self._ids[name] = result["queue_id"]
             result = {"events": [], "queue_id": name}
         return result
@@ -263,6 +263,7 @@ NEEDS_MORE: Mapping[str, str] = MappingProxyType(
         "advance": "a clock that can be moved",
         "gc": "a clock that can be moved",
         "dump_and_load": "a restart",
+        "load": "a server that begins with a dump",
         "restart_events": "a restart",
     }
 )

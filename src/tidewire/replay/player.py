@@ -4,12 +4,14 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from tidewire.core.dump import DumpedQueue, Unreadable, read_pair, split_dump
 from tidewire.core.errors import BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
@@ -21,6 +23,7 @@ from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
+from tidewire.dumps import Imports
 from tidewire.engine import Engine, PollSlot
 from tidewire.pace import TICK, Pace
 from tidewire.replay.clock import VirtualClock
@@ -37,6 +40,8 @@ from tidewire.replay.scenario import (
 from tidewire.storage.null_journal import NullJournal
 
 Result: TypeAlias = dict[str, Any]
+
+A = TypeVar("A")
 
 START = 1_790_000_000.0
 """When every scenario begins."""
@@ -73,7 +78,8 @@ class Play:
         self._clock = VirtualClock(START)
         self._soon: deque[Callable[[], None]] = deque()
         self._chance = random.Random(0)  # noqa: S311 - when heartbeats come, the same in every run
-        self._owners: list[UserId] = []
+        self._owners: dict[str, UserId] = {}
+        self._number = 0
         self._waiting: dict[str, _Waiter] = {}
         self._completions: list[Result] = []
         self._published: list[Result] = []
@@ -113,15 +119,15 @@ class Play:
     def _register(self, arguments: dict[str, Any]) -> Result:
         try:
             spec = queue_spec(arguments, self._timeouts)
-            slot = _Answer()
+            slot: _Answer[QueueId] = _Answer()
             self._engine.register(spec, slot)
         except WireError as error:
             return refusal(error)
-        self._owners.append(spec.user_id)
+        self._owners[slot.answer] = spec.user_id
         return {"events": [], "queue_id": slot.answer}
 
     def _notify(self, arguments: dict[str, Any]) -> Result:
-        self._engine.publish([decode_notice(msgspec.json.encode(arguments))], _Answer())
+        self._engine.publish([decode_notice(msgspec.json.encode(arguments))], _Answer[int]())
         return {}
 
     def _poll(self, arguments: dict[str, Any]) -> Result:
@@ -151,7 +157,7 @@ class Play:
 
     def _cleanup(self, arguments: dict[str, Any]) -> Result:
         queue_id, user_id = asked(arguments, self._owners)
-        self._engine.delete(queue_id, user_id=user_id, slot=_Answer())
+        self._engine.delete(queue_id, user_id=user_id, slot=_Answer[QueueId]())
         return {}
 
     def _advance(self, arguments: dict[str, Any]) -> Result:
@@ -177,7 +183,28 @@ class Play:
         shard.restore(snapshot)
         self._engine = self._new_engine(shard)
         self._engine.begin(resumed=False)
-        result: Result = {"queues": shard.queues()}
+        return self._started(arguments)
+
+    def _load(self, arguments: dict[str, Any]) -> Result:
+        """A start from a dump in place of what there is; one that can't be read leaves the server empty (R10.5)."""
+        raw = arguments.get("raw")
+        data = msgspec.json.encode(arguments["dump"]) if raw is None else str(raw).encode()
+        self._engine.release(self._engine.shard.queues())
+        self._engine = self._new_engine(self._new_shard())
+        dumped: list[DumpedQueue] = []
+        with suppress(BadRequest):
+            for pair in split_dump(data):
+                with suppress(Unreadable):
+                    dumped.append(read_pair(pair, {}))
+        self._engine.dumps.take(dumped, _Answer[Imports]())
+        # Of two queues with one id the first is there.
+        self._owners = {queue.queue_id: queue.spec.user_id for queue in reversed(dumped)}
+        self._number = 0
+        return self._started(arguments)
+
+    def _started(self, arguments: dict[str, Any]) -> Result:
+        """The events that a start brings, as far as they are asked for."""
+        result: Result = {"queues": self._engine.shard.queues()}
         if arguments.get("restart_events"):
             self._engine.announce_restart(RESTART)
         if arguments.get("web_reload"):
@@ -205,12 +232,17 @@ class Play:
             journal=NullJournal(),
             clock=self._clock,
             reporter=RaisingReporter(),
-            # The next free number; a refused registration takes none.
-            new_queue_id=lambda: f"q{len(self._owners)}",
+            new_queue_id=self._next_name,
             chance=self._chance.random,
             call_soon=self._soon.append,
             pace=self._pace,
         )
+
+    def _next_name(self) -> str:
+        """The next free number; a refused registration takes none."""
+        while f"q{self._number}" in self._owners:
+            self._number += 1
+        return f"q{self._number}"
 
     def _take_notifications(self) -> None:
         """Reads and acknowledges what the step put in the outbox, as a worker does."""
@@ -220,7 +252,7 @@ class Play:
                 self._published.append({"step": self._step, "queue": queue, "notice": wire_record(record)})
             if page.records:
                 newest = page.records[-1][0]
-                self._engine.acknowledge_outbox(queue, through=newest, slot=_Answer())
+                self._engine.acknowledge_outbox(queue, through=newest, slot=_Answer[int]())
 
     def _run_soon(self) -> None:
         while self._soon:
@@ -232,13 +264,12 @@ class Play:
         self._completions.append({"step": self._step, "queue_id": batch.queue_id, "events": events})
 
 
-class _Answer:
-    """A slot that keeps its answer."""
+class _Answer(Generic[A]):
+    """A slot that keeps its answer, which is there at once: nothing here waits for a disk."""
 
-    def __init__(self) -> None:
-        self.answer: QueueId | int | None = None
+    answer: A
 
-    def complete(self, answer: QueueId | int) -> None:
+    def complete(self, answer: A) -> None:
         self.answer = answer
 
 
@@ -266,6 +297,7 @@ STEPS: Mapping[str, Callable[[Play, dict[str, Any]], Result]] = MappingProxyType
         "advance": Play._advance,  # noqa: SLF001 - the same
         "gc": Play._collect,  # noqa: SLF001 - the same
         "dump_and_load": Play._dump_and_load,  # noqa: SLF001 - the same
+        "load": Play._load,  # noqa: SLF001 - the same
         "web_reload": Play._web_reload,  # noqa: SLF001 - the same
         "restart_events": Play._restart_events,  # noqa: SLF001 - the same
     }

@@ -3,7 +3,7 @@
 {"name", "clients": [REG...], "steps": [{KIND: ARGS}...]}
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -65,12 +65,10 @@ def parse_scenario(content: bytes, *, source: str) -> Scenario:
     return Scenario(str(data.get("name", source)), clients, steps)
 
 
-def asked(arguments: dict[str, Any], owners: Sequence[UserId]) -> tuple[str, UserId]:
-    """The queue and the user that a step names (by default the queue's owner); `owners` are those of `q0`, `q1`, ..."""
+def asked(arguments: dict[str, Any], owners: Mapping[str, UserId]) -> tuple[str, UserId]:
+    """The queue and the user that a step names (by default the queue's owner); `owners` are by queue."""
     queue_id = str(arguments["queue_id"] if "queue_id" in arguments else f"q{arguments['client']}")
-    number = int(queue_id[1:]) if queue_id[:1] == "q" and queue_id[1:].isdigit() else len(owners)
-    owner = owners[number] if number < len(owners) else STRANGER
-    return queue_id, UserId(arguments.get("as_user", owner))
+    return queue_id, UserId(arguments.get("as_user", owners.get(queue_id, STRANGER)))
 
 
 def refusal(error: WireError) -> dict[str, Any]:

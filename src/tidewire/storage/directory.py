@@ -38,7 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tidewire.core.errors import StateError, Unavailable
+from tidewire.core.errors import StateInUse, Unavailable
 from tidewire.ports import Damage, Journal, Recovery
 from tidewire.storage.aside import link_aside, make_room_aside, move_aside
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
@@ -84,7 +84,7 @@ class DirectoryStore:
         try:
             files.lock()
         except BlockingIOError:
-            raise StateError(
+            raise StateInUse(
                 f"{files.place} is in use by another server; give this one a --state-dir"
             ) from None
         except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from support.dumps import pair, stored_queue
 from tidewire.cli.main import main
 
 CLIENT = {"user_profile_id": 10, "realm_id": 2}
@@ -69,6 +70,23 @@ def test_several_files_give_a_line_each_in_their_order(tmp_path: Path) -> None:
     assert [json.loads(line)["name"] for line in result.stdout.splitlines()] == [str(file) for file in files]
 
 
+def test_a_load_names_the_queues_and_registrations_take_what_is_free() -> None:
+    other = pair("q1", user_profile_id=7)
+    loaded = [pair("q1", stored_queue({"type": "deploy"}), user_profile_id=3), other, ["q9", {}]]
+    steps = [
+        {"register": CLIENT},
+        {"load": {"dump": loaded, "restart_events": {"now": True}}},
+        {"poll": {"client": 1, "last_event_id": -1}},
+        {"register": CLIENT},
+        {"register": CLIENT},
+    ]
+    result = replay({"clients": [], "steps": steps})
+    _, load, poll, *registered = json.loads(result.stdout)["steps"]
+    assert load == {"queues": 1}
+    assert [event["type"] for event in poll["events"]] == ["deploy", "restart"]
+    assert [one["queue_id"] for one in registered] == ["q0", "q2"]
+
+
 @pytest.mark.parametrize(
     ("scenario", "words"),
     [
@@ -83,7 +101,7 @@ def test_several_files_give_a_line_each_in_their_order(tmp_path: Path) -> None:
         ({"clients": {}, "steps": []}, ["`clients` must be a list"]),
         ({"clients": [7], "steps": []}, ["`clients` must be a list"]),
         ({"steps": [{"gc": {}}, {"dance": {}}]}, ["step 1", "can't play `dance`"]),
-        ({"steps": [{"load": {"dump": []}}]}, ["step 0", "can't play `load`"]),
+        ({"steps": [{"load": {}}]}, ["step 0", "`load` needs 'dump'"]),
         ({"steps": [{"poll": {}}]}, ["step 0", "`poll` needs 'client'"]),
         ({"steps": [{"advance": {}}]}, ["step 0", "`advance` needs 'secs'"]),
         ({"steps": [{"advance": {"secs": "x"}}]}, ["step 0", "wrong arguments of `advance`"]),

@@ -60,6 +60,7 @@ avatar_salt = ""
 [limits]
 user_requests_per_minute = 0
 address_requests_per_minute = 0
+dump_max_bytes = 134217728
 header_deadline = 10
 request_deadline = 60
 write_deadline = 60

@@ -171,3 +171,31 @@ NOTICE: Schema = MappingProxyType(
         "additionalProperties": False,
     }
 )
+
+DUMPED: Schema = MappingProxyType(
+    {
+        "type": "array",
+        "description": "A queue's id, and the queue with all that its client registered with: the dump format.",
+        "items": {"type": ["string", "object"]},
+        "minItems": 2,
+        "maxItems": 2,
+    }
+)
+
+IMPORTED: Mapping[str, Schema] = MappingProxyType(
+    {
+        "imported": {**NATURAL, "description": "How many queues were made."},
+        "skipped": {
+            "type": "array",
+            "items": members(
+                {
+                    "index": NATURAL,
+                    "queue_id": {"type": ["string", "null"]},
+                    "code": {"enum": ["BAD_QUEUE", "QUEUE_EXISTS"]},
+                    "reason": TEXT,
+                }
+            ),
+            "description": "Those that were not, in the order of the dump.",
+        },
+    }
+)

@@ -156,7 +156,7 @@ def _form_field(row: Parameter) -> Part:
 
 def _responses(operation: Operation) -> Part:
     responses: Part = {}
-    if operation.members is not None:
+    if operation.members is not None or operation.list_of is not None:
         schema = _success(operation)
         responses["200"] = {"description": "Done.", "content": {JSON: {"schema": schema}}}
     kinds = sorted(failures_of(operation), key=lambda kind: kind.http_status)
@@ -166,6 +166,8 @@ def _responses(operation: Operation) -> Part:
 
 
 def _success(operation: Operation) -> Schema:
+    if operation.list_of is not None:
+        return {"type": "array", "items": operation.list_of}
     given = operation.members or {}
     if operation.is_bare:
         return members(given)

@@ -123,6 +123,22 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             in_path=(parameters.OUTBOX_QUEUE,),
             has_form=False,
         ),
+        "GET /api/internal/dump": Operation(
+            "Gives all queues in the dump format. Each is as it is when its turn comes.",
+            Access.INTERNAL,
+            (errors.Unavailable,),
+            has_form=False,
+            list_of=answers.DUMPED,
+        ),
+        "POST /api/internal/dump": Operation(
+            "Makes queues from a dump. What can't be made is named, and the rest is there.",
+            Access.INTERNAL,
+            (errors.Unavailable, errors.PayloadTooLarge),
+            answers.IMPORTED,
+            has_form=False,
+            bodies={"application/json": {"type": "array", "items": answers.DUMPED}},
+            body_example=[],
+        ),
         "POST /api/internal/web_reload_clients": Operation(
             "Tells web clients of an earlier process to reload.",
             Access.INTERNAL,

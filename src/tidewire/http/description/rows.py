@@ -51,6 +51,7 @@ class Operation(NamedTuple):
         in_path: parameters in the path.
         has_form: parameters may stand in a form, too.
         is_bare: the successful answer is the members alone, without the envelope.
+        list_of: the successful answer is a list of these, and nothing else.
         bodies: schemas of the body by media type, when it is no form.
         body_example: a value of the first of them.
     """
@@ -64,6 +65,7 @@ class Operation(NamedTuple):
     in_path: tuple[Parameter, ...] = ()
     has_form: bool = True
     is_bare: bool = False
+    list_of: Schema | None = None
     bodies: Mapping[str, Schema] | None = None
     body_example: Any = None
 
