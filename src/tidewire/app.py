@@ -134,6 +134,7 @@ def build(
         aside=turns.aside,
         on_failing=lifecycle.journal_fails,
         snapshot_size=comeback.snapshot_size,
+        snapshot_after=settings.storage.snapshot_after_bytes,
     )
     site = _site(
         settings, engine=engine, authenticator=authenticator, lifecycle=lifecycle, log=log, now=clock.now

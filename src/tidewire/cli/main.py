@@ -5,6 +5,7 @@ import click
 from tidewire import __version__
 from tidewire.cli.check_config import check_config_command
 from tidewire.cli.demo import demo_command
+from tidewire.cli.doctor import doctor_command
 from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.publish import publish_command
 from tidewire.cli.replay import replay_command
@@ -25,3 +26,4 @@ main.add_command(publish_command)
 main.add_command(tail_command)
 main.add_command(check_config_command)
 main.add_command(replay_command)
+main.add_command(doctor_command)

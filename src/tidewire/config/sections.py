@@ -101,6 +101,13 @@ STORAGE = (
         meaning="How many ids of notices are remembered at most; the oldest go first.",
         unit="ids",
     ),
+    Setting(
+        name="storage.snapshot_after_bytes",
+        kind=Integer(minimum=1),
+        default=67_108_864,
+        meaning="How large the journal grows at least before a snapshot replaces it; it also grows to twice the size of the last snapshot.",
+        unit="bytes",
+    ),
 )
 
 QUEUES = (
