@@ -26,7 +26,6 @@ from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE
 
 SETTINGS = (
     "log.level=warning",
-    # As rarely as the machine allows, so that records, snapshots and segments all are cut off somewhere.
     "storage.snapshot_after_bytes=20000",
     "storage.remember_ids_max=500",
     "queues.heartbeat_min=2",

@@ -9,7 +9,7 @@ it: publishers send again, clients poll again.
 from collections import Counter, deque
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -103,10 +103,13 @@ def pass_on(error: Exception) -> None:
     raise AssertionError from error
 
 
-class Answered:
+A = TypeVar("A")
+
+
+class Answered(Generic[A]):
     """A slot that hands its answer on at once."""
 
-    def __init__(self, take: Callable[[Any], None]) -> None:
+    def __init__(self, take: Callable[[A], None]) -> None:
         self.complete = take
 
 
@@ -334,9 +337,8 @@ class _Worker:
         """No answer will come; nobody waits for one."""
 
     def _read(self, after: int) -> None:
-        self._world.engine.read_outbox(
-            self.history.queue, after=after, limit=50, slot=Answered(self._answered)
-        )
+        slot: Answered[OutboxPage] = Answered(self._answered)
+        self._world.engine.read_outbox(self.history.queue, after=after, limit=50, slot=slot)
 
     def _answered(self, page: OutboxPage) -> None:
         self.history.answered(
@@ -346,6 +348,8 @@ class _Worker:
 
     def _acknowledge(self, through: int) -> None:
         self._acknowledged = through
-        self._world.engine.acknowledge_outbox(
-            self.history.queue, through=through, slot=Answered(lambda _: None)
-        )
+        slot: Answered[int] = Answered(lambda _: None)
+        try:
+            self._world.engine.acknowledge_outbox(self.history.queue, through=through, slot=slot)
+        except TidewireError as error:
+            self._world.oracle.fault("refused", f"{self.history.queue} through {through}: {error}")
