@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test check lint types contracts bench docs wheel lock clean .packages .clients
+.PHONY: help run test soak check lint types contracts bench docs wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,9 @@ run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
 
 test: .packages .venv/.dev .clients ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
+	@$(BIN)/python tests/soak.py $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
 

@@ -106,10 +106,7 @@ def build(
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
-    rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
-    written_under = fingerprint_of(settings, rules)
-    comeback = recover(store, shard, fingerprint=written_under)
+    shard, comeback, written_under = _recovered(settings, store)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
     engine = Engine(
         shard=shard,
@@ -128,6 +125,7 @@ def build(
         aside=turns.aside,
         on_failing=lifecycle.journal_fails,
         snapshot_size=comeback.snapshot_size,
+        snapshot_after=settings.storage.snapshot_after_bytes,
     )
     site = _site(
         settings,
@@ -147,6 +145,14 @@ def build(
         lifecycle=lifecycle,
         comeback=comeback,
     )
+
+
+def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
+    """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
+    rules = load_rules(settings.queues.rules)
+    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    written_under = fingerprint_of(settings, rules)
+    return shard, recover(store, shard, fingerprint=written_under), written_under
 
 
 def _chance() -> Callable[[], float]:

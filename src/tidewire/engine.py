@@ -24,7 +24,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
 from tidewire.dumps import Dumps
 from tidewire.gate import Gate
-from tidewire.keeper import Keeper
+from tidewire.keeper import TAIL_AT_LEAST, Keeper
 from tidewire.pace import HELD_MOST, TICK, Pace, at_once
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot
 from tidewire.watch import Watch
@@ -53,6 +53,7 @@ class Engine:
         aside: Aside = at_once,
         on_failing: Callable[[bool], None] = lambda _: None,
         snapshot_size: int = 0,
+        snapshot_after: int = TAIL_AT_LEAST,
     ) -> None:
         """Takes everything it needs as arguments.
 
@@ -68,6 +69,7 @@ class Engine:
             aside: does what would hold the loop.
             on_failing: told when the journal ceases to be writable (True), and when it is again.
             snapshot_size: bytes of the snapshot that the shard was recovered from.
+            snapshot_after: bytes of records below which no further snapshot is taken.
         """
         self._shard = shard
         self._clock = clock
@@ -92,6 +94,7 @@ class Engine:
             aside=aside,
             settled=lambda: self._gate.settled,
             size=snapshot_size,
+            tail_at_least=snapshot_after,
         )
 
     def begin(self, *, resumed: bool, upgraded: Iterable[QueueId] = ()) -> None:

@@ -18,7 +18,8 @@ from tidewire.core.state import Batch
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot, SnapshotDraft
 
 TAIL_AT_LEAST = 64 * 1024 * 1024
-"""Bytes of records below which no snapshot is taken: they are applied in a second or two at a start."""
+"""Bytes of records below which no snapshot is taken, if nothing else is set: they are applied in a second or two at a
+start."""
 
 TAIL_PER_SNAPSHOT = 2.0
 """See above."""
@@ -45,6 +46,7 @@ class Keeper:
         aside: Aside,
         settled: Callable[[], int | None],
         size: int = 0,
+        tail_at_least: int = TAIL_AT_LEAST,
     ) -> None:
         """Takes everything it needs as arguments.
 
@@ -57,6 +59,7 @@ class Keeper:
             aside: waits for the disk.
             settled: position of the newest record, or None while something that has happened has none.
             size: bytes of the snapshot that is there.
+            tail_at_least: bytes of records below which no snapshot is taken.
         """
         self._shard = shard
         self._journal = journal
@@ -66,6 +69,7 @@ class Keeper:
         self._aside = aside
         self._settled = settled
         self._size = size
+        self._tail_at_least = tail_at_least
         self._draft: SnapshotDraft | None = None
         self._capture: Capture[Slot[Batch]] | None = None
         self._written = 0
@@ -79,7 +83,7 @@ class Keeper:
         if self._waits:
             self._waits = False
             self._slice()
-        if self._journal.tail_bytes >= max(TAIL_AT_LEAST, TAIL_PER_SNAPSHOT * self._size):
+        if self._journal.tail_bytes >= max(self._tail_at_least, TAIL_PER_SNAPSHOT * self._size):
             self.begin()
 
     def begin(self) -> None:

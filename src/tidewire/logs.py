@@ -1,5 +1,6 @@
 """The log: structured, one line an entry, on standard error."""
 
+import contextlib
 import logging
 import re
 import sys
@@ -34,7 +35,7 @@ def build_log(
     target = stream or sys.stderr
     renderer = _render_json if form == "json" else _Console(colors=target.isatty())
     logger = structlog.wrap_logger(
-        structlog.PrintLogger(target),
+        _Lines(target),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -45,6 +46,24 @@ def build_log(
         cache_logger_on_first_use=True,
     )
     return cast("FilteringBoundLogger", logger)
+
+
+class _Lines:
+    """Writes lines, and drops those that can't be written.
+
+    A log is often on the disk that is full. An entry that raised would keep a publisher from its answer.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Writes one."""
+        with contextlib.suppress(OSError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = log = exception = msg
 
 
 _NOT_PLAIN = re.compile(r"[^ -~]")

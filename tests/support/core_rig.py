@@ -18,6 +18,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, PollSlot
+from tidewire.keeper import TAIL_AT_LEAST
 from tidewire.pace import Pace, at_once
 from tidewire.ports import Collection, Recovery
 from tidewire.recovering import Comeback, recover
@@ -317,7 +318,9 @@ class Rig:
         pace: Pace | None = None,
         shard: Shard[PollSlot] | None = None,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
+        snapshot_after: int = TAIL_AT_LEAST,
     ) -> None:
+        self.snapshot_after = snapshot_after
         self.limits = limits or Limits()
         self.rules = rules
         self.pace = pace or Pace()
@@ -343,6 +346,7 @@ class Rig:
             pace=self.pace,
             aside=self.aside,
             on_failing=self.failing.append,
+            snapshot_after=self.snapshot_after,
         )
 
     def _new_queue_id(self) -> str:

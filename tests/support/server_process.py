@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -77,6 +78,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Starts it and waits until it is ready."""
+        self.launch()
+        eventually(self._is_ready, what="the server is ready")
+
+    def launch(self) -> None:
+        """Starts it and does not wait."""
         overrides = (
             f"auth.users_file={self.users_path}",
             f"server.secret={SECRET}",
@@ -95,7 +101,6 @@ class ServerProcess:
                 cwd=self.directory,
                 env=clean_environment(),
             )
-        eventually(self._is_ready, what="the server is ready")
 
     def signal(self, number: int) -> None:
         """Sends it a signal."""
@@ -105,6 +110,12 @@ class ServerProcess:
     def is_running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
+
+    def limit_files(self, size: int | None) -> None:
+        """Lets no file of the server grow beyond `size` bytes, which is what a full disk is like; None lifts it."""
+        assert self._process is not None
+        limit = resource.RLIM_INFINITY if size is None else size
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def wait(self, within: float = STOP_WITHIN) -> int:
         """Waits for its end and returns the exit code."""

@@ -144,9 +144,8 @@ def test_a_body_that_queues_share_is_written_once_and_is_one_object_afterwards()
 def test_a_snapshot_begins_when_the_records_are_twice_as_large_as_the_last_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tidewire.keeper, "TAIL_AT_LEAST", 1500)
     monkeypatch.setattr(tidewire.keeper, "SLICE", 1e9)
-    rig = Rig()
+    rig = Rig(snapshot_after=1500)
     rig.register()
     rig.publish({"type": "deploy", "text": "x" * 800})
     rig.wait(1)
@@ -162,9 +161,8 @@ def test_a_snapshot_begins_when_the_records_are_twice_as_large_as_the_last_one(
         assert len(rig.reporter.snapshots) == 1 + (published * 850 > 2 * size)
 
 
-def test_there_is_never_more_than_one_snapshot_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tidewire.keeper, "TAIL_AT_LEAST", 1)
-    rig = Rig()
+def test_there_is_never_more_than_one_snapshot_on_its_way() -> None:
+    rig = Rig(snapshot_after=1)
     rig.aside.waits = True
     rig.register()
     rig.wait(3)

@@ -1,5 +1,6 @@
 """The log itself: what its two forms make of odd text, and what the server reports through it (section 11)."""
 
+import errno
 import io
 import json
 import logging
@@ -104,3 +105,24 @@ def test_a_failed_delivery_is_an_error_and_an_unknown_queue_to_be_ended_is_none(
     assert (entry["level"], entry["event"]) == (level, event)
     assert (entry["type"], entry["queue_id"]) == ("cleanup_queue", "gone")
     assert "planted" not in stream.getvalue()
+
+
+class FullDisk(io.StringIO):
+    """A file on a disk without room."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        """Fails while the disk is full."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_an_entry_that_cannot_be_written_is_dropped_and_holds_nobody_up() -> None:
+    stream = FullDisk()
+    log = build_log(form="json", level="info", stream=stream)
+    log.error("lost")
+    stream.full = False
+    log.info("written")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["written"]

@@ -5,6 +5,7 @@ import click
 from tidewire import __version__
 from tidewire.cli.check_config import check_config_command
 from tidewire.cli.demo import demo_command
+from tidewire.cli.doctor import doctor_command
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.publish import publish_command
@@ -28,3 +29,4 @@ main.add_command(check_config_command)
 main.add_command(import_dump_command)
 main.add_command(export_dump_command)
 main.add_command(replay_command)
+main.add_command(doctor_command)

@@ -34,12 +34,13 @@ class Auth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Section `storage`: the state directory and what is remembered; times in seconds."""
+    """Section `storage`: the state directory and what is remembered; times in seconds, sizes in bytes."""
 
     directory: Path
     durability: Literal["none", "process", "power"]
     remember_ids_for: int
     remember_ids_max: int
+    snapshot_after_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

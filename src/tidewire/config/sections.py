@@ -1,8 +1,8 @@
 """The settings, section by section: what can be set, its default, and what it means.
 
-The only place that says so, with `config/limits.py`. The records, the loader, the environment names and the
-reference page all follow from it; a test keeps the typed records in step. `effective` is false for what is accepted and
-checked but not yet acted on.
+The only place that says so, with `outer_sections.py`: records, loader, environment names and reference page follow from
+it, and a test keeps the typed records in step. `effective` is false for what is accepted and checked but not yet acted
+on.
 """
 
 from tidewire.config.kinds import Address, Budget, Choice, File, Flag, Integer, ListOf, Text
@@ -12,7 +12,6 @@ from tidewire.config.setting import Setting
 LATEST_HEARTBEAT = 85
 # R6.14: the level must not promise more than the rules deliver.
 HIGHEST_FEATURE_LEVEL = 491
-
 
 SERVER = (
     Setting(
@@ -30,9 +29,7 @@ SERVER = (
     Setting(
         name="server.secret",
         # It travels in an `Authorization: Bearer` header, where nothing else is safe.
-        kind=Text(
-            expected="printable ASCII characters without spaces, or an empty string", pattern=r"[!-~]*"
-        ),
+        kind=Text(expected="printable ASCII without spaces, or an empty string", pattern=r"[!-~]*"),
         default="",
         meaning="The shared secret of the internal and operator routes; when empty, `server.secret_file` is read.",
         private=True,
@@ -100,6 +97,13 @@ STORAGE = (
         default=1_000_000,
         meaning="How many ids of notices are remembered at most; the oldest go first.",
         unit="ids",
+    ),
+    Setting(
+        name="storage.snapshot_after_bytes",
+        kind=Integer(minimum=1),
+        default=67_108_864,
+        meaning="How large the journal grows at least before a snapshot replaces it; it also grows to twice the size of the last snapshot.",
+        unit="bytes",
     ),
 )
 

@@ -10,6 +10,7 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
     {
         errno.ENOSPC: "make room on the disk of the state directory, and it goes on by itself",
         errno.EDQUOT: "make room in the quota of the server's user, and it goes on by itself",
+        errno.EFBIG: "raise the limit on file sizes that the server runs under (ulimit -f)",
         errno.EROFS: "make the file system of the state directory writable, and it goes on by itself",
         errno.EMFILE: "let the server open more files",
         errno.ENFILE: "let the machine open more files",

@@ -115,7 +115,7 @@ class DirectoryFiles:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock: IO[bytes] | None = None
+        self._lock: int | None = None
 
     @property
     def place(self) -> str:
@@ -129,18 +129,19 @@ class DirectoryFiles:
             BlockingIOError: another process has it.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (self._directory / "lock").open("ab")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self._directory / "lock", flags, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.close()
+            os.close(descriptor)
             raise
-        self._lock = file
+        self._lock = descriptor
 
     def unlock(self) -> None:
         """Closes the lock file, which gives the lock back."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
     def names(self) -> list[str]:

@@ -27,6 +27,7 @@ directory = "state"
 durability = "process"
 remember_ids_for = 86400
 remember_ids_max = 1000000
+snapshot_after_bytes = 67108864
 [queues]
 idle_timeout = 600
 max_idle_timeout = 604800

@@ -1,0 +1,216 @@
+"""The checks of `tidewire doctor`: each gives what it found and what to do about it."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from tidewire.core.errors import StateError
+from tidewire.storage.contents import Contents, read_contents
+from tidewire.storage.files import DirectoryFiles
+from tidewire.storage.inspect import Look, Seen, in_use, look
+
+Check: TypeAlias = Literal[
+    "refused", "damaged", "lost", "fingerprint", "space", "permissions", "kept-aside", "other-files"
+]
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""What nobody but the owner may do: the files hold messages."""
+
+SECRET = "secret"  # noqa: S105 - a file's name
+
+START_WITHOUT = (
+    "bring the directory back from a copy that no server has run on since, or move everything but `secret` away: "
+    "then clients register again"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that somebody should do something about."""
+
+    check: Check
+    found: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """Everything that is known of a directory.
+
+    Attributes:
+        bytes: of its files.
+        free: bytes on its disk.
+        position: of the snapshot that a start would begin with; None, like the next three, if none can be told.
+        reached: the newest record.
+        queues: in the snapshot.
+        records: after it.
+    """
+
+    directory: str
+    in_use: bool
+    bytes: int
+    free: int
+    position: int | None
+    reached: int | None
+    queues: int | None
+    records: int | None
+    files: tuple[Seen, ...]
+    findings: tuple[Finding, ...]
+
+
+def check_up(directory: Path, *, fingerprint: str, needs: int) -> Checkup:
+    """Checks a directory.
+
+    Args:
+        directory: which.
+        fingerprint: of the settings that the next start will have.
+        needs: bytes that the journal may grow by before a snapshot replaces it.
+
+    Raises:
+        StateError: it can't be read at all.
+    """
+    running = in_use(directory)
+    seen = look(directory, running=running)
+    contents: Contents | None = None
+    refused = seen.refused
+    if refused is None:
+        try:
+            contents = read_contents(DirectoryFiles(directory))
+        except StateError as error:
+            refused = str(error)
+    total = sum(file.bytes for file in seen.files)
+    free = shutil.disk_usage(directory).free
+    findings = [
+        *_refused(refused),
+        *_damaged(seen, running=running),
+        *_lost(contents),
+        *_fingerprint(contents, fingerprint),
+        *_space(free, total, needs),
+        *_permissions(directory),
+        *_left_over(seen.files),
+    ]
+    return Checkup(
+        directory=str(directory),
+        in_use=running,
+        bytes=total,
+        free=free,
+        position=None if contents is None else seen.position,
+        reached=None if contents is None else seen.reached,
+        queues=None if contents is None else contents.queues,
+        records=None if contents is None else contents.records,
+        files=seen.files,
+        findings=tuple(findings),
+    )
+
+
+def _refused(refused: str | None) -> Iterator[Finding]:
+    if refused is not None:
+        yield Finding(check="refused", found=f"a start would be refused: {refused}", advice=START_WITHOUT)
+
+
+def _damaged(seen: Look, *, running: bool) -> Iterator[Finding]:
+    advice = "the next start keeps what is before it, and this file aside; check the disk"
+    if running:
+        advice = "the server goes on without it; check the disk, and the server's log for `state damaged`"
+    for file in seen.files:
+        if file.problem is not None:
+            yield Finding(check="damaged", found=f"{file.name}: {file.problem}", advice=advice)
+
+
+def _lost(contents: Contents | None) -> Iterator[Finding]:
+    if contents is None:
+        return
+    for name in contents.ignored:
+        yield Finding(
+            check="lost",
+            found=f"{name} goes on from records that are lost",
+            advice="the next start applies nothing of it and keeps it aside; check the disk",
+        )
+    if contents.missing:
+        yield Finding(
+            check="lost",
+            found=f"{contents.missing} records that the snapshot shows parts of are not there",
+            advice="the next start goes on without them, and their positions are not given again; check the disk",
+        )
+
+
+def _fingerprint(contents: Contents | None, fingerprint: str) -> Iterator[Finding]:
+    """A clean stop leaves no records, so there is nothing to compare after one."""
+    others = {} if contents is None else contents.fingerprints
+    other = sum(count for written, count in others.items() if written != fingerprint)
+    if other:
+        yield Finding(
+            check="fingerprint",
+            found=f"{other:,} records were written under other rules, or other settings `queues` or `compat`",
+            advice="start the version and settings that wrote them and stop cleanly before you change them; else the "
+            "queues that these records touched end, and their clients register again",
+        )
+
+
+def _space(free: int, total: int, needs: int) -> Iterator[Finding]:
+    """A snapshot is written beside the old one and the journal."""
+    wanted = total + needs
+    if free < wanted:
+        yield Finding(
+            check="space",
+            found=f"{free:,} bytes are free on the disk; the next snapshot and what comes before it may take {wanted:,}",
+            advice="make room: when the disk is full, new queues and notices are refused",
+        )
+
+
+def _permissions(directory: Path) -> Iterator[Finding]:
+    open_to_others = [
+        path.name for path in sorted(directory.iterdir()) if path.is_file() and _mode(path) & OTHERS
+    ]
+    if _mode(directory) & OTHERS:
+        yield Finding(
+            check="permissions",
+            found=f"others than the owner may use the directory (mode {_mode(directory):04o})",
+            advice=f"chmod 700 {directory}",
+        )
+    if open_to_others:
+        yield Finding(
+            check="permissions",
+            found=f"others than the owner may use {_listed(open_to_others)}",
+            advice="chmod 600 each of them; the files hold messages and the secret",
+        )
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            check="permissions",
+            found="the user who asks can't write the directory",
+            advice="nothing, if the server runs as another user; else make the directory its user's",
+        )
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0  # a running server has removed it
+
+
+def _left_over(files: Iterable[Seen]) -> Iterator[Finding]:
+    aside = [file.name for file in files if file.kind == "damaged"]
+    if aside:
+        yield Finding(
+            check="kept-aside",
+            found=f"an earlier start found damage and kept {_listed(aside)}",
+            advice="look into the log of that start for what was lost, and at the disk; then remove them",
+        )
+    other = [file.name for file in files if file.kind == "other" and file.name != SECRET]
+    if other:
+        yield Finding(
+            check="other-files",
+            found=f"{_listed(other)}: not of this server's state",
+            advice="move them elsewhere, so that nobody takes them for it",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    most = 5
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,87 @@
+"""`tidewire doctor`: what is in a state directory, whether a start would get on with it, and what to do. It only reads."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tidewire.app import fingerprint_of
+from tidewire.cli.checkup import Checkup, Finding, check_up
+from tidewire.cli.errors import FAILED
+from tidewire.cli.serve import load_settings
+from tidewire.config.rules import load_rules
+from tidewire.escaping import escaped
+from tidewire.storage.inspect import Seen
+
+UNITS = ("bytes", "KB", "MB", "GB", "TB")
+
+
+@click.command("doctor")
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def doctor_command(
+    *, directory: Path | None, config: Path | None, settings: tuple[str, ...], as_json: bool
+) -> None:
+    """Check a state directory, of a running server or a stopped one; change nothing."""
+    loaded = load_settings(config, list(settings))
+    place = directory or loaded.storage.directory
+    if not place.is_dir():
+        raise click.UsageError(f"{place} is no directory: name the state directory, or --config")
+    found = check_up(
+        place,
+        fingerprint=fingerprint_of(loaded, load_rules(loaded.queues.rules)),
+        needs=loaded.storage.snapshot_after_bytes,
+    )
+    click.echo(json.dumps(asdict(found)) if as_json else escaped_lines(found))
+    if found.findings:
+        sys.exit(FAILED)
+
+
+def escaped_lines(found: Checkup) -> str:
+    """The whole report, with nothing in it that a terminal would act on."""
+    return "\n".join(escaped(line) for line in _lines(found))
+
+
+def _lines(found: Checkup) -> list[str]:
+    lines = [
+        f"state directory  {found.directory}, {'in use by a server' if found.in_use else 'not in use'}",
+        f"size             {size(found.bytes)}; {size(found.free)} are free on its disk",
+    ]
+    if found.reached is not None:
+        lines.append(f"state            {found.queues:,} queues at position {found.position:,} (snapshot)")
+        lines.append(f"                 {found.records:,} records after it, up to position {found.reached:,}")
+    width = max((len(file.name) for file in found.files), default=0)
+    lines += [_file(file, width) for file in found.files]
+    if not found.findings:
+        return [*lines, "nothing to do"]
+    lines.append("to do")
+    for number, finding in enumerate(found.findings, 1):
+        lines += _finding(number, finding)
+    return lines
+
+
+def _file(file: Seen, width: int) -> str:
+    what = {"draft": "unfinished", "damaged": "kept aside", "other": "not of the state"}.get(
+        file.kind, file.kind
+    )
+    if file.kind == "segment" and file.first is not None and file.last is not None:
+        what = f"records {file.first:,} to {file.last:,}" if file.last >= file.first else "no records"
+    elif file.kind == "snapshot" and file.last is not None:
+        what = f"state after record {file.first:,}"
+    return f"  {file.name:{width}}  {size(file.bytes):>10}  {what}{'  DAMAGED' if file.problem else ''}"
+
+
+def _finding(number: int, finding: Finding) -> list[str]:
+    return [f"  {number}. {finding.found}", f"     {finding.advice}"]
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    amount, unit = float(count), 0
+    while amount >= 1000 and unit < len(UNITS) - 1:  # noqa: PLR2004 - the step between two units
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.1f} {UNITS[unit]}" if unit else f"{count} bytes"

@@ -1,0 +1,72 @@
+"""What a state directory holds, read as a start would read it, and changing nothing (`tidewire doctor`)."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from tidewire.core.errors import StateError
+from tidewire.core.snapshot import decode_snapshot
+from tidewire.storage.files import Files, unusable
+from tidewire.storage.recovering import Found, find, records
+from tidewire.storage.snapshots import snapshot_frames
+
+ATTEMPTS = 3
+"""How often a directory is read whose running server removes files meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a start would find.
+
+    Attributes:
+        queues: in the snapshot.
+        records: after it.
+        fingerprints: how many of these were written under each.
+        ignored: segments that would be set aside, because records before them are lost.
+        missing: records that the snapshot shows parts of, and that are not there.
+    """
+
+    queues: int
+    records: int
+    fingerprints: dict[str, int]
+    ignored: tuple[str, ...]
+    missing: int
+
+
+def read_contents(files: Files) -> Contents:
+    """Reads and decodes everything that a start would.
+
+    Raises:
+        StateError: a start would be refused.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return _read(files, find(files))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unusable(files.place, error) from error
+    raise StateError(f"{files.place} changes too fast to be read; try again")
+
+
+def _read(files: Files, found: Found) -> Contents:
+    queues = 0 if found.legacy is None else len(found.legacy.queues)
+    for frame in () if found.snapshot is None else snapshot_frames(files, found.snapshot):
+        try:
+            queues += len(decode_snapshot(frame).queues)
+        except msgspec.DecodeError as error:
+            raise StateError(
+                f"The snapshot is not in a form that this version can read ({error}); start the version that wrote it"
+            ) from None
+    count = sum(1 for _ in records(files, found.chain.links, found.position))
+    fingerprints: dict[str, int] = {}
+    for link in found.chain.links:
+        written = link.last - max(link.first, found.position + 1) + 1
+        fingerprints[link.fingerprint] = fingerprints.get(link.fingerprint, 0) + max(0, written)
+    return Contents(
+        queues=queues,
+        records=count,
+        fingerprints={fingerprint: written for fingerprint, written in fingerprints.items() if written},
+        ignored=tuple(segment.name for segment in found.chain.lost),
+        missing=max(0, found.through - found.chain.reached),
+    )
