@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import abandoned
 import fan_out
 import journal
 import merging
@@ -21,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "notifications": notifications.main,
         "journal": journal.main,
         "recovery": recovery.main,
+        "abandoned": abandoned.main,
     }
 )
 

@@ -114,6 +114,7 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
             descriptor.offline = True
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
+    state.tombstones.forget(tick.now - state.limits.tombstones_for)
 
 
 def _notify_leaving(state: State[W], notified: Sequence[Notified], now: float) -> None:
@@ -126,7 +127,7 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
-        descriptor.queue.prune(seen.pruned)
+        state.memory.entries -= descriptor.queue.prune(seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
 
@@ -134,10 +135,12 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
 def _seal(state: State[W], record: Sealed) -> None:
     descriptor = state.directory.get(record.queue_id)
     if descriptor is not None:
+        queue = descriptor.queue
+        held = len(queue)
         if record.pruned is not None:
-            descriptor.queue.prune(record.pruned)
-        merge = Merge(record.placed, record.through, record.joined)
-        descriptor.queue.redo(merge, state.rule_failed)
+            queue.prune(record.pruned)
+        queue.redo(Merge(record.placed, record.through, record.joined), state.rule_failed)
+        state.memory.entries -= held - len(queue)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

@@ -9,43 +9,38 @@ slice's queues in place when it has applied the records up to that position, and
   are in none.
 - A table (remembered ids, the outbox) is captured in the first slices, as it was when the capture began, and
   restored before any record.
+- Tombstones are captured together with the last queues, and stand behind them: a record of an end that comes
+  before says nothing of a queue that is not in place yet. Who is revoked stands in the first slice.
 - Bodies that queues share are written once, in the slice that first names them, and named by number.
 - What lives only as long as the process (waiters, deadlines, statistics) is left out and built anew.
 
-What a queue keeps is said by `QueueImage`, `_queue_image` and `_fill_queue`, what a shard keeps by `Snapshot`,
-`Capture.take` and `restore_tables`.
+What a queue keeps is said by `QueueImage`, `_fill_queue` and `queue_image` (`core/capture.py`), what a shard keeps by
+`Snapshot`, `restore_tables` and `Capture.take`.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from tidewire.core.descriptor import Descriptor, QueueSpec
+from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadRequest, StateError
 from tidewire.core.groups import Group
-from tidewire.core.ids import QueueId
+from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.notifications.outcomes import Missed
-from tidewire.core.outbox import OutboxImage, OutboxQueueImage
+from tidewire.core.outbox import OutboxImage
 from tidewire.core.queue import EventQueue
 from tidewire.core.remembered import RememberedId
 from tidewire.core.state import State
+from tidewire.core.tombstones import Tombstone
 from tidewire.core.wire import Entry, entry_size
 
 W = TypeVar("W")
 
 SNAPSHOT_VERSION = 2
 """Of the form below; a newer one is refused, an older one is migrated when there is one."""
-
-QUEUE_EFFORT = 10.0
-ENTRY_EFFORT = 1.0
-BYTE_EFFORT = 0.001
-ID_EFFORT = 0.5
-NOTIFICATION_EFFORT = 2.0
-"""What it takes to capture and encode one of each, in microseconds on a slow machine."""
 
 
 class EntryImage(Struct, frozen=True, array_like=True):
@@ -90,6 +85,8 @@ class Snapshot(Struct, frozen=True):
         rules: what the application's merge rules are called, by type (`describe_rule`).
         outbox: a piece of it.
         clean: it was taken at a clean stop: nothing happened after it that no record tells of.
+        tombstones: a piece of them.
+        revoked: users who get no queue.
     """
 
     version: int
@@ -103,6 +100,8 @@ class Snapshot(Struct, frozen=True):
     rules: dict[str, str] = msgspec.field(default_factory=dict)
     outbox: OutboxImage = OutboxImage()
     clean: bool = False
+    tombstones: tuple[Tombstone, ...] = ()
+    revoked: tuple[int, ...] = ()
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -133,133 +132,6 @@ def decode_snapshot(data: bytes) -> Snapshot:
     return snapshot
 
 
-# Taking one.
-
-
-class _Bodies:
-    """Numbers for distinct bodies, in order of first use."""
-
-    TABLES = 256
-    """Many small dictionaries: one that grows to a million bodies takes too long each time it is enlarged."""
-
-    def __init__(self) -> None:
-        self._numbers: list[dict[bytes, int]] = [{} for _ in range(self.TABLES)]
-        self.count = 0
-        self.new: list[bytes] = []
-        """Bodies since the last slice."""
-        self.effort = 0.0
-        """What the slice has cost so far on their account."""
-
-    def images(self, entries: Iterable[Entry]) -> tuple[EntryImage, ...]:
-        return tuple(EntryImage(event_id, self._number(body), suffix) for event_id, body, suffix in entries)
-
-    def _number(self, body: bytes) -> int:
-        self.effort += ENTRY_EFFORT
-        numbers = self._numbers[hash(body) % self.TABLES]
-        number = numbers.get(body)
-        if number is None:
-            number = numbers[body] = self.count
-            self.count += 1
-            self.new.append(body)
-            self.effort += len(body) * BYTE_EFFORT
-        return number
-
-
-class Capture(Generic[W]):
-    """A snapshot that is being taken, slice by slice."""
-
-    def __init__(self, state: State[W]) -> None:
-        self._state = state
-        self._pieces = deque(state.remembered.pieces())
-        self._next_id = state.remembered.next
-        self._rules = describe_rules(state.rules)
-        self._outbox_number = state.outbox.next_number
-        self._outbox = deque(state.outbox.pieces())
-        self._queues = deque(state.directory)
-        self._bodies = _Bodies()
-
-    @property
-    def done(self) -> bool:
-        """Whether everything is captured."""
-        return not (self._pieces or self._outbox or self._queues)
-
-    def take(self, *, position: int, now: float, effort: float, clean: bool = False) -> Snapshot:
-        """The next slice, at the position reached now; it ends with the queue that makes it cost `effort`."""
-        bodies = self._bodies
-        first_body = bodies.count
-        bodies.new, bodies.effort = [], 0.0
-        first_id, remembered = self._take_ids(effort)
-        left = effort - len(remembered) * ID_EFFORT
-        outbox = self._take_outbox(left)
-        left -= sum(len(piece.records) for piece in outbox) * NOTIFICATION_EFFORT
-        return Snapshot(
-            version=SNAPSHOT_VERSION,
-            now=now,
-            queues=tuple(self._take_queues(left)),
-            bodies=tuple(bodies.new),
-            remembered=tuple(remembered),
-            position=position,
-            first_body=first_body,
-            first_id=first_id,
-            rules=self._rules,
-            outbox=OutboxImage(self._outbox_number, tuple(outbox)),
-            clean=clean,
-        )
-
-    def _take_ids(self, effort: float) -> tuple[int, list[RememberedId]]:
-        first, remembered = self._next_id, list[RememberedId]()
-        while self._pieces and len(remembered) * ID_EFFORT < effort:
-            first_of_piece, ids = self._state.remembered.look_up(self._pieces.popleft())
-            first = first if remembered else first_of_piece
-            remembered += ids
-        return first, remembered
-
-    def _take_outbox(self, effort: float) -> list[OutboxQueueImage]:
-        taken: list[OutboxQueueImage] = []
-        while self._outbox and not self._pieces and effort > 0:
-            taken.append(self._outbox.popleft())
-            effort -= len(taken[-1].records) * NOTIFICATION_EFFORT
-        return taken
-
-    def _take_queues(self, effort: float) -> list[QueueImage]:
-        images: list[QueueImage] = []
-        if self._pieces or self._outbox:
-            return images
-        while self._queues and (len(images) * QUEUE_EFFORT + self._bodies.effort) < effort:
-            descriptor = self._queues.popleft()
-            if self._state.directory.get(descriptor.queue_id) is descriptor:
-                images.append(_queue_image(descriptor, self._bodies))
-        return images
-
-
-def take_snapshot(state: State[W], now: float) -> Snapshot:
-    """The durable part of the state, in one slice."""
-    return Capture(state).take(position=0, now=now, effort=float("inf"))
-
-
-def _queue_image(descriptor: Descriptor[W], bodies: _Bodies) -> QueueImage:
-    queue = descriptor.queue
-    groups: list[tuple[str | None, Group]] = []
-    for opened in queue.open.values():
-        groups += opened.items()
-    groups += [(None, group) for group in queue.closed]
-    return QueueImage(
-        queue_id=descriptor.queue_id,
-        spec=descriptor.spec,
-        next_event_id=queue.next_event_id,
-        newest_pruned_id=queue.newest_pruned_id,
-        entries=bodies.images(queue.entries),
-        groups=tuple(GroupImage(key, group.kind, bodies.images(group.contributors)) for key, group in groups),
-        resumed=queue.resumed,
-        last_active=descriptor.last_active,
-        offline=descriptor.offline,
-        missed=tuple((queue.missed or {}).items()),
-    )
-
-
-# Bringing one back.
-
-
 class Skipped(NamedTuple):
     """A queue that could not be restored, and why."""
 
@@ -280,12 +152,16 @@ def restore_tables(state: State[W], part: Snapshot) -> None:
     """Restores what a slice holds besides queues; to be called for each slice in turn, before its queues."""
     state.remembered.restore(part.first_id, part.remembered)
     state.outbox.restore(part.outbox)
+    state.tombstones.restore(part.tombstones)
+    state.revoked.update((UserId(user_id), None) for user_id in part.revoked)
 
 
 def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> list[Skipped]:
     """Makes the queues that a slice holds; `bodies` are those of all slices so far."""
     state.recorded_at = max(state.recorded_at, part.now)
     skipped: list[Skipped] = []
+    for body in part.bodies:
+        state.memory.enter(body)
     rules = _unchanged_rules(part, state.rules)
     shared: dict[Missed, Missed] = {}
     for image in part.queues:
@@ -296,6 +172,8 @@ def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> 
             continue
         descriptor.offline = image.offline
         _fill_queue(descriptor.queue, image, bodies, rules)
+        descriptor.queue.since = image.last_active
+        state.memory.entries += len(descriptor.queue)
         if image.missed:
             # Written for each queue, but one object for all that are equal, as when the message came.
             descriptor.queue.missed = {
