@@ -70,8 +70,6 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         NoticeIdReused: an id stands for other content already; `data["index"]` as before.
         Unavailable: the memory budget is used up; rights can be revoked and queues ended even then.
     """
-    if any(notice.kind not in FREEING for notice in notices):
-        check_memory(state, "publish")
     fresh: list[Notice] = []
     found: list[Candidates] = []
     within: dict[str, bytes] = {}
@@ -94,6 +92,8 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         except InvalidNotice as error:
             error.data["index"] = index
             raise
+    if any(notice.kind not in FREEING for notice in fresh):
+        check_memory(state, "publish")
     return parted(fresh, found)
 
 

@@ -224,6 +224,7 @@ def test_a_client_that_waits_gives_way_last_and_an_empty_queue_not_at_all() -> N
 
 def test_when_nothing_is_left_to_give_way_new_things_are_refused_until_there_is_room() -> None:
     rig = Rig(limits=budget(queues=2, bodies=0))
+    rig.publish_as("taken before", DEPLOY)
     first, second = rig.register(), rig.register()
     rig.register(spec(user=2))
     assert not reasons(rig)
@@ -232,7 +233,8 @@ def test_when_nothing_is_left_to_give_way_new_things_are_refused_until_there_is_
             refused()
         assert (caught.value.http_status, dict(caught.value.headers)) == (503, {"Retry-After": "1"})
     assert rig.engine.shard.statistics.turned_away == {"register": 1, "publish": 1}
-    # Ending queues is always possible.
+    # A retry of what was taken is confirmed, and ending queues is always possible.
+    rig.publish_as("taken before", DEPLOY)
     rig.publish({"type": "cleanup_queue", "queue_id": first})
     rig.delete(second)
     rig.wait(1)
