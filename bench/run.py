@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import abandoned
 import durability
 import fan_out
 import journal
@@ -23,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "journal": journal.main,
         "recovery": recovery.main,
         "durability": durability.main,
+        "abandoned": abandoned.main,
     }
 )
 

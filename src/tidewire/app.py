@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -30,6 +30,7 @@ from tidewire.http.limits import RateLimits
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
+from tidewire.machine import memory_of_machine, resident_memory
 from tidewire.pace import Pace
 from tidewire.ports import Aside, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
@@ -57,7 +58,9 @@ class App:
         if not comeback.anything:
             return
         try:
-            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+            self.engine.begin(
+                resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
+            )
             if comeback.queues:
                 self.announce_restart()
         except Unavailable as error:
@@ -126,6 +129,7 @@ def build(
         on_failing=lifecycle.journal_fails,
         snapshot_size=comeback.snapshot_size,
         snapshot_after=settings.storage.snapshot_after_bytes,
+        resident=resident_memory,
     )
     site = _site(
         settings,
@@ -249,7 +253,16 @@ def limits(settings: Settings) -> Limits:
         remember_ids_max=settings.storage.remember_ids_max,
         answer_max_bytes=settings.queues.answer_max_bytes,
         outbox_max=settings.notifications.outbox_max,
+        max_events=settings.queues.max_events,
+        max_bytes=settings.queues.max_bytes,
+        max_per_user=settings.queues.max_per_user,
+        memory_budget=memory_budget(settings.queues.memory_budget),
     )
+
+
+def memory_budget(wanted: int | Literal["auto"]) -> int:
+    """How many bytes the queues may take."""
+    return memory_of_machine() // 2 if wanted == "auto" else wanted
 
 
 def presentation(settings: Settings) -> Presentation:

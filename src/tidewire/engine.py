@@ -11,6 +11,7 @@ exactly once, at once or later. An answer leaves only when the journal has made 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tidewire.answering import Answering
 from tidewire.core.batches import Part
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
@@ -23,15 +24,12 @@ from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
 from tidewire.dumps import Dumps
+from tidewire.enforcing import Enforcer
 from tidewire.gate import Gate
 from tidewire.keeper import TAIL_AT_LEAST, Keeper
-from tidewire.pace import HELD_MOST, TICK, Pace, at_once
+from tidewire.pace import HELD_MOST, Pace, at_once
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot
 from tidewire.watch import Watch
-
-FLUSH_SLICE = 500
-"""Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
-further events join its answer, so load turns into batching."""
 
 PollSlot: TypeAlias = Slot[Batch]
 
@@ -54,6 +52,7 @@ class Engine:
         on_failing: Callable[[bool], None] = lambda _: None,
         snapshot_size: int = 0,
         snapshot_after: int = TAIL_AT_LEAST,
+        resident: Callable[[], int] = lambda: 0,
     ) -> None:
         """Takes everything it needs as arguments.
 
@@ -70,21 +69,23 @@ class Engine:
             on_failing: told when the journal ceases to be writable (True), and when it is again.
             snapshot_size: bytes of the snapshot that the shard was recovered from.
             snapshot_after: bytes of records below which no further snapshot is taken.
+            resident: bytes of memory that the process takes; 0 when that is unknown.
         """
         self._shard = shard
         self._clock = clock
         self._reporter = reporter
         self._new_queue_id = new_queue_id
         self._chance = chance
-        self._call_soon = call_soon
         self._pace = pace or Pace()
-        # A deadline is acted on up to two ticks late (rounding, and the tick itself), never early.
-        self._heartbeat_spread = max(0.0, self._pace.heartbeat_max - self._pace.heartbeat_min - 2 * TICK)
+        self._heartbeat_spread = self._pace.heartbeat_spread
         self._collect_at = clock.now() + self._pace.collect_every
         self._watch = Watch(shard=shard, clock=clock, reporter=reporter)
         self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
         self.dumps = Dumps(shard=shard, clock=clock, commit=self._commit, answer=self._gate.answer)
-        self._flush_booked = False
+        self._answering = Answering(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
+        self._enforcer = Enforcer(
+            shard=shard, clock=clock, commit=self._commit, silence=self._answering.silence, resident=resident
+        )
         self._keeper = Keeper(
             shard=shard,
             journal=journal,
@@ -97,12 +98,19 @@ class Engine:
             tail_at_least=snapshot_after,
         )
 
-    def begin(self, *, resumed: bool, upgraded: Iterable[QueueId] = ()) -> None:
+    def begin(
+        self,
+        *,
+        resumed: bool,
+        upgraded: Iterable[QueueId] = (),
+        rights: Callable[[UserId], bytes] | None = None,
+    ) -> None:
         """Takes over what an earlier process left; comes before everything else (D4).
 
         Args:
             resumed: records were applied on top of a snapshot, or without one.
             upgraded: queues that end because records of other rules may have changed them.
+            rights: what a user's queues rest on now; those that were made under other rights end.
 
         Raises:
             Unavailable: the journal can't be written.
@@ -111,19 +119,27 @@ class Engine:
         self._commit(Restarted(now=now, resumed=resumed))
         for record in self._shard.decide_upgrade(upgraded, now=now):
             self._commit(record)
+        if rights is not None:
+            self._enforcer.revoke_changed(rights)
+        self._enforcer.settle()
 
     # Requests. Each raises at once what is wrong with it, or completes its slot once.
 
     def register(self, spec: QueueSpec, slot: Slot[QueueId]) -> None:
-        """Makes a queue and answers with its id.
+        """Makes a queue and answers with its id; another of the user's may end for it (`bounds.py`).
 
         Raises:
-            BadRequest: the narrow is not supported (R12.4).
-            Unavailable: the journal can't be written; nothing was made.
+            UserDeactivated: the user's rights were revoked.
+            BadRequest: the narrow is not supported (R12.4), or the user has too many queues in use (R6.56).
+            Unavailable: the journal can't be written, or there is no memory left; nothing was made.
         """
+        self._enforcer.check(spec.user_id)
         queue_id = QueueId(self._new_queue_id())
-        self._commit(self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()))
+        for record in self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()):
+            self._commit(record)
         self._gate.answer(slot, queue_id)
+        self._enforcer.settle()
+        self.flush()
 
     def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
         """Carries out notices, as one record or few (`batches.py`); answers how many, repeats included.
@@ -131,7 +147,8 @@ class Engine:
         Raises:
             NoticeIdReused: one of them has the id of another notice; none was taken.
             InvalidNotice: what one says can't be delivered as its type asks; none was taken.
-            Unavailable: the journal can't be written; none was taken, or of several records a first few.
+            Unavailable: there is no memory left, or the journal can't be written; none was taken, or of several
+                records a first few.
         """
         parts = self._shard.decide_publish(notices)
         repeated = len(notices)
@@ -149,6 +166,7 @@ class Engine:
         record = self._shard.decide_part(part, now=self._clock.now())
         self._gate.write(record)
         self._report(self._shard.apply_part(record, part))
+        self._enforcer.settle()
         for found in part.candidates:
             if found.contradictory:
                 self._reporter.contradictory_notice(found.message_id)
@@ -159,9 +177,12 @@ class Engine:
         """Answers a poll, at once or when there is something to say (R6.38).
 
         Raises:
+            UserDeactivated: the user's rights were revoked.
             BadEventQueueId: the user has no such queue.
             BadRequest: `last_event_id` can't be one that the client was given; nothing was changed (D-8).
+            Unavailable: the user's rights are to be revoked, and the journal can't be written.
         """
+        self._enforcer.check(user_id)
         now = self._clock.now()
         batch = self._shard.poll(
             queue_id,
@@ -191,14 +212,11 @@ class Engine:
     def revoke(self, user_ids: Iterable[UserId]) -> int:
         """Ends every queue of users whose rights have changed; returns how many (D11).
 
-        Raises:
-            Unavailable: the journal can't be written; queues not yet ended live on.
+        While the journal can't be written, queues that are left end later, and are silent until then.
         """
-        records = self._shard.decide_revoke(user_ids, now=self._clock.now())
-        for record in records:
-            self._commit(record)
+        ended = self._enforcer.revoke(user_ids)
         self.flush()
-        return len(records)
+        return ended
 
     def lost(self, queue_id: str, slot: PollSlot) -> bool:
         """The connection of a waiting poll went away; False when it had been answered already (R2.21)."""
@@ -232,6 +250,7 @@ class Engine:
     def announce_restart(self, event: Mapping[str, Any]) -> None:
         """Pushes a `restart` event to every queue that accepts it (R1.23)."""
         self._commit(self._shard.decide_restart(event, now=self._clock.now()))
+        self._enforcer.settle()
         self.flush()
 
     def reload_clients(self, *, immediate: bool, count: int | None) -> int:
@@ -239,6 +258,7 @@ class Engine:
         record: Announced = self._shard.decide_reload(immediate=immediate, count=count, now=self._clock.now())
         if record.queue_ids:
             self._commit(record)
+            self._enforcer.settle()
             self.flush()
         return len(record.queue_ids)
 
@@ -252,12 +272,15 @@ class Engine:
         if collect:
             self._collect_at = now + self._pace.collect_every
         self._run_tick(now, collect=collect)
+        self._enforcer.tick()
+        self.flush()
 
     def collect(self) -> tuple[str, ...]:
         """Runs the collector now and returns the queues that expired (R2.24)."""
         return self._run_tick(self._clock.now(), collect=True)
 
     def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
+        self._answering.end_delayed(now)
         record = self._shard.decide_tick(now, collect=collect)
         if record is None and self._gate.failing:
             record = Ticked(now=now)  # says nothing, but shows whether it can be written
@@ -268,7 +291,7 @@ class Engine:
             try:
                 self._commit(record)
             except Unavailable:
-                self._end_waits(record.heartbeats, now)
+                self._answering.end_waits(record.heartbeats, now)
                 return ()
             expired = record.expired
             self.flush()
@@ -277,34 +300,15 @@ class Engine:
         self._keeper.tick()
         return expired
 
-    def _end_waits(self, due: Iterable[str], now: float) -> None:
-        """Ends polls with nothing rather than never, while the journal fails (D5)."""
-        for slot, batch in self._shard.take_due(due, now=now):
-            self._gate.end_empty(slot, batch.queue_id)
-        self._gate.release_held(now)
-
     # Answers.
 
     def flush(self) -> None:
-        """Answers the polls that have something to be told, in slices (`FLUSH_SLICE`)."""
-        if not self._flush_booked:
-            self._flush_slice()
-
-    def _flush_slice(self) -> None:
-        self._flush_booked = False
-        now = self._clock.now()
-        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=now):
-            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST)
-        if self._shard.has_ready:
-            self._flush_booked = True
-            self._call_soon(self._flush_slice)
+        """Answers the polls that have something to be told."""
+        self._answering.flush()
 
     def release(self, limit: int) -> int:
-        """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5)."""
-        released = self._shard.take_waiting(limit, now=self._clock.now())
-        for slot, batch in released:
-            self._gate.end_empty(slot, batch.queue_id)
-        return len(released)
+        """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5); returns how many."""
+        return self._answering.release(limit)
 
     def waiting(self) -> int:
         """How many polls wait."""

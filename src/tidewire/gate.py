@@ -9,7 +9,7 @@ enough ends with nothing.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from tidewire.core.errors import Unavailable
@@ -134,6 +134,14 @@ class Gate:
                 self.end_empty(waits.slot, waits.batch.queue_id)
             else:
                 self._held.append(waits)
+
+    def end_held(self, queue_ids: Iterable[QueueId]) -> None:
+        """Ends the polls of these queues that are held."""
+        named = set(queue_ids)
+        ending = [waits for waits in self._held if waits.batch.queue_id in named]
+        self._held = [waits for waits in self._held if waits.batch.queue_id not in named]
+        for waits in ending:
+            self.end_empty(waits.slot, waits.batch.queue_id)
 
     def end_empty(self, slot: Slot[Batch], queue_id: QueueId) -> None:
         """Ends a poll with nothing: that shows nothing, and so need not wait (D5)."""

@@ -11,9 +11,10 @@ aside. There is never more than one snapshot on its way.
 
 from collections.abc import Callable
 
+from tidewire.core.capture import Capture
 from tidewire.core.errors import Unavailable
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import Capture, encode_snapshot
+from tidewire.core.snapshot import encode_snapshot
 from tidewire.core.state import Batch
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot, SnapshotDraft
 
@@ -25,7 +26,7 @@ TAIL_PER_SNAPSHOT = 2.0
 """See above."""
 
 SLICE = 5000.0
-"""Effort of one slice (`core/snapshot.py`): some 5 ms, in which the loop does nothing else. A slice doesn't end
+"""Effort of one slice (`core/capture.py`): some 5 ms, in which the loop does nothing else. A slice doesn't end
 within a queue, so that one with ten thousand events takes a few times as long."""
 
 RETRY = 10.0

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+TICK = 1.0
+"""Seconds between ticks."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
@@ -12,9 +15,14 @@ class Pace:
     heartbeat_max: float = 55.0
     collect_every: float = 60.0
 
+    @property
+    def heartbeat_spread(self) -> float:
+        """Over how many seconds heartbeats are spread.
 
-TICK = 1.0
-"""Seconds between ticks."""
+        A deadline is acted on up to two ticks late (rounding, and the tick itself), never early.
+        """
+        return max(0.0, self.heartbeat_max - self.heartbeat_min - 2 * TICK)
+
 
 HELD_MOST = 10.0
 """Seconds that an answer is held while the record of its merges can't be written. Any client waits that long, and

@@ -311,6 +311,14 @@ class Authenticator(Protocol):
         """Gives a user by id, active or not; None when there is no such user."""
         ...
 
+    def rights(self, user_id: UserId) -> bytes:
+        """Gives a digest of what the user's right to a queue rests on: role, realm, key, whether active.
+
+        It is kept with the queue, over restarts too, and the queue ends when it has become another. Empty when
+        there is no such user.
+        """
+        ...
+
     def realm(self, realm_id: RealmId) -> Realm | None:
         """Gives a realm by id, active or not; None when there is no such realm."""
         ...

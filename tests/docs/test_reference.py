@@ -24,7 +24,7 @@ MODULES = {
     "what-clients-receive.md": received,
 }
 KINDS = {row.kind for row in EVENT_TYPES}
-INTERNAL = {"cleanup_queue"}
+INTERNAL = {"cleanup_queue", "restore_user", "revoke_user"}
 """Types that no client ever gets."""
 
 NOT_YET = {"message", "update_message"} - set(PROCESSORS)

@@ -88,7 +88,7 @@ CLIENTS = st.builds(Capabilities, **{name: st.booleans() for name in CAPABILITY_
 
 
 def test_every_type_with_a_processor_is_modelled() -> None:
-    elsewhere = {"cleanup_queue", "message", "update_message"}
+    elsewhere = {"cleanup_queue", "message", "restore_user", "revoke_user", "update_message"}
     assert set(EVENTS) == set(EDITS) == set(PROCESSORS) - elsewhere
 
 

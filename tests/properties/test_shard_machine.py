@@ -13,19 +13,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import tidewire.engine
+import tidewire.answering
+import tidewire.core.polling
 import tidewire.keeper
 from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import check_dump, durable_form
 from support.events import Json, flags
 from support.notification_model import EMAIL, MOBILE, Step
-from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, NOTHING_ASKED, NOTICES, SPECS, USERS
+from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, BOUNDS, NOTHING_ASKED, NOTICES, SPECS, USERS
 from support.shard_model import FOREVER, MESSAGES, Client
 from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
 from support.whole_messages import edit_event, message_event, recipient
 from tidewire.core.descriptor import QueueSpec
-from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable
-from tidewire.core.ids import QueueId
+from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable, UserDeactivated
+from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import decode_notices
 from tidewire.core.outbox import OutboxPage
 from tidewire.core.state import RELOAD, Limits
@@ -35,7 +36,8 @@ from tidewire.pace import Pace
 class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
-    usual_slices = tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE
+    usual_slices = tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE
+    usual_displacements = tidewire.core.polling.DISPLACEMENTS
     messages = 0
 
     @initialize(
@@ -43,18 +45,31 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         outbox=st.sampled_from([0, 3, 1000]),
         slices=st.tuples(st.sampled_from([1, 500]), st.sampled_from([1.0, 25.0, 5000.0])),
         lags=st.sampled_from([False, False, True]),
+        bounds=BOUNDS,
+        displacements=st.sampled_from([1, 10]),
         wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
     def begin(
-        self, bound: int, outbox: int, slices: tuple[int, float], lags: bool, wanted: list[QueueSpec]
+        self,
+        *,
+        bound: int,
+        outbox: int,
+        slices: tuple[int, float],
+        lags: bool,
+        bounds: dict[str, int],
+        displacements: int,
+        wanted: list[QueueSpec],
     ) -> None:
         """A shard with a few queues, whose journal may take its time."""
-        tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE = slices
+        tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = slices
+        tidewire.core.polling.DISPLACEMENTS = displacements
         limits = Limits(
             offline_after=OFFLINE_AFTER,
             answer_max_bytes=bound,
             remember_ids_for=FOREVER,
             outbox_max=outbox,
+            tombstones_for=FOREVER,
+            **bounds,
         )
         self.model.outbox.most = outbox
         self.rig = Rig(limits=limits, pace=Pace(collect_every=COLLECT_EVERY))
@@ -68,13 +83,32 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def register(self, wanted: QueueSpec) -> None:
         """A client registers."""
         slot: KeepingSlot[Any] = KeepingSlot()
-        before = self.rig.engine.shard.queues()
+        before = self.everything()
+        own = self.model.of_user(wanted.user_id)
+        surplus = len(own) + 1 - self.rig.limits.max_per_user if self.rig.limits.max_per_user else 0
+        idle = sorted((client for client in own if not client.parked), key=lambda client: client.active)
         try:
             self.rig.engine.register(wanted, slot)
         except Unavailable:
             assert self.rig.journal.fails
-            assert self.rig.engine.shard.queues() == before
+            assert self.everything() == before
             return
+        except UserDeactivated:
+            assert self.model.is_revoked(wanted.user_id)
+            assert self.everything() == before
+            return
+        except BadRequest:
+            assert surplus > len(idle)
+            assert self.everything() == before
+            return
+        assert not self.model.is_revoked(wanted.user_id)
+        self.follow_records()
+        gone = [client for client in own if not client.alive]
+        assert len(gone) == max(0, surplus)
+        assert {client.reason for client in gone} <= {"limit"}
+        if self.trusted:
+            # Those that are idle for longest.
+            assert sorted(client.active for client in gone) == [client.active for client in idle[: len(gone)]]
         queue_id = list(self.rig.engine.shard._state.directory)[-1].queue_id
         self.model.clients[queue_id] = Client(
             queue_id, wanted, made=len(self.rig.journal.written), active=self.rig.clock.time
@@ -100,6 +134,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         assert fresh is not None
         positions = self.positions_of_notices(records)
         for parsed, position in zip(fresh, positions, strict=True):
+            self.follow_records(position - 1)
             self.model.publish(parsed, position)
         self.model.remember(fresh, positions)
 
@@ -162,12 +197,16 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def poll(self, data: st.DataObject, block: bool) -> None:
         """A client polls with the newest id it processed, and looks at the answer later."""
         client = self._client(data)
-        try:
+        if client.alive:
             self._poll(client, block, Poll())
-        except BadEventQueueId:
-            assert not client.alive
+        elif self.model.is_revoked(client.spec.user_id):
+            with pytest.raises(UserDeactivated):
+                self._poll(client, block, Poll())
         else:
-            assert client.alive
+            with pytest.raises(BadEventQueueId) as refused:
+                self._poll(client, block, Poll())
+            reason = self.model.reason(client, self.rig.limits.tombstones_max)
+            assert refused.value.data["reason"] == reason
 
     def _poll(self, client: Client, block: bool, slot: Poll) -> None:
         self.send(client, client.processed, block, slot)
@@ -198,8 +237,9 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         """Somebody else polls a queue that isn't theirs."""
         client = self._client(data)
         before = self.everything()
-        with pytest.raises(BadEventQueueId):
+        with pytest.raises(BadEventQueueId) as refused:
             self.rig.poll(client.queue_id, client.processed, user=99)
+        assert refused.value.data == {"queue_id": client.queue_id, "reason": "unknown"}
         assert self.everything() == before
 
     @precondition(lambda self: any(client.unread for client in self.model.clients.values()))
@@ -246,7 +286,29 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
             assert self.rig.journal.fails
         else:
             self.model.leave([client], len(self.rig.journal.written))
-            client.ended = len(self.rig.journal.written)
+            self.model.end(client, len(self.rig.journal.written), "deleted")
+
+    @precondition(lambda self: self.model.clients)
+    @rule(data=st.data(), by=st.sampled_from(["users file", "notice", "event"]), stays=st.booleans())
+    def revoke(self, data: st.DataObject, by: str, stays: bool) -> None:
+        """A user's rights are taken, and perhaps given back."""
+        user = int(self._client(data).spec.user_id)
+        if self.rig.journal.fails:
+            return
+        if by == "users file":
+            assert self.rig.engine.revoke([UserId(user)]) == len(self.model.of_user(user))
+            self.follow()
+            assert {client.reason for client in self.model.of_user(user)} == set()
+            return
+        took, gave = [
+            {"type": f"{word}_user", "user_id": user}
+            if by == "notice"
+            else {"type": "realm_user", "op": "update", "person": {"user_id": user, "is_active": active}}
+            for word, active in (("revoke", False), ("restore", True))
+        ]
+        self.publish([{"event": took, "users": []}])
+        if not stays:
+            self.publish([{"event": gave, "users": []}])
 
     @rule(user=st.sampled_from(USERS), polls=st.booleans())
     def a_message_for_somebody_who_is_gone(self, user: int, polls: bool) -> None:
@@ -401,7 +463,8 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everybody gets everything."""
-        tidewire.engine.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
+        tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
+        tidewire.core.polling.DISPLACEMENTS = self.usual_displacements
         check_dump(self.rig.engine.shard)
         self.rig.journal.fails = False
         self.rig.journal.lags = False

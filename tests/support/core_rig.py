@@ -363,7 +363,9 @@ class Rig:
         self._go_on(shard)
         self.engine.begin(resumed=resumed)
 
-    def recover(self, fingerprint: str = RULES) -> Comeback:
+    def recover(
+        self, fingerprint: str = RULES, *, rights: Callable[[UserId], bytes] | None = None
+    ) -> Comeback:
         """Goes on with a new engine, made from what the journal keeps."""
         shard: Shard[PollSlot] = Shard(limits=self.limits, rules=self.rules)
         comeback = recover(self.journal, shard, fingerprint=fingerprint)
@@ -373,7 +375,7 @@ class Rig:
         }
         self._go_on(shard)
         if comeback.anything:
-            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded, rights=rights)
         return comeback
 
     def _go_on(self, shard: Shard[PollSlot]) -> None:

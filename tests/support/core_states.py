@@ -6,11 +6,13 @@ from typing import Any
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dump import read_pair, write_pair
 from tidewire.core.interning import Interner
+from tidewire.core.memory import BODY
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Record, Seen
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import Limits, State
+from tidewire.core.tombstones import Tombstone
 from tidewire.core.wire import Entry, entry_size
 
 
@@ -36,8 +38,33 @@ def check_indexes(state: State[Any]) -> None:
     assert set(state.reload_set) <= {descriptor.queue_id for descriptor in live}
     for interner in (state._shapes, state._acceptances):
         assert _holders(interner) == len(live)
+    assert set(state.over) <= set(live)
+    assert not {tombstone[0] for tombstone in _tombstones(state)} & {
+        descriptor.queue_id for descriptor in live
+    }
+    assert not state.revoked.keys() & by_user.keys()
     for descriptor in live:
         check_queue(descriptor.queue)
+    _check_memory(state, live)
+
+
+def _tombstones(state: State[Any]) -> list[Tombstone]:
+    return [tombstone for piece in state.tombstones.pieces() for tombstone in piece]
+
+
+def _check_memory(state: State[Any], live: list[Descriptor[Any]]) -> None:
+    """What is counted is there, and all bodies that something refers to."""
+    memory = state.memory
+    assert memory.entries == sum(len(descriptor.queue) for descriptor in live)
+    memory.sweep_all()
+    bodies = [*memory._young, *(body for piece in memory._old for body in piece)]
+    assert memory.bodies == sum(len(body) + BODY for body in bodies)
+    assert len({id(body) for body in bodies}) == len(bodies)
+    # What reads have merged is not counted; neither is what they have placed singly in between.
+    counted = {id(body) for body in bodies}
+    for descriptor in live:
+        waiting = [entry for group in descriptor.queue.groups() for entry in group.contributors]
+        assert {id(body) for _, body, _ in waiting} <= counted
 
 
 def _check_deadlines(state: State[Any], live: list[Descriptor[Any]]) -> None:
@@ -105,6 +132,8 @@ def durable_form(state: State[Any]) -> dict[str, Any]:
             for descriptor in state.directory
         },
         "outbox": (state.outbox.next_number, state.outbox.pieces()),
+        "tombstones": _tombstones(state),
+        "revoked": set(state.revoked),
         "remembered": [(notice_id, digest) for notice_id, digest, _ in state.remembered],
     }
 

@@ -70,3 +70,11 @@ SPECS = st.builds(
     st.sampled_from([60, 130, 1000]),
 )
 ANSWER_BOUNDS = st.sampled_from([0, 60, 150, 250, 400, 1_000_000])
+BOUNDS = st.fixed_dictionaries(
+    {
+        "max_events": st.sampled_from([0, 0, 4, 12]),
+        "max_bytes": st.sampled_from([0, 0, 400]),
+        "max_per_user": st.sampled_from([0, 0, 2, 3]),
+        "tombstones_max": st.sampled_from([2, 1000]),
+    }
+)

@@ -46,6 +46,7 @@ class Client:
     Attributes:
         pushed: the position in the journal of each event that the queue was given; its place is its id.
         acknowledged: the newest id that the server was told.
+        ended: position of the record that ended the queue, for this `reason`.
     """
 
     queue_id: str
@@ -53,6 +54,7 @@ class Client:
     made: int
     active: float
     ended: int = FOREVER
+    reason: str = ""
     accepted: list[Accepted] = field(default_factory=list)
     pushed: list[int] = field(default_factory=list)
     acknowledged: int = -1
@@ -136,6 +138,25 @@ class Model:
         self.clients: dict[str, Client] = {}
         self.known: dict[str, tuple[bytes, int]] = {}
         self.outbox = OutboxModel()
+        self.ends: list[tuple[int, str]] = []
+        """Positions of records that ended queues, with the queues."""
+        self.rights: list[tuple[int, int, bool]] = []
+        """Positions of records that took rights from a user, or gave them back."""
+
+    def end(self, client: Client, position: int, reason: str) -> None:
+        """A queue ends."""
+        assert client.alive
+        client.ended, client.reason = position, reason
+        self.ends.append((position, client.queue_id))
+
+    def reason(self, client: Client, most: int) -> str:
+        """Why a queue is gone, as its owner is told by a server that remembers so many."""
+        remembered = [queue_id for _, queue_id in self.ends[-most:]]
+        return client.reason if client.queue_id in remembered else "unknown"
+
+    def is_revoked(self, user_id: int) -> bool:
+        """Whether a user may have no queue."""
+        return next((taken for _, user, taken in reversed(self.rights) if user == user_id), False)
 
     def live(self) -> list[Client]:
         """Clients whose queue is there."""
@@ -148,7 +169,10 @@ class Model:
             client = self.clients.get(event["queue_id"])
             if client is not None and client.alive and client.spec.user_id in parsed["users"]:
                 self.leave([client], position)
-                client.ended = position
+                self.end(client, position, "deleted")
+            return
+        if event["type"] in ("revoke_user", "restore_user"):
+            self._change_rights(event["user_id"], event["type"] == "revoke_user", position)
             return
         wishes = self._tell(parsed, position)
         for client in self.live():
@@ -161,6 +185,15 @@ class Model:
                 )
                 client.pushed.append(position)
 
+        if event["type"] == "realm_user":
+            person = event["person"]
+            self._change_rights(person["user_id"], not person["is_active"], position)
+
+    def _change_rights(self, user_id: int, taken: bool, position: int) -> None:
+        self.rights.append((position, user_id, taken))
+        for client in self.of_user(user_id) if taken else []:
+            self.end(client, position, "revoked")
+
     def _tell(self, parsed: Json, position: int) -> dict[int, Wish]:
         """Tells those who are gone of a message or an edit; what the others may miss of a message."""
         event = parsed["event"]
@@ -171,7 +204,7 @@ class Model:
         once = {user["id"]: user for user in reversed(parsed["users"])}
         for user_id in dict.fromkeys(user["id"] for user in parsed["users"]):
             wish = wish_of(event, once[user_id])
-            if wish is None:
+            if wish is None or self.is_revoked(user_id):
                 continue
             wishes[user_id] = wish
             gone = not any(client.hears for client in self.live() if client.spec.user_id == user_id)
@@ -224,6 +257,8 @@ class Model:
         self.clients = {key: client for key, client in self.clients.items() if client.made <= durable}
         self.known = {key: value for key, value in self.known.items() if value[1] <= durable}
         self.outbox.take_back(durable)
+        self.ends = [end for end in self.ends if end[0] <= durable]
+        self.rights = [change for change in self.rights if change[0] <= durable]
         for client in self.clients.values():
             client.accepted = [accepted for accepted in client.accepted if accepted.position <= durable]
             client.pushed = [position for position in client.pushed if position <= durable]

@@ -61,7 +61,7 @@ class ShardWorld:
 
     def follow(self) -> None:
         """Takes in what the engine did: records of ticks, and answers that came."""
-        self._follow_records()
+        self.follow_records()
         for queue, reader in self.readers:
             for place, record in reader.answers[0].records if reader.answered else ():
                 # What a worker was shown stays what it was, over crashes too.
@@ -75,7 +75,7 @@ class ShardWorld:
                 assert not bound or len(slot.ids) <= 1 or sum(map(entry_size, slot.answer.entries)) <= bound
                 self.open.remove(slot)
             else:
-                assert self.parked(slot) or self.gated(slot) or self.finished(slot)
+                assert self.parked(slot) or self.gated(slot) or self.finished(slot) or self.delayed(slot)
         for client in self.model.clients.values():
             if client.parked and not (client.waiting and self.parked(client.waiting)):
                 client.parked = False
@@ -113,9 +113,16 @@ class ShardWorld:
             descriptor = shard.find(client.queue_id)
             assert descriptor is not None
             assert descriptor.offline == client.offline
+            self._check_bounds(descriptor.queue)
             check_missed(client, descriptor.queue, self.model)
         assert not self.rig.reporter.failures
         assert not self.rig.reporter.answer_errors
+
+    def _check_bounds(self, queue: EventQueue) -> None:
+        """No queue is beyond a bound, unless its end can't be written down."""
+        limits = self.rig.limits
+        over = 0 < limits.max_events < len(queue) or 0 < limits.max_bytes < queue.size
+        assert not over or self.rig.journal.fails
 
     def check_records(self) -> None:
         """Recovery gives what the live shard holds, once a tick has written down what polls did."""
@@ -199,6 +206,13 @@ class ShardWorld:
         while self.rig.soon.calls:
             self.rig.soon.run()
 
+    def delayed(self, slot: Poll) -> bool:
+        """Whether a poll was displaced, not for the first time, and is to be answered soon (D-14)."""
+        state = self.rig.engine.shard._state
+        return any(
+            delayed.waiter is slot and delayed.due <= self.rig.clock.time + 1 for delayed in state.delayed
+        )
+
     def gated(self, slot: Poll) -> bool:
         """Whether an answer waits for the journal, which has a reason to keep it waiting."""
         gate = self.rig.engine._gate
@@ -227,19 +241,35 @@ class ShardWorld:
             client.waiting = None
             client.parked = False
 
-    def _follow_records(self) -> None:
-        upgraded: dict[int, Client] = {}
+    def follow_records(self, through: int = FOREVER) -> None:
+        """Takes in what records up to a position say that the model can't know by itself."""
+        together: dict[int, Removed] = {}
         for position, record in enumerate(self.rig.journal.records(self.looked_at), self.looked_at + 1):
-            if isinstance(record, Ticked):
+            if position > through:
+                break
+            removed = record if isinstance(record, Removed) and record.reason != "deleted" else None
+            if together and (removed is None or removed.reason != together[min(together)].reason):
+                self._follow_removals(together)
+                together = {}
+            if removed is not None:
+                together[position] = removed
+            elif isinstance(record, Ticked):
                 self._follow_tick(record, position)
-            elif isinstance(record, Removed) and record.reason == "upgraded":
-                upgraded[position] = self.model.clients[record.queue_id]
-        if upgraded:
-            # Judged together, and told in the first of the records.
-            self.model.leave(list(upgraded.values()), min(upgraded))
-            for position, client in upgraded.items():
-                client.ended = position
-        self.looked_at = len(self.rig.journal.written)
+            self.looked_at = position
+        if together:
+            self._follow_removals(together)
+
+    def _follow_removals(self, together: dict[int, Removed]) -> None:
+        """Queues that ended together: judged together, and told in the first of the records."""
+        clients = {position: self.model.clients[one.queue_id] for position, one in together.items()}
+        reason = together[min(together)].reason
+        if reason != "revoked":
+            self.model.leave(list(clients.values()), min(clients))
+        for position, client in clients.items():
+            if reason == "overflow":
+                limits, held = self.rig.limits, len(client.pushed) - 1 - client.acknowledged
+                assert limits.max_bytes or 0 < limits.max_events < held
+            self.model.end(client, position, reason)
 
     def _follow_tick(self, record: Ticked, position: int) -> None:
         for queue_id in record.heartbeats:
@@ -254,10 +284,9 @@ class ShardWorld:
             self.model.clients[queue_id].offline = True
         for queue_id in record.expired:
             client = self.model.clients[queue_id]
-            assert client.ended == FOREVER
             if self.trusted:
                 assert record.now - client.active >= client.spec.idle_timeout
-            client.ended = position
+            self.model.end(client, position, "expired")
 
     def check_deadlines(self) -> None:
         """No poll waits longer than the bound, and the collector sees who is gone, and only them."""

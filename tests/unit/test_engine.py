@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import tidewire.engine
+import tidewire.answering
 from support.core_rig import KeepingSlot, Rig, spec
 from support.events import notice
 from tidewire.core.descriptor import QueueSpec
@@ -120,7 +120,7 @@ def test_restart_and_reload_events_reach_the_queues_that_accept_them_r1_23_r1_26
 def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_events_join(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tidewire.engine, "FLUSH_SLICE", 2)
+    monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 2)
     rig = Rig()
     waiting = [rig.poll(rig.register(), block=True) for _ in range(5)]
     rig.publish(DEPLOY)
@@ -135,7 +135,7 @@ def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_even
 
 
 def test_a_waiter_that_leaves_before_its_slice_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tidewire.engine, "FLUSH_SLICE", 1)
+    monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 1)
     rig = Rig()
     queue_ids = [rig.register() for _ in range(2)]
     waiting = [rig.poll(queue_id, block=True) for queue_id in queue_ids]

@@ -2,7 +2,7 @@
 
 import pytest
 
-import tidewire.engine
+import tidewire.answering
 from support.core_rig import KeepingSlot, Poll, Rig, spec
 from support.events import flags, notice
 from tidewire.core.errors import Unavailable
@@ -180,7 +180,7 @@ def test_the_record_of_a_merge_is_retried_before_anything_else_is_written() -> N
 def test_the_record_of_a_merge_is_retried_by_a_tick_that_has_nothing_else_to_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tidewire.engine, "FLUSH_SLICE", 1)
+    monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 1)
     rig = Rig()
     queue_ids = [rig.register() for _ in range(2)]
     waiting = [rig.poll(queue_id, block=True) for queue_id in queue_ids]

@@ -79,6 +79,10 @@ class UsersFileAuthenticator:
         """Gives a user by id, active or not."""
         return self._snapshot.user(user_id)
 
+    def rights(self, user_id: UserId) -> bytes:
+        """Gives a digest of what the user's queues rest on; empty for nobody known."""
+        return self._snapshot.rights(user_id)
+
     def users(self) -> tuple[User, ...]:
         """Gives all users, in the order of the file."""
         return self._snapshot.users()

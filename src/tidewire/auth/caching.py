@@ -54,6 +54,10 @@ class CachingAuthenticator:
         """See `tidewire.ports.Authenticator`."""
         return self._inner.realm(realm_id)
 
+    def rights(self, user_id: UserId) -> bytes:
+        """See `tidewire.ports.Authenticator`."""
+        return self._inner.rights(user_id)
+
 
 def _digest(authorization: str, host: str | None) -> bytes:
     # No header holds a NUL, so the two can't be moved against each other.

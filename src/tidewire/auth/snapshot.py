@@ -1,5 +1,6 @@
 """The users of one reading of the file: immutable, and indexed for the questions that requests ask."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,13 @@ class Account:
     key_digest: bytes = field(repr=False)
 
 
+RIGHTS_SIZE = 8
+"""Bytes of the digest of a user's rights: two that differ look alike once in 10^19 times."""
+
+PERSON = b"tidewire rights"
+"""Makes these digests unlike any others of the same bytes."""
+
+
 class UsersSnapshot:
     """All realms and users at one moment.
 
@@ -24,7 +32,7 @@ class UsersSnapshot:
     every user's realm exists.
     """
 
-    __slots__ = ("_accounts", "_by_email", "_by_host", "_realms")
+    __slots__ = ("_accounts", "_by_email", "_by_host", "_realms", "_rights")
 
     def __init__(self, realms: Iterable[Realm] = (), accounts: Iterable[Account] = ()) -> None:
         self._realms: Mapping[RealmId, Realm] = MappingProxyType({realm.id: realm for realm in realms})
@@ -37,6 +45,8 @@ class UsersSnapshot:
             email = account.user.email.casefold()
             by_email[email] = (*by_email.get(email, ()), account)
         self._by_email: Mapping[str, tuple[Account, ...]] = MappingProxyType(by_email)
+        # Worked out when first asked for.
+        self._rights: dict[UserId, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<UsersSnapshot: {len(self._realms)} realms, {len(self._accounts)} users>"
@@ -73,14 +83,25 @@ class UsersSnapshot:
         switched on or off. Another name or email changes nothing about what a queue may hold.
         """
         return frozenset(
-            user_id for user_id in self._accounts if self.access_of(user_id) != newer.access_of(user_id)
+            user_id for user_id in self._accounts if self.rights(user_id) != newer.rights(user_id)
         )
 
-    def access_of(self, user_id: UserId) -> tuple[object, ...] | None:
-        """What a queue's right to exist rests on, to be compared; None when there is no such user."""
+    def rights(self, user_id: UserId) -> bytes:
+        """A digest of what a queue's right to exist rests on, to be kept with the queue and compared later.
+
+        Empty when there is no such user. Of a key, which is 32 random characters, no more gets to the disk.
+        """
+        known = self._rights.get(user_id)
+        if known is None:
+            known = self._rights[user_id] = self._digest_of_rights(user_id)
+        return known
+
+    def _digest_of_rights(self, user_id: UserId) -> bytes:
         account = self._accounts.get(user_id)
         if account is None:
-            return None
+            return b""
         user = account.user
-        realm_active = self._realms[user.realm_id].active
-        return (user.role, user.realm_id, user.active, realm_active, account.key_digest)
+        facts = f"{user.role} {user.realm_id} {user.active} {self._realms[user.realm_id].active}"
+        return hashlib.blake2b(
+            facts.encode(), key=account.key_digest, digest_size=RIGHTS_SIZE, person=PERSON
+        ).digest()

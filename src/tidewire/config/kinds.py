@@ -11,6 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -171,20 +172,26 @@ class Integer:
         return value
 
 
+_UNITS = MappingProxyType({"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30})
+_SIZE = re.compile(r"([0-9]{1,9}) ?([kmg]i?b)", re.ASCII | re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A number of bytes, or "auto"."""
+    """A number of bytes, also in larger units, or "auto"."""
 
-    expected: str = '"auto" or a whole number of bytes, at least 0'
+    expected: str = '"auto", a whole number of bytes, at least 0, or such as "512MB" or "2GiB"'
 
     def read(self, text: str) -> object:
         """Reads a TOML number; the word may stand without quotes."""
         return toml_value(text)
 
     def fit(self, value: object) -> int | Literal["auto"]:
-        """Takes the word and whole numbers."""
+        """Takes the word, whole numbers, and whole numbers with a unit."""
         if value == "auto":
             return "auto"
+        if isinstance(value, str) and (sized := _SIZE.fullmatch(value)) is not None:
+            return int(sized[1]) * _UNITS[sized[2].upper()]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise Misfit(self.expected, value)
         return value

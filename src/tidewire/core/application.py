@@ -79,6 +79,8 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
     Returns the queues whose narrow is no longer supported. There are none when the record is new.
     """
     # What an application's rules wait for is never dumped, so no other rules have groups here.
+    for body in record.bodies:
+        state.memory.enter(body)
     skipped = make_queues(state, record.queues, record.bodies, MERGE_RULES)
     for image in record.queues:
         descriptor = state.directory.get(image.queue_id)
@@ -138,6 +140,7 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
             descriptor.offline = True
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
+    state.tombstones.forget(tick.now - state.limits.tombstones_for)
 
 
 def _notify_leaving(state: State[W], notified: Sequence[Notified], now: float) -> None:
@@ -150,7 +153,7 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
-        descriptor.queue.prune(seen.pruned)
+        state.memory.entries -= descriptor.queue.prune(seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
 
@@ -158,10 +161,12 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
 def _seal(state: State[W], record: Sealed) -> None:
     descriptor = state.directory.get(record.queue_id)
     if descriptor is not None:
+        queue = descriptor.queue
+        held = len(queue)
         if record.pruned is not None:
-            descriptor.queue.prune(record.pruned)
-        merge = Merge(record.placed, record.through, record.joined)
-        descriptor.queue.redo(merge, state.rule_failed)
+            queue.prune(record.pruned)
+        queue.redo(Merge(record.placed, record.through, record.joined), state.rule_failed)
+        state.memory.entries -= held - len(queue)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

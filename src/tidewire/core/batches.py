@@ -32,6 +32,10 @@ DEPENDENCES: Mapping[str, Dependence] = MappingProxyType(
         "cleanup_queue": Dependence(
             rests_on=frozenset({QUEUES, MISSED}), changes=frozenset({QUEUES, MISSED})
         ),
+        # Who is revoked is told nothing, so nothing has to be decided.
+        "realm_user": Dependence(changes=frozenset({QUEUES, MISSED})),
+        "restore_user": Dependence(changes=frozenset({QUEUES})),
+        "revoke_user": Dependence(changes=frozenset({QUEUES, MISSED})),
     }
 )
 """Types that are not here need no decision, and change nothing that one rests on."""

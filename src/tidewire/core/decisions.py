@@ -5,29 +5,27 @@ so that a record which can't be journalled is simply decided anew at the next ti
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tidewire.core import notifying
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.batches import Part, parted
+from tidewire.core.bounds import check_memory, decide_room_for
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dump import DumpedQueue
-from tidewire.core.errors import InvalidNotice, NoticeIdReused
-from tidewire.core.ids import QueueId, UserId
+from tidewire.core.errors import InvalidNotice, NoticeIdReused, UserDeactivated
+from tidewire.core.ids import QueueId
 from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.notice import Notice
 from tidewire.core.notifications.candidates import Candidates, candidates
-from tidewire.core.notifications.formats import Notified
 from tidewire.core.processors import check_event
 from tidewire.core.records import (
-    NOTIFYING,
     Acknowledged,
     Announced,
     Imported,
     Published,
-    Reason,
     Registered,
     Removed,
     Seen,
@@ -44,18 +42,32 @@ is less: the first run of the collector comes that long after a start that loads
 IMPORT_EFFORT = 2000.0
 """Of the queues in one record (`core/images.py`): some 2 MB. A record doesn't end within a queue."""
 
+FREEING = frozenset({"cleanup_queue", "restore_user", "revoke_user"})
+"""Types of notices that put nothing into queues."""
+
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""
 
 
-def decide_register(spec: QueueSpec, queue_id: QueueId, now: float) -> Registered:
-    """A new queue.
+def decide_register(
+    state: State[W], spec: QueueSpec, queue_id: QueueId, now: float
+) -> list[Removed | Registered]:
+    """A new queue, and before it the end of those that make room for it.
 
     Raises:
-        BadRequest: the narrow is not supported (R12.4, R6.55).
+        UserDeactivated: the user's rights were revoked.
+        BadRequest: the narrow is not supported (R12.4, R6.55), or the user has too many queues that can't end
+            (R6.56).
+        Unavailable: the memory budget is used up.
     """
+    if spec.user_id in state.revoked:
+        raise UserDeactivated("Account is deactivated")
     Acceptance(spec.acceptance_key)
-    return Registered(now=now, queue_id=queue_id, spec=spec)
+    check_memory(state, "register")
+    return [
+        *decide_room_for(state, spec.user_id, now),
+        Registered(now=now, queue_id=queue_id, spec=spec),
+    ]
 
 
 def decide_import(
@@ -98,6 +110,7 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         InvalidNotice: an event can't be delivered as its type asks, or what it says of notifications can't be
             read; `data["index"]` says which notice's.
         NoticeIdReused: an id stands for other content already; `data["index"]` as before.
+        Unavailable: the memory budget is used up; rights can be revoked and queues ended even then.
     """
     fresh: list[Notice] = []
     found: list[Candidates] = []
@@ -121,6 +134,8 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         except InvalidNotice as error:
             error.data["index"] = index
             raise
+    if any(notice.kind not in FREEING for notice in fresh):
+        check_memory(state, "publish")
     return parted(fresh, found)
 
 
@@ -128,42 +143,6 @@ def decide_part(state: State[W], part: Part, now: float) -> Published:
     """The record of one part; what came before it has been applied."""
     raw = tuple(notice.raw for notice in part.notices)
     return Published(now=now, notices=raw, outcomes=notifying.decide_outcomes(state, part))
-
-
-def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -> Removed:
-    """The end of a queue that its owner asked for.
-
-    Raises:
-        BadEventQueueId: the user has no such queue.
-    """
-    descriptor = state.directory.owned(queue_id, user_id)
-    return Removed(now, queue_id, "deleted", _notified(state, descriptor, "deleted"))
-
-
-def decide_revoke(state: State[W], user_ids: Iterable[UserId], now: float) -> list[Removed]:
-    """The end of every queue of these users, whose rights are no longer what the queues rest on (D11)."""
-    return [
-        Removed(now, descriptor.queue_id, "revoked", _notified(state, descriptor, "revoked"))
-        for user_id in user_ids
-        for descriptor in state.directory.of_user(user_id)
-    ]
-
-
-def decide_upgrade(state: State[W], queue_ids: Iterable[QueueId], now: float) -> list[Removed]:
-    """The end of queues that records of other rules may have changed (D4).
-
-    Whom that concerns is judged over all of them, and stands in the first record (D-5).
-    """
-    ending = [found for queue_id in queue_ids if (found := state.directory.get(queue_id)) is not None]
-    notified = notifying.notified_by_leaving(state, ending) if NOTIFYING["upgraded"] else ()
-    return [
-        Removed(now, descriptor.queue_id, "upgraded", () if place else notified)
-        for place, descriptor in enumerate(ending)
-    ]
-
-
-def _notified(state: State[W], descriptor: Descriptor[W], reason: Reason) -> tuple[Notified, ...]:
-    return notifying.notified_by_leaving(state, [descriptor]) if NOTIFYING[reason] else ()
 
 
 def decide_acknowledge(state: State[W], queue: str, through: int, now: float) -> Acknowledged | None:

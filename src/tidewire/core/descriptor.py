@@ -22,6 +22,7 @@ class QueueSpec(Struct, frozen=True, kw_only=True):
         event_types: types the queue asked for; None means all (R3.1).
         may_access_public_channels: the owner's access when the queue was made (D-1, D11).
         idle_timeout: seconds without a poll after which the queue expires (R2.5).
+        rights: digest of what the owner's right to the queue rested on when it was made; empty when unknown.
     """
 
     user_id: UserId
@@ -33,6 +34,7 @@ class QueueSpec(Struct, frozen=True, kw_only=True):
     client_type_name: str = ""
     capabilities: Capabilities = Capabilities()
     idle_timeout: int = 600
+    rights: bytes = b""
 
     @property
     def acceptance_key(self) -> AcceptanceKey:
@@ -56,10 +58,13 @@ class Descriptor(Generic[W]):
         idle_second: the bucket of the collector's deadlines that it stands in.
         last_active: when a poll last came, was answered, or was lost (D-3, D-4).
         offline: unpolled for so long that its owner counts as gone (R2.23).
+        displacements: how many polls displaced each other of late (D-14), as of `displaced_at`.
     """
 
     __slots__ = (
         "acceptance",
+        "displaced_at",
+        "displacements",
         "heartbeat_at",
         "heartbeat_second",
         "idle_second",
@@ -88,6 +93,8 @@ class Descriptor(Generic[W]):
         self.idle_second = NOT_BOOKED
         self.last_active = now
         self.offline = False
+        self.displacements = 0.0
+        self.displaced_at = 0.0
 
     @property
     def hears_messages(self) -> bool:

@@ -37,6 +37,8 @@ class Dispatch(Generic[W]):
 
     __slots__ = (
         "_delivered",
+        "_look_above",
+        "_now",
         "_queues_of",
         "_realm_id",
         "_representations",
@@ -60,6 +62,8 @@ class Dispatch(Generic[W]):
         self._representations: list[Representation] = []
         self._delivered = 0
         self._unknown = 0
+        self._look_above = state.look_above
+        self._now = state.recorded_at
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
 
@@ -124,11 +128,16 @@ class Dispatch(Generic[W]):
         missed: Missed | None = None,
     ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
+        queue = descriptor.queue
+        if not queue.size:
+            queue.since = self._now
         try:
-            descriptor.queue.push(shaped, suffix, missed)
+            queue.push(shaped, suffix, missed)
         except Exception as error:  # noqa: BLE001 - whatever an application's rule does (`core/queue.py`)
-            descriptor.queue.push_alone(shaped, suffix, missed)
+            queue.push_alone(shaped, suffix, missed)
             self._state.rule_failed(shaped.kind, error)
+        if queue.size > self._look_above:
+            self._state.note_if_over(descriptor)
         self._delivered += 1
         if descriptor.waiter is not None and not descriptor.ready:
             descriptor.ready = True
@@ -150,6 +159,16 @@ class Dispatch(Generic[W]):
         self._state.drop_queue(descriptor, "deleted")
         return True
 
+    def revoke_user(self, user_id: UserId) -> None:
+        """Ends all queues of a user, who gets none until restored."""
+        self._state.revoked[user_id] = None
+        for descriptor in list(self._state.directory.of_user(user_id)):
+            self._state.drop_queue(descriptor, "revoked")
+
+    def restore_user(self, user_id: UserId) -> None:
+        """Lets a revoked user register again."""
+        self._state.revoked.pop(user_id, None)
+
     def note_unknown_queue(self, kind: str, queue_id: str) -> None:
         """Says that the notice asked for a queue that is none of its users': worth knowing, but no failure (R11.11)."""
         self._unknown += 1
@@ -160,5 +179,10 @@ class Dispatch(Generic[W]):
         statistics = self._state.statistics
         statistics.delivered += self._delivered
         statistics.broken += len(self.failures) - self._unknown
-        statistics.encoded += sum(shaped.encoded for shaped in self._representations)
+        memory = self._state.memory
+        memory.entries += self._delivered
+        for shaped in self._representations:
+            if shaped.encoded:
+                statistics.encoded += 1
+                memory.enter(shaped.body)
         return self.failures

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Of the rules of this package: how events are shaped, accepted, numbered and merged. A change to one of them,
 after which the same records could give other queues, raises it."""
 

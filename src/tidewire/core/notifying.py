@@ -33,7 +33,9 @@ def decide_outcomes(state: State[W], part: Part) -> tuple[Outcome, ...]:
 
 def _decide(state: State[W], notice: Notice, found: Candidates) -> tuple[Notified, ...]:
     if found.users:
-        return notified_at_once(found, state.is_off)
+        notified = notified_at_once(found, state.is_off)
+        # Who has lost the right to messages is told of none.
+        return tuple(one for one in notified if one.user_id not in state.revoked)
     if notice.kind == "cleanup_queue":
         descriptor = state.directory.get(cleanup_queue.named_queue(notice))
         if descriptor is not None and descriptor.spec.user_id in notice.users:

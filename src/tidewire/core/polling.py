@@ -4,15 +4,26 @@ A waiter is in one place only: on its descriptor, or handed out with its answer.
 that it also stands in the list of those to be answered next; it may still be withdrawn from there.
 """
 
+import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import TypeVar
 
 from tidewire.core.deadlines import NOT_BOOKED
+from tidewire.core.descriptor import Descriptor
+from tidewire.core.errors import UserDeactivated
 from tidewire.core.ids import UserId
-from tidewire.core.state import Batch, State
+from tidewire.core.state import Batch, Delayed, State
 
 W = TypeVar("W")
+
+DISPLACEMENTS = 10
+"""Polls that may displace each other on one queue before the displaced ones are answered late; more than a client that
+comes again and again over a bad line needs."""
+
+DISPLACED_FOR = 1.0
+"""Seconds that the answer of a displaced poll is then kept back, and in which one displacement is forgotten. So two
+clients that share a queue id by mistake send a few requests a second, and not thousands (D-14)."""
 
 
 def poll(
@@ -28,18 +39,26 @@ def poll(
 ) -> Batch | None:
     """One poll, in the order of R6.38; None means that `waiter` now waits on the queue.
 
-    A poll that waited before is displaced: it goes to `state.finished` with what the queue holds (R2.18).
+    A poll that waited before is displaced: it gets what the queue holds (R2.18).
 
     Raises:
+        UserDeactivated: the user's rights were revoked.
         BadEventQueueId: the user has no such queue.
         BadRequest: `last_event_id` is not one that this client can have been given; nothing was changed (D-8).
     """
-    descriptor = state.directory.owned(queue_id, user_id)
+    if user_id in state.revoked:
+        raise UserDeactivated("Account is deactivated")
+    descriptor = state.owned(queue_id, user_id)
     queue = descriptor.queue
     queue.check(last_event_id)
-    queue.prune(last_event_id)
-    if state.finish_waiter(descriptor):
-        state.statistics.displaced += 1
+    dropped = queue.prune(last_event_id)
+    if dropped:
+        state.memory.entries -= dropped
+        if last_event_id >= queue.placed:
+            # All that was ever given is acknowledged, so what is left came after the last answer.
+            queue.since = descriptor.last_active
+    if descriptor.waiter is not None:
+        _displace(state, descriptor, now)
     state.touch(descriptor, now)
     if queue or not block:
         return state.read(descriptor)
@@ -49,6 +68,30 @@ def poll(
         state.book_heartbeat(descriptor, heartbeat_at)
     state.statistics.parked += 1
     return None
+
+
+def _displace(state: State[W], descriptor: Descriptor[W], now: float) -> None:
+    """Ends a waiting poll because another came; later rather than now, when there is no end of others (D-14)."""
+    forgotten = (now - descriptor.displaced_at) / DISPLACED_FOR
+    descriptor.displacements = max(0.0, descriptor.displacements - forgotten) + 1
+    descriptor.displaced_at = now
+    state.statistics.displaced += 1
+    waiter = descriptor.waiter
+    if waiter is None or descriptor.queue or descriptor.displacements <= DISPLACEMENTS:
+        state.finish_waiter(descriptor)
+        return
+    state.statistics.displaced_late += 1
+    state.delayed.append(Delayed(now + DISPLACED_FOR, waiter, descriptor.queue_id))
+    descriptor.waiter = None
+
+
+def take_delayed(state: State[W], *, now: float) -> list[tuple[W, Batch]]:
+    """Hands out the displaced waiters that were kept back long enough, with an empty answer."""
+    taken: list[tuple[W, Batch]] = []
+    while state.delayed and state.delayed[0].due <= now:
+        _, waiter, queue_id = state.delayed.popleft()
+        taken.append((waiter, Batch(queue_id, ())))
+    return taken
 
 
 def unpark(state: State[W], queue_id: str, waiter: W, *, now: float) -> bool:
@@ -97,6 +140,10 @@ def take_due(state: State[W], queue_ids: Iterable[str], *, now: float) -> list[t
 
 
 def take_waiting(state: State[W], limit: int, *, now: float) -> list[tuple[W, Batch]]:
-    """Hands out up to `limit` waiters with an empty answer, for the server's sake (D5); no id is taken."""
+    """Hands out up to `limit` waiters with an empty answer, for the server's sake (D5); no id is taken.
+
+    Displaced ones that are kept back come first, and don't count.
+    """
+    delayed = take_delayed(state, now=math.inf)
     waiting = (descriptor.queue_id for descriptor in state.directory if descriptor.waiter is not None)
-    return take_due(state, islice(waiting, limit), now=now)
+    return delayed + take_due(state, list(islice(waiting, limit)), now=now)

@@ -66,6 +66,7 @@ class EventQueue:
         "open",
         "placed",
         "resumed",
+        "since",
         "size",
     )
 
@@ -83,6 +84,8 @@ class EventQueue:
         """What the owner may have missed, by the id of the event that says it; None when there is nothing."""
         self.size = 0
         """Bytes of all entries and contributors as they would be delivered."""
+        self.since = 0.0
+        """When the oldest event that is still here came, or somewhat before; kept by those who push and prune."""
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.open or self.closed)

@@ -16,14 +16,12 @@ from tidewire.core.groups import Joined
 from tidewire.core.images import QueueImage
 from tidewire.core.notifications.formats import Notified
 
-Reason: TypeAlias = Literal["deleted", "expired", "revoked", "upgraded"]
+Reason: TypeAlias = Literal["deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded"]
 """Why a queue ended."""
 
-REASONS: tuple[Reason, ...] = ("deleted", "expired", "revoked", "upgraded")
+REASONS: tuple[Reason, ...] = ("deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded")
 
-NOTIFYING: Mapping[Reason, bool] = MappingProxyType(
-    {"deleted": True, "expired": True, "revoked": False, "upgraded": True}
-)
+NOTIFYING: Mapping[Reason, bool] = MappingProxyType({reason: reason != "revoked" for reason in REASONS})
 """Whether the owner of a queue that ends is notified of what it held (R5.30).
 
 Not after `revoked`: who has lost the right to a message is told nothing of it.
@@ -70,7 +68,7 @@ class Published(Struct, frozen=True, tag="published", omit_defaults=True):
 
 
 class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
-    """A queue was ended: its owner asked for it or lost the right to it, or other rules made it (D4)."""
+    """A queue was ended: asked for, no longer its owner's right, beyond a bound (D8), or made by other rules (D4)."""
 
     now: float
     queue_id: str

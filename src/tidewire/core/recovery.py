@@ -147,6 +147,9 @@ class _Recovery(Generic[W]):
             if directory.get(descriptor.queue_id) is descriptor:
                 directory.remove(descriptor)
                 directory.add(descriptor)
+        for descriptor in directory:
+            # The bounds may be lower than when the records were written.
+            self._state.note_if_over(descriptor)
         # What is counted is what this process does.
         self._state.statistics = Statistics()
 

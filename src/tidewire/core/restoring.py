@@ -37,6 +37,8 @@ def make_queues(
             continue
         descriptor.offline = image.offline
         fill_queue(descriptor.queue, image, bodies, rules)
+        descriptor.queue.since = image.last_active
+        state.memory.entries += len(descriptor.queue)
         if image.missed:
             # Written for each queue, but one object for all that are equal, as when the message came.
             descriptor.queue.missed = {

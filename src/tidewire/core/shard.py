@@ -11,12 +11,13 @@ Rules of this file:
 5. `W`, a waiter's token, is stored and handed back, never called.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from tidewire.core import application, decisions, polling, recovery, snapshot
+from tidewire.core import application, bounds, capture, decisions, endings, polling, recovery, snapshot
 from tidewire.core.batches import Part
+from tidewire.core.capture import Capture
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.dump import DumpedQueue
@@ -38,7 +39,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.recovery import KeptRecord, Recovered
 from tidewire.core.restoring import Skipped
-from tidewire.core.snapshot import Capture, Snapshot
+from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
 
@@ -73,9 +74,11 @@ class Shard(Generic[W]):
 
     # Deciding and applying.
 
-    def decide_register(self, spec: QueueSpec, *, queue_id: QueueId, now: float) -> Registered:
+    def decide_register(
+        self, spec: QueueSpec, *, queue_id: QueueId, now: float
+    ) -> list[Removed | Registered]:
         """See `decisions.decide_register`."""
-        return decisions.decide_register(spec, queue_id, now)
+        return decisions.decide_register(self._state, spec, queue_id, now)
 
     def decide_publish(self, notices: Sequence[Notice]) -> list[Part]:
         """See `decisions.decide_publish`."""
@@ -90,16 +93,37 @@ class Shard(Generic[W]):
         return decisions.decide_acknowledge(self._state, queue, through, now)
 
     def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
-        """See `decisions.decide_delete`."""
-        return decisions.decide_delete(self._state, queue_id, user_id, now)
+        """See `endings.decide_delete`."""
+        return endings.decide_delete(self._state, queue_id, user_id, now)
 
     def decide_revoke(self, user_ids: Iterable[UserId], *, now: float) -> list[Removed]:
-        """See `decisions.decide_revoke`."""
-        return decisions.decide_revoke(self._state, user_ids, now)
+        """See `endings.decide_revoke`."""
+        return endings.decide_revoke(self._state, user_ids, now)
+
+    def decide_changed(self, rights: Callable[[UserId], bytes], *, now: float) -> list[Removed]:
+        """See `endings.decide_changed`."""
+        return endings.decide_changed(self._state, rights, now)
+
+    def decide_overflow(self, *, now: float) -> list[Removed]:
+        """See `bounds.decide_overflow`."""
+        return bounds.decide_overflow(self._state, now)
+
+    def decide_pressure(self, *, now: float) -> list[Removed]:
+        """See `bounds.decide_pressure`."""
+        return bounds.decide_pressure(self._state, now)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a queue or the shard has passed a bound, so that queues must end."""
+        return bool(self._state.over) or bounds.is_pressed(self._state)
+
+    def account(self, *, resident: int) -> None:
+        """See `bounds.tick`."""
+        bounds.tick(self._state, resident)
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
-        """See `decisions.decide_upgrade`."""
-        return decisions.decide_upgrade(self._state, queue_ids, now)
+        """See `endings.decide_upgrade`."""
+        return endings.decide_upgrade(self._state, queue_ids, now)
 
     def decide_import(self, dumped: Sequence[DumpedQueue], *, now: float) -> tuple[list[Imported], list[int]]:
         """See `decisions.decide_import`."""
@@ -160,6 +184,10 @@ class Shard(Generic[W]):
         """See `polling.take_ready`."""
         return polling.take_ready(self._state, limit, now=now)
 
+    def take_delayed(self, *, now: float) -> list[tuple[W, Batch]]:
+        """See `polling.take_delayed`."""
+        return polling.take_delayed(self._state, now=now)
+
     def take_due(self, queue_ids: Iterable[str], *, now: float) -> list[tuple[W, Batch]]:
         """See `polling.take_due`."""
         return polling.take_due(self._state, queue_ids, now=now)
@@ -191,6 +219,11 @@ class Shard(Generic[W]):
         """The running totals."""
         return self._state.statistics
 
+    @property
+    def memory_used(self) -> int:
+        """Bytes that all queues take, as far as that can be counted (D8)."""
+        return round(self._state.memory.used(len(self._state.directory)))
+
     def take_rule_failures(self) -> list[RuleFailure]:
         """Hands out what merge rules did wrong since it was last asked, one entry a type."""
         failures = list(self._state.rule_failures.values())
@@ -206,8 +239,14 @@ class Shard(Generic[W]):
         return len(self._state.directory)
 
     def waiting(self) -> int:
-        """How many polls wait; looks at every queue."""
-        return sum(descriptor.waiter is not None for descriptor in self._state.directory)
+        """How many polls wait, those that were displaced among them; looks at every queue."""
+        waiting = sum(descriptor.waiter is not None for descriptor in self._state.directory)
+        return waiting + len(self._state.delayed)
+
+    def queues_of(self, user_ids: Iterable[UserId]) -> list[QueueId]:
+        """The ids of these users' queues."""
+        directory = self._state.directory
+        return [queue.queue_id for user_id in user_ids for queue in directory.of_user(user_id)]
 
     def queue_ids(self) -> list[QueueId]:
         """The queues there are, in order of creation."""
@@ -226,8 +265,8 @@ class Shard(Generic[W]):
         return Capture(self._state)
 
     def snapshot(self, *, now: float) -> Snapshot:
-        """See `snapshot.take_snapshot`."""
-        return snapshot.take_snapshot(self._state, now)
+        """See `capture.take_snapshot`."""
+        return capture.take_snapshot(self._state, now)
 
     def restore(self, image: Snapshot) -> list[Skipped]:
         """See `snapshot.restore_snapshot`; the shard must be empty."""

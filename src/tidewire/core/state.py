@@ -4,6 +4,7 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 `shard.py`.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
+from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
+from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
@@ -25,7 +28,8 @@ from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
-from tidewire.core.wire import ANSWER_FRAME, Entry
+from tidewire.core.tombstones import Tombstones
+from tidewire.core.wire import ANSWER_FRAME, ENTRY_FRAME, Entry
 
 W = TypeVar("W")
 
@@ -44,6 +48,12 @@ class Limits:
         answer_max_bytes: size of one answer; 0: no bound.
         outbox_max: notifications that wait for workers; 0: no bound.
         mobile_shards: how many workers share the push notifications (R5.20).
+        max_events: events of one queue; 0: no bound (D-13).
+        max_bytes: their bytes; 0: no bound.
+        max_per_user: queues of one user; 0: no bound.
+        memory_budget: bytes that all queues may take; 0: no bound (D8).
+        tombstones_max: ended queues whose reason is remembered.
+        tombstones_for: for how long.
     """
 
     offline_after: float = 600.0
@@ -52,6 +62,26 @@ class Limits:
     answer_max_bytes: int = 1_048_576
     outbox_max: int = 100_000
     mobile_shards: int = 1
+    max_events: int = 100_000
+    max_bytes: int = 67_108_864
+    max_per_user: int = 100
+    memory_budget: int = 0
+    tombstones_max: int = 100_000
+    tombstones_for: float = 86_400.0
+
+    @property
+    def look_above(self) -> float:
+        """Bytes up to which a queue can't have passed a bound, however short its events are."""
+        by_events = self.max_events * (ENTRY_FRAME + len(b'{"type":"a"')) or math.inf
+        return min(by_events, self.max_bytes or math.inf)
+
+
+class Delayed(NamedTuple, Generic[W]):
+    """A displaced poll that is to be answered at `due`."""
+
+    due: float
+    waiter: W
+    queue_id: QueueId
 
 
 class Batch(NamedTuple):
@@ -67,22 +97,28 @@ class State(Generic[W]):
     __slots__ = (
         "_acceptances",
         "_shapes",
+        "delayed",
         "directory",
         "finished",
         "heartbeats",
         "idle",
         "limits",
+        "look_above",
+        "memory",
         "merging",
         "outbox",
+        "over",
         "presentation",
         "ready",
         "recorded_at",
         "reload_set",
         "remembered",
+        "revoked",
         "rule_failures",
         "rules",
         "seen",
         "statistics",
+        "tombstones",
         "unwritten",
     )
 
@@ -95,12 +131,21 @@ class State(Generic[W]):
         )
         self.remembered = RememberedIds()
         self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
+        self.tombstones = Tombstones(most=limits.tombstones_max)
+        self.revoked: dict[UserId, None] = {}
+        """Users who get no queue, because a notice said so."""
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
         self.idle: Deadlines[Descriptor[W]] = Deadlines()
         self.ready: deque[Descriptor[W]] = deque()
         """Queues whose waiter has something to be told."""
         self.finished: list[tuple[W, Batch]] = []
         """Waiters that were displaced or whose queue ended, with their last answer."""
+        self.delayed: deque[Delayed[W]] = deque()
+        """Displaced waiters that are answered later (D-14), in the order in which they are due."""
+        self.over: dict[Descriptor[W], None] = {}
+        """Queues that have passed a bound of theirs, and must end."""
+        self.look_above = limits.look_above
+        self.memory = Memory()
         self.seen: dict[Descriptor[W], None] = {}
         """Queues polled since the last tick; its record says what became of them."""
         self.unwritten: list[Sealed] = []
@@ -134,9 +179,13 @@ class State(Generic[W]):
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
         if reason == "revoked":
+            self.memory.entries -= len(descriptor.queue)
             descriptor.queue = EventQueue()
         self.finish_waiter(descriptor)
+        self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
+        self.over.pop(descriptor, None)
+        self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
         self.heartbeats.cancel(descriptor, descriptor.heartbeat_second)
         self.idle.cancel(descriptor, descriptor.idle_second)
         self.seen.pop(descriptor, None)
@@ -144,6 +193,24 @@ class State(Generic[W]):
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
         self.statistics.removed[reason] += 1
+
+    def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
+        """The user's queue of that id.
+
+        Raises:
+            BadEventQueueId: there is none; its `reason` says why to its owner, and `unknown` to anybody else.
+        """
+        try:
+            return self.directory.owned(queue_id, user_id)
+        except BadEventQueueId as error:
+            error.data["reason"] = self.tombstones.reason(queue_id, user_id)
+            raise
+
+    def note_if_over(self, descriptor: Descriptor[W]) -> None:
+        """Notes a queue that has passed a bound of its own (D-13)."""
+        queue, limits = descriptor.queue, self.limits
+        if 0 < limits.max_bytes < queue.size or 0 < limits.max_events < len(queue):
+            self.over[descriptor] = None
 
     def is_off(self, user_id: UserId) -> bool:
         """Whether no queue of the user accepts messages and counts as there (R5.12); who polls doesn't matter."""
@@ -181,11 +248,13 @@ class State(Generic[W]):
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
+        held = len(queue) if queue.open or queue.closed else 0
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(
             max(1, most - ANSWER_FRAME) if most else 0, self.rule_failed, merging=self.merging
         )
         if merge is not None:
+            self.memory.entries -= held - len(queue)
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
 

@@ -11,6 +11,7 @@ class Statistics:
         "broken",
         "delivered",
         "displaced",
+        "displaced_late",
         "emails",
         "encoded",
         "foreign_realm",
@@ -26,6 +27,7 @@ class Statistics:
         "removed",
         "repeated",
         "rule_failures",
+        "turned_away",
     )
 
     def __init__(self) -> None:
@@ -54,6 +56,9 @@ class Statistics:
         self.answered = 0
         """Polls answered after a wait."""
         self.displaced = 0
+        """Waiting polls that another on the same queue took the place of."""
+        self.displaced_late = 0
+        """Those of them that were answered late, because it happened too often (D-14)."""
         self.lost = 0
         """Waiting polls whose connection went away."""
         self.heartbeats = 0
@@ -61,5 +66,7 @@ class Statistics:
         """Push notifications put in the outbox, by trigger (R5.8)."""
         self.emails: Counter[str] = Counter()
         """The same for email."""
+        self.turned_away: Counter[str] = Counter()
+        """Registrations and publications refused because of a bound, by what was asked."""
         self.notifications_lost = 0
         """Notifications that the outbox had no more room for."""

@@ -55,7 +55,7 @@ def _owner(parameters: Parameters, site: Site) -> Owner:
     may_access = parameters.boolean("can_access_public_streams", default=False)
     user = site.authenticator.user(user_id)
     if user is not None:
-        return Owner.of(user)
+        return Owner.of(user, rights=site.authenticator.rights(user_id))
     if realm_id is None:
         raise BadRequest(f"User {user_id} is not known here; give its realm_id too")
     return Owner(user_id=user_id, realm_id=RealmId(realm_id), may_access_public_channels=may_access)

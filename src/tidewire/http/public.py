@@ -57,7 +57,7 @@ async def register(request: Request, site: Site) -> Answer:
     check_snapshot_parameters(parameters)
     spec = queue_spec(
         parameters,
-        owner=Owner.of(user),
+        owner=Owner.of(user, rights=site.authenticator.rights(user.id)),
         capabilities=capabilities_of_register(parameters, user_agent),
         client_name=client.name,
         idle_timeouts=site.idle_timeouts,
@@ -83,7 +83,8 @@ async def get_events(request: Request, site: Site) -> Answer:
     user = authenticated(request, site)
     parameters = await parameters_of(request)
     client = noted_client(request, parameters)
-    return await poll_or_create(request, site, parameters, owner=Owner.of(user), client=client.name)
+    owner = Owner.of(user, rights=site.authenticator.rights(user.id))
+    return await poll_or_create(request, site, parameters, owner=owner, client=client.name)
 
 
 async def poll_or_create(

@@ -26,14 +26,16 @@ class Owner:
     user_id: UserId
     realm_id: RealmId
     may_access_public_channels: bool
+    rights: bytes = b""
 
     @classmethod
-    def of(cls, user: User) -> "Owner":
+    def of(cls, user: User, *, rights: bytes) -> "Owner":
         """The facts about a known user, as they are at this moment (D11)."""
         return cls(
             user_id=user.id,
             realm_id=user.realm_id,
             may_access_public_channels=user.may_access_public_channels,
+            rights=rights,
         )
 
 
@@ -86,6 +88,7 @@ def queue_spec(
         client_type_name=client_name,
         capabilities=capabilities,
         idle_timeout=idle_timeouts.effective(parameters.idle_timeout(*IDLE_TIMEOUT_NAMES)),
+        rights=owner.rights,
     )
 
 

@@ -66,7 +66,8 @@ def outcome(sample: Sample, capabilities: Capabilities) -> Outcome:
     shard: Shard[None] = Shard()
     queue_id = QueueId("sample")
     spec = QueueSpec(user_id=RECIPIENT, realm_id=REALM, client_type_name="website", capabilities=capabilities)
-    shard.apply(shard.decide_register(spec, queue_id=queue_id, now=0))
+    for record in shard.decide_register(spec, queue_id=queue_id, now=0):
+        shard.apply(record)
     raw = msgspec.json.encode({"event": sample.event, "users": sample.users})
     for part in shard.decide_publish([decode_notice(raw)]):
         for failure in shard.apply(shard.decide_part(part, now=0)):

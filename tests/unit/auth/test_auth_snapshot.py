@@ -50,6 +50,23 @@ def test_another_name_or_email_or_a_new_user_revokes_nobody() -> None:
     assert UsersSnapshot().revoked_by(snapshot()) == frozenset()
 
 
+@pytest.mark.parametrize(
+    "newer",
+    [
+        snapshot(role=Role.GUEST),
+        snapshot(realm_id=2),
+        snapshot(active=False),
+        snapshot(realm_active=False),
+        snapshot(key_digest=b"other"),
+        UsersSnapshot(),
+    ],
+)
+def test_rights_are_told_apart_over_restarts_and_nobody_has_none(newer: UsersSnapshot) -> None:
+    assert snapshot().rights(UserId(1)) == snapshot(email="new@demo.example").rights(UserId(1)) != b""
+    assert newer.rights(UserId(1)) != snapshot().rights(UserId(1))
+    assert snapshot().rights(UserId(3)) == b""
+
+
 def test_the_host_of_a_request_finds_its_realm() -> None:
     realm = snapshot().realm_of_host("OTHER.example:443")
     assert realm is not None

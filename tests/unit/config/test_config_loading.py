@@ -275,6 +275,6 @@ def test_a_value_that_does_not_fit_is_a_problem(override: str) -> None:
 
 def test_settings_without_effect_are_named_when_they_are_given_another_value() -> None:
     loaded = settings(
-        "queues.max_events=100000", "queues.max_bytes=1", "shards.map_file=m", "queues.idle_timeout=700"
+        "shards.index=0", "shards.wrong_shard=redirect", "shards.map_file=m", "queues.idle_timeout=700"
     )
-    assert loaded.not_effective() == ("queues.max_bytes", "shards.map_file")
+    assert loaded.not_effective() == ("shards.map_file", "shards.wrong_shard")

@@ -164,7 +164,7 @@ def test_c9_a_foreign_queue_looks_like_an_unknown_one_and_its_owner_is_known_to_
         rig.poll(queue_id, user=2)
     rig.delete(queue_id)
     with pytest.raises(BadEventQueueId) as unknown:
-        rig.poll(queue_id)
+        rig.poll(queue_id, user=2)
     assert (foreign.value.message, foreign.value.data) == (unknown.value.message, unknown.value.data)
     assert (foreign.value.owner_id, unknown.value.owner_id) == (1, None)
 

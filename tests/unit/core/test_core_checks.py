@@ -15,6 +15,9 @@ REFUSED: list[tuple[Json, str]] = [
     ({"type": "delete_message", "message_ids": "40"}, "`message_ids` of delete_message must be a list"),
     ({"type": "custom_profile_fields"}, "`fields` of custom_profile_fields must be a list"),
     ({"type": "custom_profile_fields", "fields": {}}, "`fields` of custom_profile_fields must be a list"),
+    ({"type": "revoke_user"}, "`user_id` of a revoke_user event must be an integer"),
+    ({"type": "revoke_user", "user_id": True}, "`user_id` of a revoke_user event must be an integer"),
+    ({"type": "restore_user", "user_id": -1}, "`user_id` of a restore_user event must be an integer"),
     (
         {"type": "presence", "user_id": "31", "presence": {}},
         "`user_id` of presence must be an integer",

@@ -1,6 +1,7 @@
 """Who is told of messages, and when: at once, when queues end or go offline, and never twice (section 5)."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -302,7 +303,10 @@ def test_whatever_ends_queues_is_in_the_table_of_dependences() -> None:
     ending = {
         kind
         for kind, process in PROCESSORS.items()
-        if "remove_queue" in inspect.getsource(inspect.getmodule(process) or process)
+        if re.search(
+            r"dispatch\.(remove_queue|revoke_user|restore_user)",
+            inspect.getsource(inspect.getmodule(process) or process),
+        )
     }
     assert ending == {kind for kind, dependence in DEPENDENCES.items() if QUEUES in dependence.changes}
 

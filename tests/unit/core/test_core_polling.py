@@ -32,7 +32,7 @@ def test_the_acknowledgement_comes_before_the_question_whether_to_wait() -> None
 def test_a_displaced_poll_gets_what_is_left_after_the_new_acknowledgement_r2_18(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tidewire.engine.FLUSH_SLICE", 1)
+    monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 1)
     rig = Rig()
     other, queue_id = rig.register(), rig.register()
     rig.poll(other, block=True)
@@ -112,7 +112,7 @@ def test_polls_of_every_kind_count_as_activity_d3_d4() -> None:
 
 
 def test_taking_waiters_leaves_their_events_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidewire.engine.FLUSH_SLICE", 0)
+    monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 0)
     rig = Rig()
     queue_id = rig.register()
     waiting = rig.poll(queue_id, block=True)
@@ -123,7 +123,7 @@ def test_taking_waiters_leaves_their_events_where_they_are(monkeypatch: pytest.M
 
 
 def test_a_poll_does_not_get_the_slice_of_the_one_it_displaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidewire.engine.FLUSH_SLICE", 1)
+    monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 1)
     rig = Rig()
     other, queue_id = rig.register(), rig.register()
     rig.poll(other, block=True)
@@ -135,3 +135,55 @@ def test_a_poll_does_not_get_the_slice_of_the_one_it_displaced(monkeypatch: pyte
         rig.soon.run()
     assert displaced.ids == [0]
     assert not waiting.answered
+
+
+# Polls that displace each other without end (D-14).
+
+
+def test_polls_that_displace_each_other_all_the_time_are_answered_late_and_counted_d14() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    polls = [rig.poll(queue_id, block=True) for _ in range(20)]
+    assert [poll.answered for poll in polls] == [True] * 10 + [False] * 10
+    assert rig.engine.shard.statistics.displaced == 19
+    assert rig.engine.shard.statistics.displaced_late == 9
+    rig.wait(1)
+    assert all(poll.ids == [] for poll in polls[:-1])
+    assert not polls[-1].answered
+    rig.publish(DEPLOY)
+    assert polls[-1].ids == [0]
+
+
+def test_a_client_that_comes_again_now_and_then_is_never_kept_waiting() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    for _ in range(40):
+        waiting = rig.poll(queue_id, block=True)
+        rig.wait(1)
+        rig.poll(queue_id, block=True)
+        assert waiting.ids == []
+        rig.wait(1)
+
+
+def test_a_displaced_poll_that_has_something_to_be_told_is_told_at_once() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    for _ in range(20):
+        rig.poll(queue_id, block=True)
+    rig.publish(DEPLOY)
+    assert rig.poll(queue_id).ids == [0]
+    waiting = rig.poll(queue_id, 0, block=True)
+    late = rig.poll(queue_id, 0, block=True)
+    rig.publish(DEPLOY)
+    assert not waiting.answered
+    assert late.ids == [1]
+
+
+def test_a_stop_ends_those_that_are_kept_waiting_too() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    polls = [rig.poll(queue_id, block=True) for _ in range(15)]
+    assert rig.engine.waiting() == 5
+    assert rig.engine.release(1) == 5
+    assert all(poll.answered for poll in polls)
+    assert rig.engine.waiting() == 0

@@ -22,6 +22,7 @@ from tidewire.core.processors import (
     presence,
     realm_emoji,
     realm_user,
+    revocation,
     stream,
     typing,
     update_message,
@@ -43,6 +44,8 @@ PROCESSORS: Mapping[str, Processor] = MappingProxyType(
         "presence": presence.process,
         "realm_emoji": realm_emoji.process,
         "realm_user": realm_user.process,
+        "restore_user": revocation.restore,
+        "revoke_user": revocation.revoke,
         "stream": stream.process,
         "typing": typing.process,
         "update_message": update_message.process,
@@ -59,6 +62,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "message": message.check,
         "presence": presence.check,
         "realm_emoji": realm_emoji.check,
+        "restore_user": revocation.check,
+        "revoke_user": revocation.check,
         "update_message_flags": update_message_flags.check,
     }
 )

@@ -1,10 +1,13 @@
-"""`realm_user`: somebody joined, or can be seen now; other changes of users are delivered as published (R4.36-R4.39)."""
+"""`realm_user`: somebody joined, or can be seen now; other changes of users are delivered as published (R4.36-R4.39).
+
+An account that is deactivated loses its queues by it, and one that is activated may have some again.
+"""
 
 from typing import Any
 
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.notice import Notice
-from tidewire.core.processors import generic
+from tidewire.core.processors import generic, revocation
 from tidewire.core.processors.variants import Marker, deliver_marked
 
 INACCESSIBLE = Marker("inaccessible_user", "user_list_incomplete", skips=True)
@@ -17,3 +20,17 @@ def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
         deliver_marked(notice, dispatch, INACCESSIBLE)
     else:
         generic.process(notice, dispatch)
+        _take_or_give_rights(notice, dispatch)
+
+
+def _take_or_give_rights(notice: Notice, dispatch: Dispatch[Any]) -> None:
+    person = notice.event.get("person")
+    if notice.event.get("op") != "update" or not isinstance(person, dict):
+        return
+    user_id = revocation.user_of(person.get("user_id"))
+    if user_id is None:
+        return
+    if person.get("is_active") is False:
+        dispatch.revoke_user(user_id)
+    elif person.get("is_active") is True:
+        dispatch.restore_user(user_id)

@@ -1,0 +1,71 @@
+"""Answering: hands answers to the polls that waited, in slices, and ends polls for which there is none."""
+
+from collections.abc import Callable, Iterable
+
+from tidewire.core.ids import QueueId
+from tidewire.core.shard import Shard
+from tidewire.core.state import Batch
+from tidewire.gate import Gate
+from tidewire.pace import HELD_MOST
+from tidewire.ports import Clock, Slot
+
+FLUSH_SLICE = 500
+"""Answers written before other work gets a turn: some 10 ms at 20 us each. While a queue waits for its slice,
+further events join its answer, so load turns into batching."""
+
+
+class Answering:
+    """Answers the polls of one shard."""
+
+    def __init__(
+        self,
+        *,
+        shard: Shard[Slot[Batch]],
+        gate: Gate,
+        clock: Clock,
+        call_soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Takes everything it needs as arguments; `call_soon` calls a function after other work had a turn."""
+        self._shard = shard
+        self._gate = gate
+        self._clock = clock
+        self._call_soon = call_soon
+        self._booked = False
+
+    def flush(self) -> None:
+        """Answers the polls that have something to be told, in slices (`FLUSH_SLICE`)."""
+        if not self._booked:
+            self._slice()
+
+    def _slice(self) -> None:
+        self._booked = False
+        now = self._clock.now()
+        for slot, batch in self._shard.take_ready(FLUSH_SLICE, now=now):
+            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST)
+        if self._shard.has_ready:
+            self._booked = True
+            self._call_soon(self._slice)
+
+    def release(self, limit: int) -> int:
+        """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5); returns how many."""
+        return self._end_empty(self._shard.take_waiting(limit, now=self._clock.now()))
+
+    def end_delayed(self, now: float) -> None:
+        """Ends the displaced polls that were kept back long enough (D-14)."""
+        self._end_empty(self._shard.take_delayed(now=now))
+
+    def end_waits(self, due: Iterable[str], now: float) -> None:
+        """Ends polls with nothing rather than never, while the journal fails (D5)."""
+        self._end_empty(self._shard.take_due(due, now=now))
+        self._gate.release_held(now)
+
+    def silence(self, queue_ids: Iterable[QueueId]) -> None:
+        """Ends the polls of these queues with nothing, those too whose answers are held."""
+        named = list(queue_ids)
+        self._end_empty(self._shard.take_due(named, now=self._clock.now()))
+        self._gate.end_held(named)
+
+    def _end_empty(self, taken: list[tuple[Slot[Batch], Batch]]) -> int:
+        for slot, batch in taken:
+            self._gate.end_empty(slot, batch.queue_id)
+        return len(taken)

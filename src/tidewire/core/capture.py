@@ -1,0 +1,114 @@
+"""Taking a snapshot, in slices (`core/snapshot.py` says what that is)."""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from tidewire.core.images import Bodies, QueueImage, queue_image
+from tidewire.core.merge import describe_rules
+from tidewire.core.outbox import OutboxImage, OutboxQueueImage
+from tidewire.core.remembered import RememberedId
+from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot
+from tidewire.core.state import State
+from tidewire.core.tombstones import PIECE, Tombstone
+
+W = TypeVar("W")
+
+QUEUE_EFFORT = 10.0
+ID_EFFORT = 0.5
+NOTIFICATION_EFFORT = 2.0
+TOMBSTONE_EFFORT = 0.5
+"""What it takes to capture and encode one of each, in microseconds on a slow machine; so in `core/images.py`."""
+
+
+class Capture(Generic[W]):
+    """A snapshot that is being taken, slice by slice."""
+
+    def __init__(self, state: State[W]) -> None:
+        self._state = state
+        self._pieces = deque(state.remembered.pieces())
+        self._next_id = state.remembered.next
+        self._rules = describe_rules(state.rules)
+        self._outbox_number = state.outbox.next_number
+        self._outbox = deque(state.outbox.pieces())
+        self._queues = deque(state.directory)
+        self._revoked = tuple(state.revoked)
+        self._tombstones: deque[tuple[Tombstone, ...]] | None = None
+        self._begun = False
+        self._bodies = Bodies()
+
+    @property
+    def done(self) -> bool:
+        """Whether everything is captured."""
+        return not (self._pieces or self._outbox or self._queues) and self._tombstones == deque()
+
+    def take(self, *, position: int, now: float, effort: float, clean: bool = False) -> Snapshot:
+        """The next slice, at the position reached now; it ends with the queue that makes it cost `effort`."""
+        bodies = self._bodies
+        first_body = bodies.count
+        bodies.new, bodies.effort = [], 0.0
+        first_id, remembered = self._take_ids(effort)
+        left = effort - len(remembered) * ID_EFFORT
+        outbox = self._take_outbox(left)
+        left -= sum(len(piece.records) for piece in outbox) * NOTIFICATION_EFFORT
+        queues = self._take_queues(left)
+        left -= len(queues) * QUEUE_EFFORT + bodies.effort
+        # What stands in a slice with queues is restored before them, unless it is the first.
+        tombstones = self._take_tombstones(left, allowed=not queues or not self._begun)
+        revoked, self._revoked, self._begun = self._revoked, (), True
+        return Snapshot(
+            version=SNAPSHOT_VERSION,
+            now=now,
+            queues=tuple(queues),
+            bodies=tuple(bodies.new),
+            remembered=tuple(remembered),
+            position=position,
+            first_body=first_body,
+            first_id=first_id,
+            rules=self._rules,
+            outbox=OutboxImage(self._outbox_number, tuple(outbox)),
+            clean=clean,
+            tombstones=tombstones,
+            revoked=revoked,
+        )
+
+    def _take_ids(self, effort: float) -> tuple[int, list[RememberedId]]:
+        first, remembered = self._next_id, list[RememberedId]()
+        while self._pieces and len(remembered) * ID_EFFORT < effort:
+            first_of_piece, ids = self._state.remembered.look_up(self._pieces.popleft())
+            first = first if remembered else first_of_piece
+            remembered += ids
+        return first, remembered
+
+    def _take_outbox(self, effort: float) -> list[OutboxQueueImage]:
+        taken: list[OutboxQueueImage] = []
+        while self._outbox and not self._pieces and effort > 0:
+            taken.append(self._outbox.popleft())
+            effort -= len(taken[-1].records) * NOTIFICATION_EFFORT
+        return taken
+
+    def _take_queues(self, effort: float) -> list[QueueImage]:
+        images: list[QueueImage] = []
+        if self._pieces or self._outbox:
+            return images
+        while self._queues and (len(images) * QUEUE_EFFORT + self._bodies.effort) < effort:
+            descriptor = self._queues.popleft()
+            if self._state.directory.get(descriptor.queue_id) is descriptor:
+                images.append(queue_image(descriptor, self._bodies))
+        return images
+
+    def _take_tombstones(self, effort: float, *, allowed: bool) -> tuple[Tombstone, ...]:
+        """A few more, of those that there were when the last queue was captured."""
+        if self._pieces or self._outbox or self._queues:
+            return ()
+        if self._tombstones is None:
+            self._tombstones = deque(self._state.tombstones.pieces())
+        taken: list[Tombstone] = []
+        while allowed and self._tombstones and effort > 0:
+            taken += self._tombstones.popleft()
+            effort -= PIECE * TOMBSTONE_EFFORT
+        return tuple(taken)
+
+
+def take_snapshot(state: State[W], now: float) -> Snapshot:
+    """The durable part of the state, in one slice."""
+    return Capture(state).take(position=0, now=now, effort=float("inf"))

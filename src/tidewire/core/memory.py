@@ -1,0 +1,182 @@
+"""What a shard's queues take of memory, counted so that delivering costs nothing more (D8).
+
+- *Entries* are counted where they are added and dropped, many at once.
+- *Bodies* are shared by many queues, so each is counted once, when it was encoded. Nobody tells when its last
+  entry goes. Instead a list holds every body, and is looked through now and then: a body that nothing but the
+  list refers to is gone. Young ones every second, since most are acknowledged at once; old ones in turns, so that
+  each is looked at within some ten seconds.
+- Everything else is a constant for each queue and each connection.
+
+The constants were measured, and another machine or interpreter may differ. So what the process has grown by since
+its start is compared once a second with what was counted, and the count corrected (`compare`).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from sys import getrefcount
+
+ENTRY = 110
+"""Bytes of an entry without its body: a tuple, its number, and its place in a list."""
+
+QUEUE = 1400
+"""Bytes of an empty queue with its registration and its places in the indexes."""
+
+CONNECTION = 16_000
+"""Bytes of a connection with its request, whose poll waits or was just answered."""
+
+BODY = 33 + 8
+"""Bytes of a body beyond its length: the header of the object, and its place in the list."""
+
+SWEEP = 50_000
+"""Bodies looked at each second at least: two or three milliseconds."""
+
+HELD_MOST = 32 * 1024 * 1024
+"""Bytes of bodies that may have come since the last sweep: what is gone of them is held until the next. In recovery
+no second passes."""
+
+SWEEPS_PER_ROUND = 10
+"""After so many seconds every old body was looked at, however many there are."""
+
+PIECE = 5000
+"""Old bodies are kept in pieces of about this many."""
+
+MOST_CORRECTION = 1.5
+"""What a process grows by has other reasons too; the queues are not blamed for all of it."""
+
+COMPARABLE = 32 * 1024 * 1024
+"""Counted bytes below which the growth of a process says nothing about its queues."""
+
+
+def _references(bodies: Iterable[bytes]) -> list[int]:
+    return [getrefcount(body) for body in bodies]
+
+
+(_ALONE,) = _references([bytes(bytearray(2))])
+"""References that are seen to a body which nothing but the list refers to."""
+
+
+def _size(bodies: Iterable[bytes]) -> int:
+    return sum(len(body) + BODY for body in bodies)
+
+
+def _referred(bodies: Iterable[bytes]) -> list[bytes]:
+    """Those that something beside their list refers to; the loop is that of `_references`."""
+    return [body for body in bodies if getrefcount(body) > _ALONE]
+
+
+class Memory:
+    """The account of one shard.
+
+    Attributes:
+        entries: how many there are in all queues.
+        bodies: bytes of the bodies that they share.
+        connections: how many polls wait or were just answered.
+        correction: by which what is counted is multiplied.
+        exhausted: the budget is used up, and no queue is left that could give way.
+    """
+
+    __slots__ = (
+        "_base",
+        "_old",
+        "_old_count",
+        "_peak",
+        "_sweep_at",
+        "_young",
+        "bodies",
+        "connections",
+        "correction",
+        "entries",
+        "exhausted",
+    )
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.bodies = 0
+        self.connections = 0
+        self.correction = 1.0
+        self.exhausted = False
+        self._young: list[bytes] = []
+        self._old: deque[list[bytes]] = deque()
+        self._old_count = 0
+        self._sweep_at = HELD_MOST
+        self._base: float | None = None
+        self._peak = float(COMPARABLE)
+
+    def enter(self, body: bytes) -> None:
+        """Counts a body that was encoded just now; once."""
+        self._young.append(body)
+        self.bodies += len(body) + BODY
+        if self.bodies > self._sweep_at:
+            self.sweep()
+
+    def counted(self, queues: int) -> int:
+        """Bytes that all of it takes, uncorrected."""
+        return self.bodies + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
+
+    def used(self, queues: int) -> float:
+        """Bytes that all of it takes."""
+        return self.counted(queues) * self.correction
+
+    def sweep(self) -> None:
+        """Looks through the young bodies and a share of the old ones; to be called once a second."""
+        survivors = self._still(self._young)
+        self._young = []
+        self._look_through(max(SWEEP, self._old_count // SWEEPS_PER_ROUND))
+        self._keep(survivors)
+        self._sweep_at = self.bodies + HELD_MOST
+
+    def sweep_all(self) -> None:
+        """Looks through everything, before anybody has to give way."""
+        self._young = self._still(self._young)
+        self._look_through(self._old_count)
+
+    def _look_through(self, count: int) -> None:
+        for _ in range(len(self._old)):
+            if count <= 0:
+                return
+            piece = self._old.popleft()
+            count -= len(piece)
+            self._old_count -= len(piece)
+            self._keep(self._still(piece))
+
+    def _still(self, bodies: list[bytes]) -> list[bytes]:
+        referred = _referred(bodies)
+        if len(referred) < len(bodies):
+            self.bodies -= _size(bodies) - _size(referred)
+        return referred
+
+    def _keep(self, bodies: list[bytes]) -> None:
+        self._old_count += len(bodies)
+        if self._old and len(self._old[-1]) + len(bodies) <= PIECE:
+            self._old[-1] += bodies
+        else:
+            self._old += [bodies[first : first + PIECE] for first in range(0, len(bodies), PIECE)]
+
+    def compare(self, resident: int, queues: int) -> None:
+        """Corrects the count by what the process has grown to.
+
+        Only at a new height: memory that was freed need not have gone back to the system.
+        """
+        counted = self.counted(queues)
+        if self._base is None:
+            self._base = resident - counted
+        elif resident and counted > self._peak:
+            self._peak = counted
+            self.correction = min(max(1.0, (resident - self._base) / counted), MOST_CORRECTION)
+
+
+def freed(bodies: Iterable[bytes], left: dict[int, int]) -> int:
+    """Bytes that go when these entries go too; `left` is how many are left of each body, of one run.
+
+    A body whose last entry is among them counts, one that others share doesn't.
+    """
+    total = 0
+    for body in bodies:
+        key = id(body)
+        count = left.get(key)
+        if count is None:
+            # The list's, the loop's, the call's.
+            count = getrefcount(body) - _ALONE
+        left[key] = count = count - 1
+        total += ENTRY + (0 if count > 0 else len(body) + BODY)
+    return total

@@ -1,0 +1,64 @@
+"""Tombstones: why queues ended, remembered for a while so that their owners can be told (issue 5, D-13).
+
+Bounded in time and in number; the oldest go first. What goes by time is dropped when a record is applied, by
+that record's time, so that recovery arrives at the same table.
+"""
+
+from collections.abc import Iterable
+from itertools import takewhile
+from typing import TypeAlias
+
+from tidewire.core.ids import QueueId, UserId
+
+Tombstone: TypeAlias = tuple[str, int, str, float]
+"""The queue's id, its owner's, the reason, and when it ended."""
+
+UNKNOWN = "unknown"
+"""The reason given for a queue that never was, is another user's, or ended too long ago."""
+
+PIECE = 5000
+"""Tombstones of one slice of a snapshot: copied and encoded in a few milliseconds."""
+
+
+class Tombstones:
+    """Queues that ended, oldest first."""
+
+    __slots__ = ("_ended", "_most")
+
+    def __init__(self, *, most: int) -> None:
+        """Makes an empty table of up to `most` tombstones; 0: it remembers nothing."""
+        self._most = most
+        self._ended: dict[str, tuple[UserId, str, float]] = {}
+
+    def add(self, queue_id: QueueId, user_id: UserId, reason: str, now: float) -> None:
+        """Remembers the end of a queue; one that is known already stays as it is."""
+        if queue_id in self._ended or not self._most:
+            return
+        self._ended[queue_id] = (user_id, reason, now)
+        if len(self._ended) > self._most:
+            del self._ended[next(iter(self._ended))]
+
+    def reason(self, queue_id: str, user_id: UserId) -> str:
+        """Why this user's queue ended; `unknown` to everybody else."""
+        known = self._ended.get(queue_id)
+        return UNKNOWN if known is None or known[0] != user_id else known[1]
+
+    def forget(self, before: float) -> None:
+        """Drops the queues that ended before a time."""
+        old = takewhile(lambda item: item[1][2] < before, self._ended.items())
+        for queue_id in [queue_id for queue_id, _ in old]:
+            del self._ended[queue_id]
+
+    def pieces(self) -> list[tuple[Tombstone, ...]]:
+        """Everything that is remembered now, in pieces that are each for one slice."""
+        known = [(queue_id, *tombstone) for queue_id, tombstone in self._ended.items()]
+        return [tuple(known[first : first + PIECE]) for first in range(0, len(known), PIECE)]
+
+    def restore(self, tombstones: Iterable[Tombstone]) -> None:
+        """Puts a piece of a snapshot behind what is there: its order is that in which the queues ended."""
+        for queue_id, user_id, reason, now in tombstones:
+            self._ended.pop(queue_id, None)
+            self.add(QueueId(queue_id), UserId(user_id), reason, now)
+
+    def __len__(self) -> int:
+        return len(self._ended)
