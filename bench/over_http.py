@@ -89,9 +89,21 @@ def _run(candidate: Candidate, clients: int, *options: str, reached: int = 0) ->
 
 
 def _idle(candidate: Candidate, clients: int) -> Run:
+    """What the second half of the clients adds: the first one fills what the start of the server has left free."""
+
     def run(folder: Path) -> Figures:
+        half, all_of_them = (
+            _resident(candidate, folder / str(count), count) for count in (clients // 2, clients)
+        )
+        return {
+            "bytes a client": (all_of_them - half) / (clients - clients // 2),
+            "MB in all": all_of_them / 1e6,
+        }
+
+    def _resident(candidate: Candidate, folder: Path, count: int) -> float:
+        folder.mkdir()
         with candidate.start(folder, clients) as target:
-            found = generate(target, folder, "-n", str(clients), "--idle", "--settle", "2", "-t", "2")
-        return {"bytes a client": found["rss_per_conn"], "MB before": found["rss_base"] / 1e6}
+            found = generate(target, folder, "-n", str(count), "--idle", "--settle", "2", "-t", "1")
+        return float(found["rss_idle"])
 
     return run
