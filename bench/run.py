@@ -2,17 +2,25 @@
 
 import argparse
 import gc
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import abandoned
+import crowds
 import durability
 import fan_out
+import heartbeats
+import idle_queues
 import journal
 import merging
 import notifications
+import over_http
 import publish_scaling
 import recovery
+import single_requests
+from building import Missing
+from processes import allow_many_files
 from tidewire.server import GC_THRESHOLDS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
@@ -25,6 +33,16 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "recovery": recovery.main,
         "durability": durability.main,
         "abandoned": abandoned.main,
+        "heartbeats": heartbeats.main,
+        "closed_loop": over_http.closed_loop,
+        "latency": over_http.latency,
+        "single_delivery": over_http.single_delivery,
+        "memory": over_http.memory,
+        "variants": over_http.variants,
+        "idle_queues": idle_queues.main,
+        "single_requests": single_requests.main,
+        "fairness": crowds.fairness,
+        "stopping": crowds.stopping,
     }
 )
 
@@ -36,8 +54,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds that count [15]")
     arguments = parser.parse_args()
     gc.set_threshold(*GC_THRESHOLDS)  # as the server has it
+    allow_many_files()
     for name in arguments.names or BENCHMARKS:
-        BENCHMARKS[name](rounds=arguments.rounds)
+        try:
+            BENCHMARKS[name](rounds=arguments.rounds)
+        except Missing as missing:
+            print(f"\n{name} is left out: {missing}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Engines for the benchmarks: in process, with a real clock, and no journal."""
+"""Engines for the benchmarks: in process, with a real clock and no journal unless they are given others."""
 
 import itertools
 import random
@@ -12,6 +12,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
+from tidewire.ports import Clock, Journal
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.null_journal import NullJournal
 
@@ -30,19 +31,25 @@ class Kept:
 PLAIN = (Capabilities(),)
 
 
-def engine_with_queues(count: int, capabilities: Sequence[Capabilities] = PLAIN) -> tuple[Engine, list[str]]:
+def engine_with_queues(
+    count: int,
+    capabilities: Sequence[Capabilities] = PLAIN,
+    *,
+    clock: Clock | None = None,
+    journal: Journal | None = None,
+    call_soon: Callable[[Callable[[], None]], object] | None = None,
+) -> tuple[Engine, list[str]]:
     """An engine with one queue for each of the users 0 to `count`, whose capabilities take turns; returns their ids too."""
-    soon: deque[Callable[[], None]] = deque()
     shard: Shard[PollSlot] = Shard()
     numbers = itertools.count()
     engine = Engine(
         shard=shard,
-        journal=NullJournal(),
-        clock=ShardClock(wall=time.time, monotonic=time.monotonic),
+        journal=journal or NullJournal(),
+        clock=clock or ShardClock(wall=time.time, monotonic=time.monotonic),
         reporter=RaisingReporter(),
         new_queue_id=lambda: f"queue-{next(numbers)}",
         chance=random.Random(1).random,
-        call_soon=soon.append,
+        call_soon=call_soon or deque[Callable[[], None]]().append,
     )
     queue_ids = []
     for user in range(count):
