@@ -179,6 +179,10 @@ class LogReporter:
         """The outbox had no room for more notifications."""
         self._log.error("notifications lost: the outbox is full", lost=count)
 
+    def queues_gave_way(self, ended: Mapping[str, int]) -> None:
+        """Queues ended because of a bound (D8)."""
+        self._log.warning("queues gave way to a bound", **ended)
+
     def contradictory_notice(self, message_id: int) -> None:
         """A direct message came with users who want it as a channel's (R5.5)."""
         self._log.warning("direct message with the notification inputs of a channel's", message_id=message_id)

@@ -1,6 +1,6 @@
 """What the server asks of the outside, as Protocols; adapters satisfy them and never meet each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -270,6 +270,10 @@ class Reporter(Protocol):
 
     def notifications_lost(self, count: int) -> None:
         """The outbox had no room for `count` more notifications; the oldest had to give way."""
+        ...
+
+    def queues_gave_way(self, ended: Mapping[str, int]) -> None:
+        """Queues ended because of a bound, so many for each reason of `overflow`, `limit` and `memory` (D8)."""
         ...
 
     def contradictory_notice(self, message_id: int) -> None:

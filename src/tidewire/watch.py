@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 
+from tidewire.core.records import Reason
 from tidewire.core.shard import Shard
 from tidewire.core.state import Batch
 from tidewire.ports import Clock, Collection, Reporter, Slot
+
+BOUNDS: tuple[Reason, ...] = ("overflow", "limit", "memory")
+"""Reasons for which a queue ends that its client did not bring about by staying away."""
 
 
 class Watch:
@@ -16,6 +20,7 @@ class Watch:
         self._reporter = reporter
         self._skipped = clock.skipped
         self._lost = shard.statistics.notifications_lost
+        self._removed = {reason: shard.statistics.removed[reason] for reason in BOUNDS}
 
     def report(self) -> None:
         """To be called once a tick, after the clock's."""
@@ -31,6 +36,15 @@ class Watch:
             # An outbox that nobody reads loses one for each that comes.
             self._reporter.notifications_lost(lost - self._lost)
             self._lost = lost
+        self._report_ended()
+
+    def _report_ended(self) -> None:
+        removed = self._shard.statistics.removed
+        ended = {reason: removed[reason] - before for reason, before in self._removed.items()}
+        if any(ended.values()):
+            # Under a flood it may be thousands.
+            self._reporter.queues_gave_way({reason: count for reason, count in ended.items() if count})
+            self._removed = {reason: removed[reason] for reason in BOUNDS}
 
     def owners(self, queue_ids: Iterable[str]) -> int:
         """How many users own these queues, as long as they are there."""

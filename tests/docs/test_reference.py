@@ -1,5 +1,6 @@
 """The generated pages are what the tables say and what running the samples gives."""
 
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -12,6 +13,7 @@ from tidewire.core.acceptance import RULES
 from tidewire.core.capabilities import CAPABILITY_NAMES, CHANGES, Capabilities
 from tidewire.core.processors import PROCESSORS, WITHHOLDINGS
 from tidewire.core.processors.message import MIRROR_LOOP
+from tidewire.http.request_log import SLOW_REQUEST
 from tidewire.reference import capabilities, event_types, openapi, received
 from tidewire.reference.event_types import EVENT_TYPES, SERVERS_OWN
 from tidewire.reference.samples import by_client, outcome, samples, what_matters
@@ -29,6 +31,25 @@ INTERNAL = {"cleanup_queue", "restore_user", "revoke_user"}
 
 NOT_YET = {"message", "update_message"} - set(PROCESSORS)
 """Types whose processors this version does not have."""
+
+
+ENTRY = re.compile(r"""log\.(?:debug|info|warning|error)\(\s*(?:"([^"\n]+)"|([A-Z][A-Z_]+)\b)""")
+"""How an entry of the log is written: with its name, or a constant that is its name."""
+
+SOURCES = Path(__file__).parents[2] / "src" / "tidewire"
+
+
+def test_every_entry_of_the_log_is_described() -> None:
+    page = (REFERENCE / "log.md").read_text()
+    written = {
+        name or constant
+        for path in SOURCES.rglob("*.py")
+        for name, constant in ENTRY.findall(path.read_text())
+    }
+    assert len(written) > 25
+    # The line of a request has a name in the JSON form only.
+    written = written - {"REQUEST", "SLOW_REQUEST"} | {SLOW_REQUEST}
+    assert [name for name in sorted(written) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", MODULES)

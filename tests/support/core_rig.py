@@ -215,6 +215,7 @@ class KeepingReporter:
         self.collections: list[tuple[int, int]] = []
         self.lost: list[int] = []
         self.contradictions: list[int] = []
+        self.gave_way: list[dict[str, int]] = []
 
     def delivery_failed(self, failure: Failure) -> None:
         """Keeps it; a queue that was to be ended and is none stands apart."""
@@ -252,6 +253,10 @@ class KeepingReporter:
     def notifications_lost(self, count: int) -> None:
         """Keeps it."""
         self.lost.append(count)
+
+    def queues_gave_way(self, ended: Mapping[str, int]) -> None:
+        """Keeps it."""
+        self.gave_way.append(dict(ended))
 
     def contradictory_notice(self, message_id: int) -> None:
         """Keeps it."""

@@ -1,5 +1,7 @@
 """What goes wrong while replaying ends the replay: a scenario has no operator to read a log."""
 
+from collections.abc import Mapping
+
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.merge import RuleFailure
@@ -42,6 +44,9 @@ class RaisingReporter:
     def notifications_lost(self, count: int) -> None:
         """Does not happen: every step's are taken before the next."""
         raise AssertionError(count)
+
+    def queues_gave_way(self, ended: Mapping[str, int]) -> None:
+        """Their owners are told, and the scenario sees it."""
 
     def contradictory_notice(self, message_id: int) -> None:
         """A warning in a server's log."""

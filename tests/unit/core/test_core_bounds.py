@@ -201,6 +201,18 @@ def test_a_shared_body_counts_once_and_goes_with_its_last_queue() -> None:
     assert [reason for _, reason in reasons(rig)] == ["memory"] * 3
 
 
+def test_the_log_says_once_a_tick_how_many_queues_gave_way() -> None:
+    rig = Rig(limits=budget(queues=3, bodies=1.2, entries=3))
+    for user in range(3):
+        rig.register(spec(user=user))
+    rig.publish(TEXT, users=range(3))
+    rig.publish(TEXT, users=[2])
+    assert rig.reporter.gave_way == []
+    rig.engine.tick()
+    rig.engine.tick()
+    assert rig.reporter.gave_way == [{"memory": 3}]
+
+
 def test_what_is_acknowledged_gives_room() -> None:
     rig = Rig(limits=budget(queues=1, bodies=1.5, entries=2))
     queue_id = rig.register()
