@@ -175,6 +175,8 @@ class EventQueue:
             raise BadRequest(f"Event {last_event_id} was not in this queue")
 
     def _holds(self, event_id: int) -> bool:
+        if self.entries and self.entries[-1][0] == event_id:
+            return True  # nearly always: the client has read all there was
         count = bisect_right(self.entries, event_id, key=entry_id)
         if count and self.entries[count - 1][0] == event_id:
             return True
@@ -191,7 +193,9 @@ class EventQueue:
         pruned = self.newest_pruned_id
         if pruned is not None and through <= pruned:
             return 0
-        dropped = self._prune_entries(through) + self._prune_groups(through)
+        dropped = self._prune_entries(through)
+        if self.open or self.closed:
+            dropped += self._prune_groups(through)
         if self.missed is not None:
             self._prune_missed(self.missed, through)
         if dropped or pruned is not None:
@@ -200,13 +204,17 @@ class EventQueue:
         return dropped
 
     def _prune_entries(self, through: int) -> int:
-        count = bisect_right(self.entries, through, key=entry_id)
-        if count == len(self.entries) and not (self.open or self.closed):
-            self.size = 0
-            self.entries.clear()
-        else:
-            self.size -= sum(map(entry_size, self.entries[:count]))
-            del self.entries[:count]
+        entries = self.entries
+        if not entries:
+            return 0
+        if entries[-1][0] <= through:
+            count = len(entries)
+            self.size = 0 if not (self.open or self.closed) else self.size - size_of(entries)
+            entries.clear()
+            return count
+        count = bisect_right(entries, through, key=entry_id)
+        self.size -= size_of(entries[:count])
+        del entries[:count]
         return count
 
     def _prune_groups(self, through: int) -> int:
