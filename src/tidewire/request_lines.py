@@ -33,6 +33,8 @@ class RequestLines:
         self._waiting: list[str] = []
         self._second = -1
         self._stamp = ""
+        self._of_turn = ""
+        """The time stamp of all entries of one turn of the loop, which may be hundreds; empty between turns."""
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Takes an entry."""
@@ -51,6 +53,7 @@ class RequestLines:
     def flush(self) -> None:
         """Writes what has come since the last turn."""
         waiting, self._waiting = self._waiting, []
+        self._of_turn = ""
         self._stream.write("\n".join([*waiting, ""]))
         self._stream.flush()
 
@@ -63,6 +66,11 @@ class RequestLines:
         self._waiting.append(line)
 
     def _timestamp(self) -> str:
+        if not self._of_turn:
+            self._of_turn = self._written_now()
+        return self._of_turn
+
+    def _written_now(self) -> str:
         now = self._now()
         second = int(now)
         if second != self._second:

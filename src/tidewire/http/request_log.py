@@ -94,11 +94,13 @@ class Polled(NamedTuple):
 
     def sentence(self, line: PollLine) -> str:
         """The line for a person: `console_line` of the whole entry."""
-        waited = "" if self.waited is None else f" (lp: {_duration(self.waited)})"
-        kind = "" if self.kind is None else f"/{escaped(self.kind)}"
-        displaced = " [was connected]" if self.displaced else ""
-        extra = f" [{self.batch.queue_id}/{len(self.batch.entries)}{kind}]{displaced}"
-        return f"{line.start}{_duration(self.busy):>5}{waited} {POLL_PATH}{extra}{line.end}"
+        batch, kind, busy, waited, displaced = self
+        waiting = "" if waited is None else f" (lp: {_duration(waited)})"
+        events = len(batch.entries) if kind is None else f"1/{escaped(kind)}"
+        return (
+            f"{line.start}{_duration(busy):>5}{waiting} {POLL_PATH} [{batch.queue_id}/{events}]"
+            f"{' [was connected]' if displaced else ''}{line.end}"
+        )
 
 
 class RequestLog:
