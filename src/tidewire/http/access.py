@@ -1,8 +1,9 @@
 """Who asks: the one rule for the peer's address and for what is internal (D5, R6.66, R6.67)."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol, TypeAlias
 
@@ -19,6 +20,10 @@ class Headers(Protocol):
         """Whether there is such a line."""
         ...
 
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+        ...
+
     def get(self, name: str, /) -> str | None:
         """The value of the first such line."""
         ...
@@ -28,15 +33,20 @@ class Headers(Protocol):
         ...
 
 
-FORWARDING_HEADERS = (
-    "x-forwarded-for",
-    "forwarded",
-    "x-real-ip",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "via",
+FORWARDING_HEADERS = frozenset(
+    {
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "via",
+    }
 )
 """Any of these says that the request came through something."""
+
+ADDRESSES = 4096
+"""Addresses that are kept parsed: publishers ask again and again from the same ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +100,7 @@ class Access:
 
     def shown_address(self, peer: str | None, headers: Headers) -> str:
         """The same for the log; for nearly every request it is the peer's, which then need not be parsed."""
-        if any(name in headers for name in FORWARDING_HEADERS):
+        if not FORWARDING_HEADERS.isdisjoint(headers):
             return str(self.client_address(peer, headers) or peer)
         return peer or "-"
 
@@ -100,7 +110,7 @@ class Access:
         None when that can't be said, as for a forwarding header from a peer that is not trusted.
         """
         address = _address(peer)
-        if address is None or not any(name in headers for name in FORWARDING_HEADERS):
+        if address is None or FORWARDING_HEADERS.isdisjoint(headers):
             return address
         hops = [part.strip() for value in headers.getlist("x-forwarded-for") for part in value.split(",")]
         while address is not None and _within(address, self.trusted_proxies):
@@ -117,6 +127,7 @@ def _bearer(headers: Headers) -> str | None:
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 
+@lru_cache(maxsize=ADDRESSES)
 def _address(text: str | None) -> Address | None:
     try:
         address = ip_address(text or "")
