@@ -12,7 +12,7 @@ Rules of this file:
    an id between them has not seen the older ones. Placing a single one is not: its position says enough,
    and the record of the next merge says up to where events had been placed, so that recovery draws none of
    them into it. A recovered queue may therefore hold as one group what a client was given as several events.
-   Such a queue is *resumed*: until the next prune, any id that it has given out, or may have, is a valid
+   Such a queue is *resumed*: until a prune leaves it empty, any id that it has given out, or may have, is a valid
    acknowledgement and prunes what lies at or below it (D3).
 6. The built-in rules give in recovery what they gave before, so the record needs no more than the bounds of a
    merge. An application's rules are another program's, which may have changed or fail now. What they gave is
@@ -200,7 +200,8 @@ class EventQueue:
             self._prune_missed(self.missed, through)
         if dropped or pruned is not None:
             self.newest_pruned_id = through
-            self.resumed = False
+            # What is left may have been given under other ids before the crash.
+            self.resumed = self.resumed and bool(self)
         return dropped
 
     def _prune_entries(self, through: int) -> int:

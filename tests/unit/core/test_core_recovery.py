@@ -170,7 +170,7 @@ def test_a_merge_that_no_record_tells_of_was_never_shown() -> None:
     assert messages(rig.poll(queue_id)) == [(2, [1, 2, 3])]
 
 
-def test_a_resumed_queue_takes_any_id_that_it_may_have_given_and_no_other_until_the_next_prune() -> None:
+def test_a_resumed_queue_takes_any_id_that_it_may_have_given_and_no_other_until_it_is_empty() -> None:
     rig = Rig()
     queue_id = rig.register()
     rig.publish(read(1), read(2), read(3), DEPLOY)
@@ -180,9 +180,23 @@ def test_a_resumed_queue_takes_any_id_that_it_may_have_given_and_no_other_until_
     with pytest.raises(BadRequest):
         rig.poll(queue_id, -2)
     assert rig.poll(queue_id, 0).ids == [2, 3]
+    assert rig.poll(queue_id, 1).ids == [2, 3]
+    assert rig.poll(queue_id, 3).ids == []
+    rig.publish(read(4), read(5))
+    assert rig.poll(queue_id, 3).ids == [5]
     with pytest.raises(BadRequest):
-        rig.poll(queue_id, 1)
-    assert rig.poll(queue_id, 2).ids == [3]
+        rig.poll(queue_id, 4)
+
+
+def test_an_older_acknowledgement_after_a_crash_leaves_newer_ids_valid_that_were_given_before_it() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    rig.publish(DEPLOY, read(1))
+    assert rig.poll(queue_id).ids == [0, 1]  # placed singly, which no record tells of
+    rig.publish(read(2))
+    crash(rig)
+    assert rig.poll(queue_id, 0).ids == [2]
+    assert rig.poll(queue_id, 1).ids == [2]
 
 
 def test_records_alone_give_the_live_state() -> None:
