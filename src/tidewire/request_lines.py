@@ -4,6 +4,7 @@ A busy server writes tens of thousands a second, each in the time that a general
 first processor. They look the same as all other entries (`logs.py`).
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
@@ -51,11 +52,12 @@ class RequestLines:
             self._add(f"{self._timestamp()} [info     ] {poll.sentence(line)}")
 
     def flush(self) -> None:
-        """Writes what has come since the last turn."""
+        """Writes what has come since the last turn; what can't be written is dropped, as `logs.py` does it."""
         waiting, self._waiting = self._waiting, []
         self._of_turn = ""
-        self._stream.write("\n".join([*waiting, ""]))
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.write("\n".join([*waiting, ""]))
+            self._stream.flush()
 
     def _frame(self) -> dict[str, str]:
         return {"event": REQUEST, "level": "info", "timestamp": self._timestamp()}

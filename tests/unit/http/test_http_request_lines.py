@@ -1,5 +1,6 @@
 """Request entries on the short way look as on the long one."""
 
+import errno
 import io
 import itertools
 import json
@@ -111,3 +112,27 @@ def test_where_the_log_leaves_requests_out_nothing_is_put_together(local: LocalS
     assert log.poll_line(note) is None
     log.finished(note, Answer(200, b"{}"), ended=1.0)
     assert soon.calls == []
+
+
+class FullDisk(io.StringIO):
+    """A stream that can't be written while its disk is full."""
+
+    full = True
+
+    def write(self, text: str, /) -> int:
+        """Writes, or fails as the system does."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_entries_that_cannot_be_written_are_dropped_and_later_ones_are_not() -> None:
+    """A log is often on the disk that is full."""
+    stream, soon = FullDisk(), Soon()
+    lines = RequestLines(form="json", stream=stream, call_soon=soon)
+    lines.write({"number": 0})
+    soon.turn()
+    stream.full = False
+    lines.write({"number": 1})
+    soon.turn()
+    assert [json.loads(line)["number"] for line in stream.getvalue().splitlines()] == [1]
