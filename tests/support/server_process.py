@@ -81,15 +81,15 @@ class ServerProcess:
         self.launch()
         eventually(self._is_ready, what="the server is ready")
 
-    def launch(self) -> None:
-        """Starts it and does not wait."""
+    def launch(self, *prefix: str) -> None:
+        """Starts it, by a command that runs what follows it if there is a prefix, and does not wait."""
         overrides = (
             f"auth.users_file={self.users_path}",
             f"server.secret={SECRET}",
             "log.level=debug",
             *self._settings,
         )
-        command = [sys.executable, "-m", "tidewire", "serve", "--port", str(self.port)]
+        command = [*prefix, sys.executable, "-m", "tidewire", "serve", "--port", str(self.port)]
         command += ["--state-dir", str(self.state)]
         command += [part for override in overrides for part in ("--set", override)]
         with self._log_path.open("ab") as log:

@@ -4,6 +4,7 @@ Storage reaches the disk through nothing else, so that tests can stop it between
 and fill the disk.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -127,11 +128,15 @@ class DirectoryFiles:
 
         Raises:
             BlockingIOError: another process has it.
+            PermissionError: nothing new could be put in the directory.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self._directory / "lock", flags, 0o600)
         try:
+            # The lock of an earlier process can be opened, too, where no segment could be made.
+            if not os.access(self._directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.place)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
