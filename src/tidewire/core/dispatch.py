@@ -48,17 +48,11 @@ class Dispatch(Generic[W]):
         "missed",
     )
 
-    def __init__(
-        self,
-        state: State[W],
-        realm_id: RealmId | None = None,
-        missed: Mapping[UserId, Missed] = NOTHING_MISSED,
-    ) -> None:
+    def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
         self._state = state
         # The method itself: it is called for every user of a notice.
         self._queues_of = state.directory.by_user.of
         self._realm_id = realm_id
-        self.missed = missed
         self._representations: list[Representation] = []
         self._delivered = 0
         self._unknown = 0

@@ -16,8 +16,29 @@ from tidewire.core.merge import Event
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
+class _ByKey:
+    """What the rules have in common: which events wait together, and what ends their waiting."""
+
+    __slots__ = ()
+
+    key_fields: tuple[str, ...]
+
+    def _understands(self, event: Event) -> bool:
+        return _has(event, self.key_fields)
+
+    def key(self, event: Event) -> str | None:
+        """What the event is about; values of other JSON types are other things."""
+        if not self._understands(event):
+            return None
+        return _ENCODER.encode([event[field] for field in self.key_fields]).decode()
+
+    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
+        """Everything, when the event isn't understood."""
+        return () if self._understands(event) else open_keys
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LatestByKey:
+class LatestByKey(_ByKey):
     """Each event says the whole state of one thing, so the newest one is enough.
 
     Attributes:
@@ -34,21 +55,13 @@ class LatestByKey:
         """
         _check_names("key_fields", self.key_fields)
 
-    def key(self, event: Event) -> str | None:
-        """The thing; values of other JSON types are other things."""
-        return _key(event, self.key_fields)
-
-    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """Everything, when the event isn't understood."""
-        return () if _has(event, self.key_fields) else open_keys
-
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
         """The newest."""
         return dict(events[-1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Union:
+class Union(_ByKey):
     """Each event adds the elements of a list to a set, or to a list that takes each element once.
 
     Attributes:
@@ -68,14 +81,6 @@ class Union:
         _check_name("list_field", self.list_field)
         _check_names("key_fields", self.key_fields)
 
-    def key(self, event: Event) -> str | None:
-        """The set."""
-        return _key(event, self.key_fields) if self._understands(event) else None
-
-    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """Everything, when the event isn't understood."""
-        return () if self._understands(event) else open_keys
-
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
         """All elements, each once, in the order in which they first came."""
         elements: dict[bytes, Any] = {}
@@ -89,7 +94,7 @@ class Union:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AddRemove:
+class AddRemove(_ByKey):
     """Each event adds the elements of a list to a set, or removes them from it.
 
     What was done to an element and undone again while it waited is cancelled: only what was done last is told,
@@ -126,14 +131,6 @@ class AddRemove:
         if self.list_field == self.op_field or {self.list_field, self.op_field} & set(self.key_fields):
             raise ValueError("list_field, op_field and key_fields must be different members")
 
-    def key(self, event: Event) -> str | None:
-        """The set; additions and removals wait together."""
-        return _key(event, self.key_fields) if self._understands(event) else None
-
-    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """Everything, when the event isn't understood."""
-        return () if self._understands(event) else open_keys
-
     def merge(self, events: Sequence[Event]) -> list[dict[str, Any]]:
         """One event with what was removed last and one with what was added last, as far as there is any."""
         last: dict[bytes, tuple[str, Any]] = {}
@@ -161,7 +158,7 @@ class AddRemove:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counter:
+class Counter(_ByKey):
     """Each event adds a whole number to a count.
 
     Fractions are not understood: their sum depends on how it is grouped.
@@ -183,14 +180,6 @@ class Counter:
         _check_name("number_field", self.number_field)
         _check_names("key_fields", self.key_fields)
 
-    def key(self, event: Event) -> str | None:
-        """The count."""
-        return _key(event, self.key_fields) if self._understands(event) else None
-
-    def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """Everything, when the event isn't understood."""
-        return () if self._understands(event) else open_keys
-
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
         """The sum."""
         return {**events[-1], self.number_field: sum(event[self.number_field] for event in events)}
@@ -205,12 +194,6 @@ def _has(event: Event, fields: tuple[str, ...]) -> bool:
         if field not in event:
             return False
     return True
-
-
-def _key(event: Event, fields: tuple[str, ...]) -> str | None:
-    if not _has(event, fields):
-        return None
-    return _ENCODER.encode([event[field] for field in fields]).decode()
 
 
 def _check_name(parameter: str, name: object) -> None:

@@ -9,6 +9,16 @@ from tidewire.http.description.rows import Access, Operation
 
 _FORM = (errors.PayloadTooLarge,)
 
+_POLL = (
+    parameters.QUEUE_TO_POLL,
+    parameters.LAST_EVENT_ID,
+    parameters.DONT_BLOCK,
+    parameters.USER_CLIENT,
+    *parameters.QUEUE,
+    *parameters.CAPABILITIES,
+    parameters.CLIENT,
+)
+
 _PUBLIC: Mapping[str, Operation] = MappingProxyType(
     {
         "POST v1/register": Operation(
@@ -30,15 +40,7 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
             (errors.ParameterConflict, errors.BadEventQueueId, errors.Unavailable, *_FORM),
             answers.POLLED,
             optional=frozenset({"idle_queue_timeout_secs"}),
-            parameters=(
-                parameters.QUEUE_TO_POLL,
-                parameters.LAST_EVENT_ID,
-                parameters.DONT_BLOCK,
-                parameters.USER_CLIENT,
-                *parameters.QUEUE,
-                *parameters.CAPABILITIES,
-                parameters.CLIENT,
-            ),
+            parameters=_POLL,
         ),
         "DELETE v1/events": Operation(
             "Ends a queue. Drops what it holds; a poll that waits on it is answered.",
@@ -74,13 +76,7 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             optional=frozenset({"idle_queue_timeout_secs"}),
             parameters=(
                 *parameters.OWNER,
-                parameters.QUEUE_TO_POLL,
-                parameters.LAST_EVENT_ID,
-                parameters.DONT_BLOCK,
-                parameters.USER_CLIENT,
-                *parameters.QUEUE,
-                *parameters.CAPABILITIES,
-                parameters.CLIENT,
+                *_POLL,
                 parameters.SECRET,
             ),
         ),

@@ -6,6 +6,7 @@ has answered. So nothing need be known here of how the ordinary routes refuse wh
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 
 from tidewire.core.errors import RequestTimeout, TooManyConnections, WireError
 from tidewire.http import answers
@@ -16,7 +17,7 @@ PIPELINE_BYTES = 65_536
 """Of further requests that are taken in while one is under way; then the peer has to wait."""
 
 
-class FramedConnection(asyncio.Protocol):
+class FramedConnection(asyncio.Protocol, ABC):
     """The part of a connection that knows nothing of what requests mean.
 
     It is idle, or in the middle of a request's bytes (`_buffer`), or a request is being served (`_busy`), or all
@@ -53,16 +54,16 @@ class FramedConnection(asyncio.Protocol):
 
     # What requests mean is said by the subclass.
 
+    @abstractmethod
     def _take_again(self, data: bytes) -> bool:
         """Serves a request that is a repetition of the one before; whether it was one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, head: Head, raw: bytes) -> bool:
         """Serves the request at the beginning of the buffer, or waits for its body; False to have it handed over.
 
         Whoever serves it takes it out of the buffer, sets `_busy`, and calls `_finish` in the end.
         """
-        raise NotImplementedError
 
     # Called by the transport.
 
