@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import pytest
 
 from support.demo_server import demo_server
 from support.markdown import code_blocks
+from support.programs import not_here, require_programs
 from tidewire.cli.main import main
 from tidewire.config import Settings
 from tidewire.config.loading import load
@@ -114,9 +114,9 @@ def test_the_unit_owns_the_directory_that_the_settings_name() -> None:
     assert unit["StateDirectoryMode"] == "0700"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_takes_the_unit_without_a_warning(tmp_path: Path) -> None:
     """With this Python in place of the program, which is not installed where tests run."""
+    require_programs("systemd-analyze")
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/tidewire/bin/tidewire", sys.executable))
     done = subprocess.run(  # noqa: S603 - the test's own file
@@ -129,8 +129,8 @@ def test_systemd_takes_the_unit_without_a_warning(tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if UNIT.name in line] == []
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_rates_the_unit_as_hardly_exposed() -> None:
+    require_programs("systemd-analyze")
     done = subprocess.run(  # noqa: S603 - the repository's own file
         ["systemd-analyze", "security", "--offline=true", "--no-pager", UNIT],  # noqa: S607 - found above
         capture_output=True,
@@ -138,7 +138,7 @@ def test_systemd_rates_the_unit_as_hardly_exposed() -> None:
         check=False,
     )
     if "Unknown" in done.stderr or "unrecognized" in done.stderr:
-        pytest.skip("this systemd can't rate a file")
+        not_here("this systemd can't rate a file")
     rated = re.search(r"exposure level for tidewire\.service: ([\d.]+)", done.stdout)
 
     assert rated, done.stderr

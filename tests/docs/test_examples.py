@@ -9,7 +9,6 @@ events that other traffic shifts may differ.
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 
 from support.demo_server import DemoServer, clean_environment, demo_server, running
 from support.markdown import Block, marked_blocks
+from support.programs import require_programs
 from support.published_clients import client_program
 
 ROOT = Path(__file__).parents[2]
@@ -155,10 +155,7 @@ def blocks_of(name: str) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def _curl() -> None:
-    missing = [tool for tool in ("bash", "curl") if shutil.which(tool) is None]
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"needs {missing}")
-    assert missing == []
+    require_programs("bash", "curl")
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import re
-import shutil
 import ssl
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from support.demo_server import running
+from support.programs import require_programs
 from support.server_process import SECRET, ServerProcess, credentials, free_port
 from support.waiting import eventually
 
@@ -99,8 +99,7 @@ def outside(
     request: pytest.FixtureRequest, tmp_path: Path, shared_server: ServerProcess
 ) -> Iterator[Outside]:
     program = request.param
-    if shutil.which(program) is None or shutil.which("openssl") is None:
-        pytest.skip(f"{program} or openssl is not installed")
+    require_programs(program, "openssl")
     made = [
         "openssl",
         "req",
