@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from measure import Case, alternate, print_table
-from shards import Kept, engine_with_queues
+from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.capabilities import Capabilities
 from tidewire.core.notice import decode_notice
 from tidewire.engine import Engine
@@ -67,10 +67,7 @@ def _shared(engine: Engine, queue_ids: list[str], raw: bytes) -> Case:
         return QUEUES
 
     def acknowledge() -> None:
-        for queue_id in queue_ids:
-            descriptor = engine.shard.find(queue_id)
-            assert descriptor is not None
-            descriptor.queue.prune(descriptor.queue.next_event_id - 1)
+        acknowledge_all(engine, queue_ids)
 
     return Case(run, acknowledge)
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from measure import Case, alternate, print_table
-from shards import Kept, engine_with_queues
+from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.notice import decode_notice
 
 QUEUES = 10_000
@@ -51,10 +51,7 @@ def _case(event: Mapping[str, Any], users: Sequence[Any]) -> Case:
         return QUEUES
 
     def acknowledge() -> None:
-        for queue_id in queue_ids:
-            descriptor = engine.shard.find(queue_id)
-            assert descriptor is not None
-            descriptor.queue.prune(descriptor.queue.next_event_id - 1)
+        acknowledge_all(engine, queue_ids)
         for name in ("missedmessage_emails", "missedmessage_mobile_notifications"):
             page = engine.shard.outbox_page(name, after=0, limit=2 * QUEUES)
             if page.records:

@@ -5,7 +5,7 @@ import random
 import msgspec
 
 from measure import Case, alternate, print_table
-from shards import Kept, engine_with_queues
+from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.notice import decode_notice
 
 RECIPIENTS = 10
@@ -37,9 +37,6 @@ def _case(count: int, used: int) -> Case:
         return NOTICES
 
     def acknowledge() -> None:
-        for user in {user for users in recipients for user in users}:
-            descriptor = engine.shard.find(queue_ids[user])
-            assert descriptor is not None
-            descriptor.queue.prune(descriptor.queue.next_event_id - 1)
+        acknowledge_all(engine, {queue_ids[user] for users in recipients for user in users})
 
     return Case(run, acknowledge)

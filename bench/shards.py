@@ -4,7 +4,7 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tidewire.clock import ShardClock
 from tidewire.core.capabilities import Capabilities
@@ -60,3 +60,11 @@ def engine_with_queues(
         engine.register(spec, slot)
         queue_ids.append(str(slot.answer))
     return engine, queue_ids
+
+
+def acknowledge_all(engine: Engine, queue_ids: Iterable[str]) -> None:
+    """Drops what the queues hold, as if their clients had polled."""
+    for queue_id in queue_ids:
+        descriptor = engine.shard.find(queue_id)
+        assert descriptor is not None
+        descriptor.queue.prune(descriptor.queue.next_event_id - 1)

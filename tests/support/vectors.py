@@ -17,6 +17,15 @@ Vector: TypeAlias = dict[str, Any]
 
 ANYTHING = "$any"
 
+SETTINGS = (
+    "queues.offline_after=0",
+    "queues.min_idle_timeout=0",
+    "queues.collect_every=0",
+    "compat.realm_host=zulip.example.com",
+    "compat.avatar_salt=avatarsalt0123456789",
+)
+"""What the sequences were recorded under."""
+
 
 def read_vector(path: Path) -> Vector:
     """The sequence in a file."""

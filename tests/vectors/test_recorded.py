@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.server_process import clean_environment
-from support.vectors import Result, Vector, differences, matches, read_vector
+from support.vectors import SETTINGS, Result, Vector, differences, matches, read_vector
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.presentation import Presentation
 from tidewire.core.state import Limits
@@ -21,15 +21,6 @@ from tidewire.replay.player import Play
 from tidewire.replay.scenario import parse_scenario
 
 FILES = sorted(Path(__file__).with_name("recorded").glob("*.json"))
-
-SETTINGS = (
-    "queues.offline_after=0",
-    "queues.min_idle_timeout=0",
-    "queues.collect_every=0",
-    "compat.realm_host=zulip.example.com",
-    "compat.avatar_salt=avatarsalt0123456789",
-)
-"""What the sequences were recorded under."""
 
 
 def test_every_sequence_is_there() -> None:

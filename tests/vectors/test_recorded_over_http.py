@@ -9,21 +9,12 @@ from pathlib import Path
 import pytest
 
 from support.server_process import clean_environment
-from support.vectors import Vector, differences, read_vector
+from support.vectors import SETTINGS, Vector, differences, read_vector
 from tidewire.config import load
 from tidewire.replay.http_player import NEEDS_MORE, play_over_http
 from tidewire.replay.scenario import parse_scenario
 
 pytestmark = pytest.mark.slow
-
-SETTINGS = (
-    "queues.offline_after=0",
-    "queues.min_idle_timeout=0",
-    "queues.collect_every=0",
-    "compat.realm_host=zulip.example.com",
-    "compat.avatar_salt=avatarsalt0123456789",
-)
-"""What the sequences were recorded under."""
 
 
 def is_playable(vector: Vector) -> bool:
