@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from measure import Case, alternate, print_table
+from messages import WIDE_MESSAGE, readers
 from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.capabilities import Capabilities
 from tidewire.core.notice import decode_notice
@@ -22,28 +23,8 @@ SHAPES = (
 )
 """The web app of today, an older client, and a bot: queues take turns."""
 
-WIDE_MESSAGE = {
-    "id": 1044,
-    "type": "stream",
-    "stream_id": 12,
-    "display_recipient": "ops",
-    "subject": "",
-    "content": "x" * 300,
-    "rendered_content": f"<p>{'x' * 300}</p>",
-    "client": "website",
-    "sender_id": 7,
-    "sender_email": "ada@demo.example",
-    "sender_full_name": "Ada",
-    "sender_realm_id": 1,
-    "timestamp": 1_790_000_200,
-    "topic_links": [],
-    "reactions": [],
-    "submessages": [],
-}
 MESSAGE = {"type": "message", "message_dict": WIDE_MESSAGE, "realm_id": 1, "stream_name": "ops"}
-READERS: list[dict[str, Any]] = [
-    {"id": user, "flags": [], "mentioned_user_group_id": None} for user in range(QUEUES)
-]
+READERS = readers(QUEUES)
 
 
 def main(*, rounds: int) -> None:

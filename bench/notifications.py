@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 
 from measure import Case, alternate, print_table
+from messages import WIDE_MESSAGE, readers
 from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.notice import decode_notice
 
 QUEUES = 10_000
-MESSAGE = {"id": 44, "type": "stream", "sender_id": 7, "content": "x" * 600}
-PLAIN = {"type": "benchmark", "message_dict": MESSAGE}
-EVENT: dict[str, Any] = {"type": "message", "message_dict": MESSAGE}
+PLAIN = {"type": "benchmark", "message_dict": WIDE_MESSAGE}
+EVENT: dict[str, Any] = {"type": "message", "message_dict": WIDE_MESSAGE}
 USERS = list(range(QUEUES))
-OBJECTS: list[dict[str, Any]] = [{"id": user, "flags": [], "mentioned_user_group_id": None} for user in USERS]
+OBJECTS = readers(QUEUES)
 READ = [{**user, "flags": ["read"]} for user in OBJECTS]
 
 

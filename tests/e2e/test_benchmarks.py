@@ -1,0 +1,29 @@
+"""The benchmarks that need no server still run: they go through the same doors as everybody, and those move."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.server_process import clean_environment
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 100
+"""Seconds: each takes a few."""
+
+
+@pytest.mark.parametrize("name", ["fan_out", "merging", "notifications", "journal"])
+def test_a_benchmark_prints_its_table(name: str) -> None:
+    done = subprocess.run(  # noqa: S603 - the repository's own program
+        [sys.executable, ROOT / "bench" / "run.py", "--rounds", "1", name],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+        env=clean_environment(),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "median" in done.stdout or "p99" in done.stdout
