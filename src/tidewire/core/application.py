@@ -78,6 +78,7 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
 
     Returns the queues whose narrow is no longer supported. There are none when the record is new.
     """
+    state.recorded_at = record.now
     # What an application's rules wait for is never dumped, so no other rules have groups here.
     for body in record.bodies:
         state.memory.enter(body)
@@ -165,7 +166,8 @@ def _seal(state: State[W], record: Sealed) -> None:
         held = len(queue)
         if record.pruned is not None:
             queue.prune(record.pruned)
-        queue.redo(Merge(record.placed, record.through, record.joined), state.rule_failed)
+        merge = Merge(record.placed, record.through, record.joined)
+        queue.redo(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
 
 

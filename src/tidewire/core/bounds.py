@@ -101,7 +101,7 @@ def _giving_way(state: State[W], excess: float) -> Iterator[Descriptor[W]]:
         yield descriptor
 
 
-def tick(state: State[W], resident: int) -> None:
+def account(state: State[W], resident: int) -> None:
     """Brings the account of memory up to date, once a second; `resident` is what the process takes (0: unknown)."""
     memory = state.memory
     memory.connections = len(state.heartbeats)

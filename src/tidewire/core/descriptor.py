@@ -52,7 +52,7 @@ class Descriptor(Generic[W]):
 
     Attributes:
         waiter: token of the poll that waits on this queue; at most one (R2.18).
-        ready: the waiter has something to say to it and stands in the list of those to be answered.
+        ready: the queue stands in the list of those whose waiter is to be answered; the waiter may have left since.
         heartbeat_at: when the waiting poll is due a heartbeat (R2.12).
         heartbeat_second: the bucket of the heartbeat deadlines that the descriptor stands in.
         idle_second: the bucket of the collector's deadlines that it stands in.

@@ -1,6 +1,6 @@
 """What a processor works with: whose queues there are, and how an event gets into one."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
@@ -145,10 +145,10 @@ class Dispatch(Generic[W]):
         """Notes that an event of this type could not be put in the queue."""
         self.failures.append(Failure(kind, descriptor.queue_id, error))
 
-    def remove_queue(self, queue_id: str, user_id: UserId) -> bool:
-        """Ends the user's queue; whether there was such a queue (R4.49)."""
+    def remove_queue(self, queue_id: str, owners: Container[UserId]) -> bool:
+        """Ends the queue if one of these users owns it; whether that was so (R4.49)."""
         descriptor = self._state.directory.get(queue_id)
-        if descriptor is None or descriptor.spec.user_id != user_id:
+        if descriptor is None or descriptor.spec.user_id not in owners:
             return False
         self._state.drop_queue(descriptor, "deleted")
         return True

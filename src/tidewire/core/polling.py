@@ -1,7 +1,8 @@
 """Polls: acknowledge, answer or wait, displace, and leave; the life of a waiter (sections 2.4, 2.5, 6B).
 
-A waiter is in one place only: on its descriptor, or handed out with its answer. `Descriptor.ready` says
-that it also stands in the list of those to be answered next; it may still be withdrawn from there.
+A waiter is in one place only: on its descriptor; in `State.finished`, with its answer, or in `State.delayed`
+until it is due, to be handed out from there; or handed out. `Descriptor.ready` says that its queue also stands in
+the list of those whose waiter is answered next; the waiter may still leave.
 """
 
 import math

@@ -39,8 +39,16 @@ RuleFailed: TypeAlias = Callable[[str, Exception], None]
 """Is told that the rule of a type failed, and how."""
 
 
+Made: TypeAlias = Callable[[bytes], None]
+"""Is told of every body that merging made, which no delivery has counted (`core/memory.py`)."""
+
+
 def _ignore(_kind: str, _error: Exception) -> None:
     """Nobody wants to know."""
+
+
+def _uncounted(_body: bytes) -> None:
+    """Nobody counts."""
 
 
 class Merge(NamedTuple):
@@ -221,10 +229,9 @@ class EventQueue:
     def _prune_groups(self, through: int) -> int:
         dropped = 0
         for group in self.groups():
-            count = bisect_right(group.contributors, through, key=entry_id)
-            dropped += count
-            self.size -= sum(map(entry_size, group.contributors[:count]))
-            del group.contributors[:count]
+            taken = group.take(through)
+            dropped += len(taken)
+            self.size -= size_of(taken)
         if dropped:
             self._forget_empty_groups()
         return dropped
@@ -251,7 +258,12 @@ class EventQueue:
         self.open = {kind: groups for kind, groups in still_open.items() if groups}
 
     def read(
-        self, max_bytes: int, rule_failed: RuleFailed = _ignore, *, merging: bool = True
+        self,
+        max_bytes: int,
+        rule_failed: RuleFailed = _ignore,
+        made: Made = _uncounted,
+        *,
+        merging: bool = True,
     ) -> tuple[list[Entry], Merge | None]:
         """The entries for one answer, oldest first, and what is to be journalled before it leaves.
 
@@ -264,13 +276,13 @@ class EventQueue:
             through = min(through, self._unmerged())
         merge = None
         if self.open or self.closed:
-            merge = self._seal(through, rule_failed)
+            merge = self._seal(through, rule_failed, made)
         self.placed = max(self.placed, through)
         if through == self.next_event_id - 1:
             return self.entries.copy(), merge
         return self.entries[: bisect_right(self.entries, through, key=entry_id)], merge
 
-    def _seal(self, through: int, rule_failed: RuleFailed) -> Merge | None:
+    def _seal(self, through: int, rule_failed: RuleFailed, made: Made) -> Merge | None:
         """Merges and places what waits up to the id `through`; None when no events were merged."""
         merged = False
         joined: list[Joined] = []
@@ -289,6 +301,8 @@ class EventQueue:
                     self.size -= size_of(entries)
                     entries = found.entries()
                     self.size += size_of(entries)
+                    for body in found.bodies:
+                        made(body)
             placed += entries
         self._forget_empty_groups()
         self.place(placed)
@@ -300,21 +314,23 @@ class EventQueue:
             start = bisect_right(self.entries, min(placed)[0], key=entry_id)
             self.entries[start:] = sorted([*self.entries[start:], *placed], key=entry_id)
 
-    def redo(self, merge: Merge, rule_failed: RuleFailed = _ignore) -> None:
+    def redo(self, merge: Merge, rule_failed: RuleFailed = _ignore, made: Made = _uncounted) -> None:
         """In recovery: what was placed singly is placed singly, and what was merged is merged."""
         for joined in merge.joined:
-            self._redo_joined(joined)
+            self._redo_joined(joined, made)
         for group in self.groups():
             singly = merge.placed if group.kind in MERGE_RULES else merge.through
             self.place(group.take(singly))
-        self._seal(merge.through, rule_failed)
+        self._seal(merge.through, rule_failed, made)
 
-    def _redo_joined(self, joined: Joined) -> None:
+    def _redo_joined(self, joined: Joined, made: Made) -> None:
         """Replaces the single events wherever they are; a queue that has done or pruned this already stays."""
         taken = self._take_out(set(joined.ids))
         if any(event_id == joined.ids[-1] for event_id, _, _ in taken):
             pruned = -1 if self.newest_pruned_id is None else self.newest_pruned_id
             taken = [entry for entry in joined.entries() if entry[0] > pruned]
+            for _, body, _ in taken:
+                made(body)
         self.size += size_of(taken)
         self.place(taken)
 

@@ -168,7 +168,6 @@ class _Recovery(Generic[W]):
         self._note_late([record.queue_id])
 
     def _import(self, record: Imported) -> None:
-        self._state.recorded_at = record.now
         self.skipped += import_queues(self._state, record)
         self._note_late([image.queue_id for image in record.queues])
 

@@ -118,8 +118,8 @@ class Shard(Generic[W]):
         return bool(self._state.over) or bounds.is_pressed(self._state)
 
     def account(self, *, resident: int) -> None:
-        """See `bounds.tick`."""
-        bounds.tick(self._state, resident)
+        """See `bounds.account`."""
+        bounds.account(self._state, resident)
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
         """See `endings.decide_upgrade`."""
@@ -148,7 +148,7 @@ class Shard(Generic[W]):
         return application.apply_record(self._state, record)
 
     def apply_part(self, record: Published, part: Part) -> list[Failure]:
-        """`apply` for the record of a part: nothing is decoded and judged a second time."""
+        """`apply` for the record of a part: no notice is decoded and judged a second time."""
         return application.apply_notices(self._state, record, part.notices, part.candidates)
 
     # Polls.

@@ -251,7 +251,10 @@ class State(Generic[W]):
         held = len(queue) if queue.open or queue.closed else 0
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(
-            max(1, most - ANSWER_FRAME) if most else 0, self.rule_failed, merging=self.merging
+            max(1, most - ANSWER_FRAME) if most else 0,
+            self.rule_failed,
+            self.memory.enter,
+            merging=self.merging,
         )
         if merge is not None:
             self.memory.entries -= held - len(queue)
@@ -265,14 +268,12 @@ class State(Generic[W]):
         times, first = (0, error) if known is None else (known.times, known.error)
         self.rule_failures[kind] = RuleFailure(kind, times + 1, first)
 
-    def finish_waiter(self, descriptor: Descriptor[W]) -> bool:
-        """Ends a waiting poll with the present contents of its queue; whether there was one (R2.18)."""
+    def finish_waiter(self, descriptor: Descriptor[W]) -> None:
+        """Ends a waiting poll, if there is one, with the present contents of its queue (R2.18)."""
         waiter = descriptor.waiter
-        if waiter is None:
-            return False
-        descriptor.waiter = None
-        self.finished.append((waiter, self.read(descriptor)))
-        return True
+        if waiter is not None:
+            descriptor.waiter = None
+            self.finished.append((waiter, self.read(descriptor)))
 
     def shapes(self) -> int:
         """How many distinct shapes are in use."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.core_rig import KeepingSlot, Rig, spec
+from support.core_rig import KeepingSlot, Poll, Rig, spec
 from support.core_states import check_indexes
 from support.events import flags, notice
 from support.whole_messages import message_event, recipient
@@ -12,6 +12,7 @@ from tidewire.core.errors import BadEventQueueId, BadRequest, Unavailable
 from tidewire.core.memory import BODY, ENTRY, QUEUE
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Removed
+from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
 
 DEPLOY = {"type": "deploy"}
@@ -299,3 +300,26 @@ def test_what_the_memory_of_a_partly_read_queue_waits_for_is_what_is_left() -> N
     rig.poll(queue_id, 0)
     # It came after the answer that is acknowledged now.
     assert queue.queue.since == begun + 10
+
+
+def test_what_merging_made_is_counted_and_goes_when_it_is_acknowledged() -> None:
+    """D8: in recovery as well."""
+    rig = Rig()
+    queue_id = rig.register()
+    for start in (0, 20_000):
+        rig.publish(flags("add", "read", list(range(start, start + 20_000))))
+    size = sum(len(body) + BODY for _, body, _ in rig.poll(queue_id).answer.entries)
+    again: Shard[Poll] = Shard()
+    for record in rig.journal.records():
+        again.apply(record)
+    for shard in (rig.engine.shard, again):
+        assert settled_bodies(shard) == size
+    rig.poll(queue_id, 1)
+    assert settled_bodies(rig.engine.shard) == 0
+
+
+def settled_bodies(shard: Shard[Any]) -> int:
+    """Bytes of bodies in the account, once what is gone has been noticed."""
+    for _ in range(2):
+        shard.account(resident=0)
+    return shard._state.memory.bodies

@@ -147,13 +147,16 @@ class Inputs:
         self._judged: dict[tuple[str, ...], Judged] = {}
 
     def named(self, notice: Notice) -> Collection[UserId]:
-        """The notice's users whom a list or a flag of theirs makes worth a look, in the notice's order."""
+        """The notice's users whom a list or a flag of theirs makes worth a look, in the notice's order.
+
+        That `flags` are lists of strings was checked when the notice was decoded.
+        """
         users = notice.users
         # One quick pass: for most notices it is all that happens here, for every recipient.
         flagged = {
             user_id
             for user_id, more in users.items()
-            if more and (flags := more.get("flags")) and not FLAGS.isdisjoint(_checked(flags))
+            if more and (flags := more.get("flags")) and not FLAGS.isdisjoint(flags)
         }
         listed = [self._lists[name] for name in _NAMED_BY_LIST if name in self._lists]
         if not flagged and not listed:
@@ -166,7 +169,7 @@ class Inputs:
         key = tuple([name for name, ids in self._lists.items() if user_id in ids])
         flags = more.get("flags")
         if flags:
-            key += tuple(FLAGS.intersection(_checked(flags)))
+            key += tuple(FLAGS.intersection(flags))
         judged = self._judged.get(key)
         if judged is None:
             record = user_record(frozenset(self._common.union(key)))
@@ -194,12 +197,6 @@ def _user_set(event: Mapping[str, Any], name: str) -> frozenset[int]:
     if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise InvalidNotice(f"Invalid notice: `{name}` must be a list of user ids")
     return frozenset(value)
-
-
-def _checked(flags: object) -> list[str]:
-    if not isinstance(flags, list) or not set(map(type, flags)) <= {str}:
-        raise InvalidNotice("Invalid notice: `flags` of a user must be a list of strings")
-    return flags
 
 
 def _group(more: Mapping[str, Any]) -> int | None:

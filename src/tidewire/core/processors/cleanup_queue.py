@@ -9,7 +9,7 @@ from tidewire.core.notice import Notice
 def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
     """Ends the queue for whichever of the notice's users owns it; an unknown queue is no failure."""
     queue_id = named_queue(notice)
-    if not any(dispatch.remove_queue(queue_id, user_id) for user_id in notice.users):
+    if not dispatch.remove_queue(queue_id, notice.users):
         dispatch.note_unknown_queue(notice.kind, queue_id)
 
 
