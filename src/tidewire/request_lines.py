@@ -47,7 +47,7 @@ class RequestLines:
     def write_poll(self, line: PollLine, poll: Polled) -> None:
         """Takes what is the same in the entries of a client's polls, and what is not."""
         if self.structured:
-            self._add(render_json({**(line.entry or {}), **poll.members(), **self._frame()}))
+            self._add(render_json({**line.entry, **poll.members(), **self._frame()}))
         else:
             self._add(f"{self._timestamp()} [info     ] {poll.sentence(line)}")
 

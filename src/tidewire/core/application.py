@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Failure
+from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
 from tidewire.core.notice import Notice, decode_notice
@@ -20,7 +21,6 @@ from tidewire.core.notifications.formats import Notified
 from tidewire.core.notifications.outcomes import missed_by
 from tidewire.core.notifying import mark
 from tidewire.core.processors import processor_for
-from tidewire.core.queue import Merge
 from tidewire.core.records import (
     Acknowledged,
     Announced,

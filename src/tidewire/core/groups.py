@@ -1,9 +1,9 @@
 """What may be pushed into a queue, groups of waiting events, and how those of one become fewer (`core/queue.py`)."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -11,6 +11,20 @@ from tidewire.core.merge import Event, MergeRule
 from tidewire.core.wire import Entry, decode_body, encode_body, entry_size
 
 entry_id = itemgetter(0)
+
+RuleFailed: TypeAlias = Callable[[str, Exception], None]
+"""Is told that the rule of a type failed, and how."""
+
+Made: TypeAlias = Callable[[bytes], None]
+"""Is told of every body that merging made, which no delivery has counted (`core/memory.py`)."""
+
+
+def ignored(_kind: str, _error: Exception) -> None:
+    """Nobody wants to know."""
+
+
+def uncounted(_body: bytes) -> None:
+    """Nobody counts."""
 
 
 def size_of(entries: Iterable[Entry]) -> int:
@@ -71,6 +85,17 @@ class Joined(Struct, frozen=True, array_like=True):
         """The merged events."""
         newest = self.ids[-len(self.bodies) :]
         return [(event_id, body, b"") for event_id, body in zip(newest, self.bodies, strict=True)]
+
+
+class Merge(NamedTuple):
+    """What must be known to do again what a read did, if it merged events."""
+
+    placed: int
+    """Events up to this id had been placed by earlier reads."""
+    through: int
+    """Events up to this id were merged and placed by this one."""
+    joined: tuple[Joined, ...] = ()
+    """What applications' rules gave."""
 
 
 def join(kind: str, rule: MergeRule, entries: list[Entry]) -> Joined:

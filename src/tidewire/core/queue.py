@@ -24,42 +24,27 @@ Rules of this file:
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
-from typing import NamedTuple, TypeAlias
 
 from tidewire.core.errors import BadRequest
-from tidewire.core.groups import Group, Joined, Pushable, entry_id, join, size_of
+from tidewire.core.groups import (
+    Group,
+    Joined,
+    Made,
+    Merge,
+    Pushable,
+    RuleFailed,
+    entry_id,
+    ignored,
+    join,
+    size_of,
+    uncounted,
+)
 from tidewire.core.merge import MERGE_RULES, MergeRule
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.wire import ENTRY_FRAME, Entry, entry_size
-
-RuleFailed: TypeAlias = Callable[[str, Exception], None]
-"""Is told that the rule of a type failed, and how."""
-
-
-Made: TypeAlias = Callable[[bytes], None]
-"""Is told of every body that merging made, which no delivery has counted (`core/memory.py`)."""
-
-
-def _ignore(_kind: str, _error: Exception) -> None:
-    """Nobody wants to know."""
-
-
-def _uncounted(_body: bytes) -> None:
-    """Nobody counts."""
-
-
-class Merge(NamedTuple):
-    """What must be known to do again what a read did, if it merged events."""
-
-    placed: int
-    """Events up to this id had been placed by earlier reads."""
-    through: int
-    """Events up to this id were merged and placed by this one."""
-    joined: tuple[Joined, ...] = ()
-    """What applications' rules gave."""
 
 
 class EventQueue:
@@ -260,8 +245,8 @@ class EventQueue:
     def read(
         self,
         max_bytes: int,
-        rule_failed: RuleFailed = _ignore,
-        made: Made = _uncounted,
+        rule_failed: RuleFailed = ignored,
+        made: Made = uncounted,
         *,
         merging: bool = True,
     ) -> tuple[list[Entry], Merge | None]:
@@ -314,7 +299,7 @@ class EventQueue:
             start = bisect_right(self.entries, min(placed)[0], key=entry_id)
             self.entries[start:] = sorted([*self.entries[start:], *placed], key=entry_id)
 
-    def redo(self, merge: Merge, rule_failed: RuleFailed = _ignore, made: Made = _uncounted) -> None:
+    def redo(self, merge: Merge, rule_failed: RuleFailed = ignored, made: Made = uncounted) -> None:
         """In recovery: what was placed singly is placed singly, and what was merged is merged."""
         for joined in merge.joined:
             self._redo_joined(joined, made)

@@ -61,14 +61,18 @@ class PollLine(NamedTuple):
     """What is the same in the entries of a client's polls.
 
     Attributes:
-        entry: those of its members; None where only people read it.
+        entry: those of its members.
         start: how the line for a person begins.
         end: how it ends, behind what was polled.
     """
 
-    entry: Mapping[str, Any] | None
+    entry: Mapping[str, Any]
     start: str
     end: str
+
+
+NO_LINE = PollLine({}, "", "")
+"""Of a connection on which no poll has come yet."""
 
 
 class Polled(NamedTuple):
@@ -126,16 +130,12 @@ class RequestLog:
         self._last_body = b""
         self._last_type = ""
 
-    def poll_line(self, note: Note) -> PollLine | None:
-        """What the entries of this client's polls have in common; None where nothing is written."""
-        if not self.writes or self._lines is None:
-            return None
+    def poll_line(self, note: Note) -> PollLine:
+        """What the entries of this client's polls have in common."""
         address = self._access.shown_address(note.peer, note.headers)
         client, who = self._client(note), self._who(note)
         start = escaped(f"{address:<15} {note.method:<7} 200 ")
         end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
-        if not self._lines.structured:
-            return PollLine(None, start, end)
         entry = {"address": address, "method": note.method, "status": 200, "path": POLL_PATH}
         entry |= {"who": who, "client": client.name}
         return PollLine(entry | ({"version": client.version} if client.version else {}), start, end)
@@ -144,12 +144,17 @@ class RequestLog:
         self, line: PollLine, batch: Batch, *, busy: float, waited: float | None, displaced: bool
     ) -> None:
         """Writes of an answered poll."""
+        is_slow = busy > SLOW
+        if not (self.writes or is_slow):
+            return
         kind = self._type_of(batch.entries[0]) if len(batch.entries) == 1 else None
-        if self._lines is not None:
-            self._lines.write_poll(line, Polled(batch, kind, busy, waited, displaced))
-        if busy > SLOW:
-            poll = Polled(batch, kind, busy, waited, displaced)
-            self._log.warning(SLOW_REQUEST, poll=poll.sentence(line))
+        poll = Polled(batch, kind, busy, waited, displaced)
+        if self._lines is None:
+            self._log.info(REQUEST, **line.entry, **poll.members())
+        elif self.writes:
+            self._lines.write_poll(line, poll)
+        if is_slow:
+            self._log.warning(SLOW_REQUEST, **line.entry, **poll.members())
 
     def _type_of(self, entry: Entry) -> str:
         # The same event goes to one client after the other.

@@ -8,8 +8,9 @@ import pytest
 from support.core_states import check_queue
 from support.events import Json, decode, flags
 from tidewire.core.errors import BadRequest
+from tidewire.core.groups import Merge
 from tidewire.core.merge import MERGE_RULES, Event, MergeRule
-from tidewire.core.queue import EventQueue, Merge
+from tidewire.core.queue import EventQueue
 from tidewire.core.representation import Representation
 from tidewire.core.wire import encode_entry
 

@@ -70,7 +70,6 @@ def test_a_poll_looks_the_same_either_way(
     lines = RequestLines(form=form, stream=fast_stream, call_soon=soon)
     log = request_log(local.changed(lines=lines).site)
     line = log.poll_line(note)
-    assert line is not None
     log.polled(line, batch, busy=busy, waited=waited, displaced=displaced)
     log.finished(note, Answer(200, b"{}"), ended=ended)
     assert fast_stream.getvalue() == ""
@@ -103,15 +102,39 @@ def test_what_comes_in_one_turn_is_written_at_once_and_in_order(local: LocalSite
     assert local.log == []
 
 
-def test_where_the_log_leaves_requests_out_nothing_is_put_together(local: LocalSite) -> None:
-    quiet = build_log(form="json", level="warning", stream=io.StringIO())
-    soon = Soon()
-    lines = RequestLines(form="json", stream=io.StringIO(), call_soon=soon)
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_where_the_log_leaves_requests_out_slow_ones_are_said_all_the_same(
+    local: LocalSite, form: Form
+) -> None:
+    """R11.16, the same either way."""
+    stream, soon = io.StringIO(), Soon()
+    quiet = build_log(form=form, level="warning", stream=stream)
+    lines = RequestLines(form=form, stream=io.StringIO(), call_soon=soon)
     log = request_log(local.changed(log=quiet, lines=lines).site)
-    note = note_of(local, agent="x", waited=None, displaced=False, batch=Batch(QueueId("q"), ()))
-    assert log.poll_line(note) is None
-    log.finished(note, Answer(200, b"{}"), ended=1.0)
+    batch = Batch(QueueId("q"), ENTRIES[:1])
+    note = note_of(local, agent="x", waited=2.0, displaced=False, batch=batch)
+    line = log.poll_line(note)
+    log.finished(note, Answer(200, b"{}"), ended=3.5)
+    log.polled(line, batch, busy=0.5, waited=2.0, displaced=False)
+    assert (soon.calls, stream.getvalue()) == ([], "")
+    log.finished(note, Answer(200, b"{}"), ended=4.5)
+    log.polled(line, batch, busy=1.5, waited=2.0, displaced=False)
+    ordinary, short = stream.getvalue().splitlines()
+    assert "slow request" in ordinary
+    assert comparable(form, short) == comparable(form, ordinary)
     assert soon.calls == []
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_without_lines_a_poll_goes_to_the_log_as_all_entries_do(local: LocalSite, form: Form) -> None:
+    stream = io.StringIO()
+    log = request_log(local.changed(log=build_log(form=form, level="info", stream=stream), lines=None).site)
+    batch = Batch(QueueId("q"), ENTRIES[:1])
+    note = note_of(local, agent="x", waited=0.5, displaced=False, batch=batch)
+    log.finished(note, Answer(200, b"{}"), ended=2.0)
+    log.polled(log.poll_line(note), batch, busy=0.5, waited=0.5, displaced=False)
+    ordinary, short = stream.getvalue().splitlines()
+    assert comparable(form, short) == comparable(form, ordinary)
 
 
 class FullDisk(io.StringIO):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tidewire.core.ids import UserId
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.target import Poll, parse_poll
+from tidewire.http.request_log import NO_LINE
 
 EVENTS = b"/api/v1/events?"
 
@@ -21,7 +22,7 @@ def request(
 def known(raw: bytes) -> Repoll:
     found = digest_of(raw)
     assert found is not None
-    return Repoll(*found, generation=1, queue_id="q", user_id=UserId(1), block=True, line=None)
+    return Repoll(*found, generation=1, queue_id="q", user_id=UserId(1), block=True, line=NO_LINE)
 
 
 @pytest.mark.parametrize(

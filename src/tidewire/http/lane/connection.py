@@ -20,7 +20,7 @@ from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.note import Note
-from tidewire.http.request_log import POLL_PATH, PollLine
+from tidewire.http.request_log import NO_LINE, POLL_PATH
 
 
 class LaneConnection(FramedConnection):
@@ -33,8 +33,8 @@ class LaneConnection(FramedConnection):
         self._waits_on: str | None = None
         """The queue that a poll waits on here."""
         self._repoll: Repoll | None = None
-        self._line: PollLine | None = None
-        """What the log says of the poll under way, if anything."""
+        self._line = NO_LINE
+        """What the log says of the poll under way."""
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
@@ -70,11 +70,11 @@ class LaneConnection(FramedConnection):
             return False
         lane = self._lane
         lane.statistics.polls += 1
-        self._began = lane.site.timer()
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
         self._repoll = None
         note = self._note(head, "GET", POLL_PATH)
+        self._began = note.began
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
             user = admit_user(note, lane.site)
@@ -106,7 +106,7 @@ class LaneConnection(FramedConnection):
 
     def _poll(self, queue_id: str, user_id: UserId, acknowledged: int, *, block: bool) -> None:
         site = self._lane.site
-        if self._line is not None:
+        if self._lane.log.writes:
             before = site.engine.shard.find(queue_id)
             self._displaces = before is not None and before.waiter is not None
         self._busy = True
@@ -124,7 +124,7 @@ class LaneConnection(FramedConnection):
             self._busy = False
             self._waits_on = None
             raise
-        if self._busy and self._line is not None:
+        if self._busy:
             self._parked = site.timer()
             if self._displaces:
                 site.log.info("poll displaced", **self._named(queue_id))
@@ -136,15 +136,14 @@ class LaneConnection(FramedConnection):
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
-        came = lane.site.timer() if self._line is not None else 0.0
+        came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.polls.success(body, stopping=stopping, keep_alive=self._keep_alive))
-        if self._line is not None:
-            waited = came - self._parked if self._parked else None
-            busy = lane.site.timer() - self._began - (waited or 0.0)
-            displaced = self._displaces and waited is None
-            lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+        waited = came - self._parked if self._parked else None
+        busy = lane.site.timer() - self._began - (waited or 0.0)
+        displaced = self._displaces and waited is None
+        lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
 
     def _take_notices(self, head: Head, size: int) -> bool:
         lane = self._lane

@@ -84,9 +84,9 @@ class FramedConnection(asyncio.Protocol, ABC):
 
     def data_received(self, data: bytes) -> None:
         """Serves a request, or keeps what came until it can be served."""
-        if not (self._busy or self._buffer or self._blocked) and self._take_again(data):
-            return
         if self._ending:
+            return
+        if not (self._busy or self._buffer or self._blocked) and self._take_again(data):
             return
         self._buffer += data
         if not (self._busy or self._blocked):

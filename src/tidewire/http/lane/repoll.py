@@ -25,7 +25,7 @@ class Repoll(NamedTuple):
         start: where in the request the number begins.
         digest: of the request without the number.
         generation: of the users that the credentials were checked against.
-        line: what the log says of every such poll, if it says anything.
+        line: what the log says of every such poll.
     """
 
     start: int
@@ -34,7 +34,7 @@ class Repoll(NamedTuple):
     queue_id: str
     user_id: UserId
     block: bool
-    line: PollLine | None
+    line: PollLine
 
     def acknowledged(self, request: bytes) -> int | None:
         """The number, if the request is the same but for it."""
