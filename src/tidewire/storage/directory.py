@@ -80,6 +80,7 @@ class DirectoryStore:
         self._segment_bytes = segment_bytes
         self._new_syncer = new_syncer
         self._found: Found | None = None
+        self._goes_on = False
         self._journal: SegmentJournal | None = None
         try:
             files.lock()
@@ -124,6 +125,9 @@ class DirectoryStore:
         found = self._found
         if found is None:
             raise RuntimeError("recover before you go on")
+        if self._goes_on:
+            raise RuntimeError("what was recovered was gone on from already")
+        self._goes_on = True
         position = max(found.chain.reached, found.through)
         try:
             self._write_version()

@@ -15,9 +15,13 @@ from tidewire.cli import dump_server
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.dump_files import DumpFileError, dumps_at, last_path, write_file
 from tidewire.cli.dump_server import DumpRefused
+from tidewire.cli.dump_stopped import open_stopped
 from tidewire.config import load
+from tidewire.core import decisions
+from tidewire.core.dump import split_dump
 from tidewire.core.errors import StateError, StateInUse
 from tidewire.storage.directory import open_directory
+from tidewire.storage.snapshots import snapshot_positions
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +182,22 @@ def test_files_are_renamed_only_when_asked_r10_7(state: Path, tmp_path: Path) ->
     assert run_import("--state-dir", state, "--rename", dumps).exit_code == 0
     assert names(dumps) == [f"event_queues.{port}.last.json" for port in (9800, 9801, 9802)]
     assert len(read_all(run_export("--state-dir", state).stdout_bytes)) == 3
+
+
+def test_no_import_is_lost_to_a_smaller_one_after_it(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot of an earlier position would count for less than the one that has only the first dump."""
+    monkeypatch.setattr(decisions, "IMPORT_EFFORT", 1)  # a record each
+    first = dump(pair("a"), pair("b"), pair("c"))
+    with open_stopped(load(file=None, environ={}, overrides=[f"storage.directory={state}"])) as stopped:
+        stopped.take(split_dump(first))
+        (before,) = snapshot_positions(names(state))
+        stopped.take(split_dump(dump(pair("d"))))
+        (after,) = snapshot_positions(names(state))
+    assert after > before
+    exported = read_all(run_export("--state-dir", state).stdout_bytes)
+    assert [queue.queue_id for queue in exported] == ["a", "b", "c", "d"]
 
 
 def test_a_directory_that_a_server_runs_on_is_refused(state: Path, file: Path) -> None:

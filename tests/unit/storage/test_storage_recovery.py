@@ -8,11 +8,13 @@ from support.stores import Left, Running, begin, numbered, read, restarted
 from tidewire.core.errors import StateError
 from tidewire.core.snapshot import Snapshot, encode_snapshot
 from tidewire.storage.aside import KEPT, kept_aside
-from tidewire.storage.directory import DirectoryStore
+from tidewire.storage.directory import DirectoryStore, Durability
 from tidewire.storage.frames import pack
 from tidewire.storage.legacy import FORMAT, checksum
 from tidewire.storage.segments import segment_name, segment_serials
 from tidewire.storage.snapshots import snapshot_name, snapshot_positions
+
+DURABILITIES: tuple[Durability, ...] = ("none", "process", "power")
 
 RECORD = len(pack(b"", 1)) + len(b"\x83\xa4type\xa9published\xa3now\xcb........\xa7notices\x91\xc4") + 1 + 21
 """Bytes of a record as `numbered` makes them."""
@@ -331,6 +333,13 @@ def test_records_left_by_an_interrupted_giving_up_are_not_applied() -> None:
 def test_going_on_before_recovery_is_a_mistake() -> None:
     with pytest.raises(RuntimeError):
         begin(DirectoryStore(SimulatedFiles(), durability="process"))
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+def test_going_on_twice_is_a_mistake(durability: Durability) -> None:
+    running = Running(SimulatedFiles(), durability)
+    with pytest.raises(RuntimeError):
+        begin(running.store)
 
 
 def test_drafts_of_earlier_processes_are_removed() -> None:
