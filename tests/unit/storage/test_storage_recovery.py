@@ -1,9 +1,12 @@
 """What recovery does with damage, with other formats, and with what is not there."""
 
+import itertools
+from random import Random
+
 import pytest
 
 from support.core_rig import Rig
-from support.simulated_files import Node, SimulatedFiles
+from support.simulated_files import Killed, Node, SimulatedFiles, killed_at
 from support.stores import Left, Running, begin, numbered, read, restarted
 from tidewire.core.errors import StateError
 from tidewire.core.snapshot import Snapshot, encode_snapshot
@@ -320,6 +323,31 @@ def test_without_a_journal_an_earlier_ones_records_are_given_up_too() -> None:
         assert not snapshot_positions(list(running.files.nodes))
         left = restarted(running.files).left
         assert (left.position, left.frames, left.records, left.damage) == (0, [], [], ())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_an_interrupted_giving_up_comes_back_all_or_nothing(seed: int) -> None:
+    """Never an older state, nor a part of the newest."""
+    chance = Random(seed)
+    for call in itertools.count():
+        files = all_flushed(committed(remove=False))
+        files.fault = killed_at(call)
+        try:
+            Running(files, "none")
+        except Killed:
+            for future in (files.after_kill(), files.after_power_cut(chance)):
+                left = recover(future)
+                assert (left.frames, left.numbers) in [([b"second"], [5]), ([], [])]
+        else:
+            break
+
+
+def all_flushed(files: SimulatedFiles) -> SimulatedFiles:
+    """The same files, as they are on the disk."""
+    for node in files.nodes.values():
+        node.flushed = node.content
+    files.sync_directory()
+    return files
 
 
 def test_records_left_by_an_interrupted_giving_up_are_not_applied() -> None:
