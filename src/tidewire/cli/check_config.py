@@ -73,13 +73,20 @@ def _secret(settings: Settings) -> Iterator[str]:
 def _directory(settings: Settings) -> Iterator[str]:
     """The directory itself, or the nearest one above it in which it would be made."""
     directory = settings.storage.directory
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        found = f"{there}, which can't be written" if there.is_dir() else f"{there}, which is no directory"
-        raise ConfigError(
-            [Problem("settings", "storage.directory", "a directory that can be written", found)]
-        )
+    try:
+        there = next(path for path in (directory, *directory.parents) if path.exists())
+        is_directory = there.is_dir()
+    except OSError as error:
+        raise _no_directory(f"{directory}, which can't be reached ({error.strerror})") from None
+    if not is_directory:
+        raise _no_directory(f"{there}, which is no directory")
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise _no_directory(f"{there}, which can't be written")
     yield f"state directory  {directory}{'' if there == directory else ', to be made at the start'}"
+
+
+def _no_directory(found: str) -> ConfigError:
+    return ConfigError([Problem("settings", "storage.directory", "a directory that can be written", found)])
 
 
 def _address(settings: Settings) -> Iterator[str]:

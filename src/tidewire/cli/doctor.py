@@ -29,7 +29,11 @@ def doctor_command(
     """Check a state directory, of a running server or a stopped one; change nothing."""
     loaded = load_settings(config, list(settings))
     place = directory or loaded.storage.directory
-    if not place.is_dir():
+    try:
+        is_directory = place.is_dir()
+    except OSError as error:
+        raise click.UsageError(f"{place} can't be reached: {error.strerror}") from None
+    if not is_directory:
         raise click.UsageError(f"{place} is no directory: name the state directory, or --config")
     found = check_up(
         place,

@@ -43,10 +43,20 @@ def check_secret(*, secret: str, secret_file: Path | None, directory: Path) -> s
     if secret:
         return "server.secret"
     kept = secret_file or directory / "secret"
-    if secret_file is None and not kept.exists():
+    if secret_file is None and not _may_be_there(kept):
         return f"{kept}, to be made at the start"
     _read(kept)
     return str(kept)
+
+
+def _may_be_there(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # whoever reads it is told why that can't be done
+    return True
 
 
 def _read(file: Path) -> str:
