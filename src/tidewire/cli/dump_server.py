@@ -99,13 +99,14 @@ class DumpServer:
             TransportFailed, DumpRefused: it did not come whole.
         """
         first, last = b"", b""
-        for last in self._connection.stream(PATH, timeout=LONGEST_EXPORT):
-            first = first or last
+        for piece in self._connection.stream(PATH, timeout=LONGEST_EXPORT):
+            first = first or piece
             if not first.startswith(b"["):
                 break
-            yield last
+            last = (last + piece[-2:])[-2:]  # the end may come in two pieces
+            yield piece
         # A proxy in between may have answered, or let go of the connection without saying so.
-        if not first.startswith(b"[") or not last.endswith(b"]\n"):
+        if not first.startswith(b"[") or last != b"]\n":
             raise DumpRefused("The answer is no whole dump; is this the URL of a Tidewire server?")
 
     def close(self) -> None:

@@ -276,6 +276,17 @@ def test_an_answer_that_is_no_whole_dump_is_none(stub: StubServer, tmp_path: Pat
     assert names(tmp_path) == []
 
 
+def test_the_end_of_an_export_may_come_in_two_pieces(
+    stub: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dump(pair("a")) + b"\n"
+    monkeypatch.setattr(dump_server, "PIECE", len(whole) - 1)
+    stub.script(Reply(whole))
+    out = tmp_path / "out.json"
+    assert run_export("--url", stub.url, "--secret", "s", out).exit_code == 0
+    assert out.read_bytes() == whole
+
+
 @pytest.mark.parametrize("arguments", [("--secret", "a b"), ("--secret", "s", "--url", "nowhere")])
 def test_what_can_t_be_used_is_named(file: Path, arguments: tuple[str, ...]) -> None:
     done = run_import(*arguments, file)
