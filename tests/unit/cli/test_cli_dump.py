@@ -184,9 +184,7 @@ def test_files_are_renamed_only_when_asked_r10_7(state: Path, tmp_path: Path) ->
     assert len(read_all(run_export("--state-dir", state).stdout_bytes)) == 3
 
 
-def test_no_import_is_lost_to_a_smaller_one_after_it(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_import_is_lost_to_a_smaller_one_after_it(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot of an earlier position would count for less than the one that has only the first dump."""
     monkeypatch.setattr(decisions, "IMPORT_EFFORT", 1)  # a record each
     first = dump(pair("a"), pair("b"), pair("c"))
