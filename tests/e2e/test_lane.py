@@ -439,12 +439,13 @@ async def test_what_comes_after_a_refusal_is_thrown_away_a_repeated_poll_too(tmp
         assert b'"events":[{"type":"a","id":0}]' in await peer.answer()
         peer.send(b"GET /api/v1/events HTTP/1.1\r\n\r\n")
         assert b"one Host header" in await peer.answer()
-        peer.send(poll(queue_id))
+        peer.send(poll(queue_id, 0))
         peer.end_sending()
         await until(lambda: not server.lane.connections)
         assert await peer.rest() == b""
         statistics = server.lane.statistics
         assert (statistics.polls, statistics.repolls, statistics.handed_over) == (1, 0, 0)
+        assert len(await local.events("ada", queue_id)) == 1
 
 
 async def test_too_many_connections_are_turned_away(tmp_path: Path) -> None:
