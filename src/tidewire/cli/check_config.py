@@ -12,14 +12,15 @@ import click
 
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
+from tidewire.cli.options import config_option, set_option
 from tidewire.cli.serve import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
 from tidewire.escaping import escaped
 
 
 @click.command("check-config")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
-@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@config_option
+@set_option
 def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None:
     """Check the settings, users file, secret, state directory and address; change nothing."""
     try:
