@@ -10,6 +10,7 @@ from tidewire.config.problems import ConfigError, Problem
 
 SECRET_BYTES = 32  # 256 bits: beyond guessing, and 43 characters to paste
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""What nobody but the owner may do."""
 KEY = "server.secret_file"
 
 

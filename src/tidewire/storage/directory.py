@@ -44,9 +44,9 @@ from tidewire.storage.aside import link_aside, make_room_aside, move_aside
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
 from tidewire.storage.frames import title
 from tidewire.storage.journal import SEGMENT_BYTES, SegmentJournal
-from tidewire.storage.legacy import LEGACY_NAME
+from tidewire.storage.legacy import LEGACY_NAME, RETIRED
 from tidewire.storage.null_journal import NullJournal
-from tidewire.storage.recovering import RETIRED, VERSION, Found, find, records
+from tidewire.storage.recovering import VERSION, Found, find, records
 from tidewire.storage.segments import FoundSegment, segment_name, segment_serials
 from tidewire.storage.snapshots import DRAFT, Draft, snapshot_frames, snapshot_name, snapshot_positions
 from tidewire.storage.syncer import NewSyncer, ThreadedSyncer
