@@ -47,6 +47,7 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
+    restart: Mapping[str, Any]
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -68,7 +69,7 @@ class App:
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        self.engine.announce_restart(restart_event(self.settings))
+        self.engine.announce_restart(self.restart)
         if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
 
@@ -131,6 +132,7 @@ def build(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
+    restart = restart_event(settings)
     site = _site(
         settings,
         engine=engine,
@@ -139,6 +141,7 @@ def build(
         log=log,
         lines=lines,
         now=clock.now,
+        restart=restart,
     )
     return App(
         settings=settings,
@@ -148,6 +151,7 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
+        restart=restart,
     )
 
 
@@ -173,6 +177,7 @@ def _site(
     log: FilteringBoundLogger,
     lines: Lines | None,
     now: Callable[[], float],
+    restart: Mapping[str, Any],
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
@@ -190,7 +195,7 @@ def _site(
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
         dump_max_bytes=settings.limits.dump_max_bytes,
-        restart=restart_event(settings),
+        restart=restart,
         now=now,
         lines=lines,
     )
