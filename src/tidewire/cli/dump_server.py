@@ -10,6 +10,7 @@ import msgspec
 
 from tidewire import TidewireError
 from tidewire._http import Answer, BadUrl, Connection, TransportFailed, error_of
+from tidewire.http.dump import QUEUE_EXISTS
 
 PATH = "/api/internal/dump"
 OK = 200
@@ -85,9 +86,7 @@ class DumpServer:
             body = _success(answer)
             imported += body["imported"]
             skipped += [
-                Skipped(
-                    first + skip["index"], skip["queue_id"], skip["reason"], skip["code"] == "QUEUE_EXISTS"
-                )
+                Skipped(first + skip["index"], skip["queue_id"], skip["reason"], skip["code"] == QUEUE_EXISTS)
                 for skip in body["skipped"]
             ]
         return Imported(imported, skipped)
