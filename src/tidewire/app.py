@@ -47,7 +47,6 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
-    restart: Mapping[str, Any]
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -69,7 +68,8 @@ class App:
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        self.engine.announce_restart(self.restart)
+        if self.site.restart is not None:
+            self.engine.announce_restart(self.site.restart)
         if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
 
@@ -132,7 +132,6 @@ def build(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    restart = restart_event(settings)
     site = _site(
         settings,
         engine=engine,
@@ -141,7 +140,6 @@ def build(
         log=log,
         lines=lines,
         now=clock.now,
-        restart=restart,
     )
     return App(
         settings=settings,
@@ -151,7 +149,6 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
-        restart=restart,
     )
 
 
@@ -177,7 +174,6 @@ def _site(
     log: FilteringBoundLogger,
     lines: Lines | None,
     now: Callable[[], float],
-    restart: Mapping[str, Any],
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
@@ -195,7 +191,7 @@ def _site(
         limits=_rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
         dump_max_bytes=settings.limits.dump_max_bytes,
-        restart=restart,
+        restart=restart_event(settings),
         now=now,
         lines=lines,
     )
