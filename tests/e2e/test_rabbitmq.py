@@ -1,6 +1,8 @@
 """RabbitMQ and its faults: nothing is lost and nothing comes twice, over kills of either side."""
 
 import json
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.broker import NOTIFICATIONS, Broker
-from support.server_process import USER_IDS, ServerProcess, StartServer
+from support.server_process import SECRET, USER_IDS, ServerProcess, StartServer, clean_environment
 from support.waiting import eventually
 from support.whole_messages import message_event, recipients
 from tidewire.publisher import AsyncPublisher, OneShard, Publisher, PublishFailed
@@ -129,14 +131,18 @@ def test_a_killed_server_loses_nothing_and_repeats_nothing(
 
 
 def test_notices_without_any_name_are_neither_lost_nor_repeated_by_kills(
-    broker: Broker, shard: Shard
+    broker: Broker, start_server: StartServer
 ) -> None:
-    count = 20_000
+    shard = Shard(broker, start_server, "bus.prefetch=50")
+    count = 8_000
     shard.server.stop()
     broker.put(shard.queue, *(json.dumps(step(number)).encode() for number in range(count)))
-    for _ in range(5):
+    kills = 0
+    while (left := broker.waiting(shard.queue)) and kills < 5:
         shard.server.start()
+        eventually(lambda left=left: broker.waiting(shard.queue) < left, what="the server consumes")  # type: ignore[misc]
         shard.server.destroy()
+        kills += 1
     shard.server.start()
     assert shard.numbers(count) == [*range(count)]
 
@@ -169,6 +175,19 @@ def test_notifications_wait_in_the_outbox_for_the_broker(broker: Broker, shard: 
     assert all(properties.delivery_mode == 2 for properties, _ in found)
 
 
+def test_a_quorum_queue_that_exists_is_used_as_it_is(broker: Broker, start_server: StartServer) -> None:
+    queue = f"quorum-{uuid.uuid4()}"
+    with broker.channel() as channel:
+        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+    shard = Shard(broker, start_server, f"bus.queue={queue}")
+    with Publisher(broker.url, shards=OneShard(queue)) as publisher:
+        publisher.send([step(number) for number in range(1500)])
+        shard.kill_and_start()
+        publisher.send([step(1500)])
+    assert shard.numbers(1501) == [*range(1501)]
+    broker.delete(queue)
+
+
 def test_a_queue_that_was_deleted_is_made_again(broker: Broker, shard: Shard) -> None:
     with Publisher(broker.url, shards=OneShard(shard.queue)) as publisher:
         publisher.send([step(0)])
@@ -194,3 +213,21 @@ def test_a_broker_that_is_not_there_is_reported_without_the_password() -> None:
     assert (caught.value.code, caught.value.retry_helps) == ("CONNECTION_FAILED", True)
     assert len(caught.value.notice_ids) == 1
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_command_publishes_through_the_broker(broker: Broker, shard: Shard) -> None:
+    lines = "".join(json.dumps(step(number)) + "\n" for number in range(3)) + "{}\n"
+    command = [sys.executable, "-m", "tidewire", "publish", "--bus", broker.url, "--queue", shard.queue]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, input=lines, capture_output=True, text=True, check=False, env=clean_environment()
+    )
+    assert (done.returncode, done.stdout) == (1, "confirmed 3 of 4 notices\n")
+    assert done.stderr.startswith("line 4: Invalid notice")
+    assert shard.numbers(3) == [0, 1, 2]
+
+
+async def test_the_publisher_for_asyncio_over_http(server: ServerProcess) -> None:
+    queue_id = server.register("ada", event_types=["step"])
+    async with AsyncPublisher(server.url, secret=SECRET) as publisher:
+        assert await publisher.send([step(0), step(1)]) == 2
+    assert [event["n"] for event in server.events("ada", queue_id)] == [0, 1]

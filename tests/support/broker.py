@@ -91,10 +91,12 @@ class Broker:
             connection.close()
 
     def put(self, queue: str, *bodies: bytes, message_id: str | None = None) -> None:
-        """Puts messages into a queue as a publisher does that knows nothing of Tidewire."""
+        """Puts messages into a queue as a publisher does that knows nothing of Tidewire.
+
+        The broker answers to the closing of the connection when it has taken what came before.
+        """
         with self.channel() as channel:
             channel.queue_declare(queue, durable=True)
-            channel.confirm_delivery()
             properties = pika.BasicProperties(delivery_mode=2, message_id=message_id)
             for body in bodies:
                 channel.basic_publish("", queue, body, properties, mandatory=True)
