@@ -24,10 +24,15 @@ def encode_notices(notices: Sequence[Mapping[str, Any]]) -> bytes:
     Raises:
         PublishFailed: one of them has no JSON form; `index` says which. Nothing was sent.
     """
-    return b"".join(_encode(index, notice) for index, notice in enumerate(notices))
+    return b"".join(encode_notice(index, notice) for index, notice in enumerate(notices))
 
 
-def _encode(index: int, notice: Mapping[str, Any]) -> bytes:
+def encode_notice(index: int, notice: Mapping[str, Any]) -> bytes:
+    """Encodes one notice as a line.
+
+    Raises:
+        PublishFailed: it has no JSON form; `index` says which it is.
+    """
     try:
         text = json.dumps(notice, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode() + b"\n"
