@@ -6,16 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from tidewire._http import REAL_TIMING, Answer, Backoff, Connection, Timing, TransportFailed
-from tidewire.publisher.encoding import encode_notices, identified
-from tidewire.publisher.errors import PublishFailed, refused
-
-#: Seconds: the first wait's ceiling, and the largest. Short beside the client's, because a caller waits.
-FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
-
-PATH = "/api/internal/notices"
-NDJSON = "application/x-ndjson"
-OK = 200
+from tidewire._http import REAL_TIMING, Connection, Timing, TransportFailed
+from tidewire.publisher.batches import NDJSON, PATH, Batch, Patience, bearer
+from tidewire.publisher.encoding import notice_of
+from tidewire.publisher.errors import PublishFailed
 
 
 class Publisher:
@@ -43,13 +37,9 @@ class Publisher:
         ssl_context: ssl.SSLContext | None = None,
         _timing: Timing = REAL_TIMING,
     ) -> None:
-        if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise PublishFailed(
-                "The secret must be printable ASCII without spaces or line ends", code="BAD_SECRET"
-            )
         self._connection = Connection(
             url,
-            headers={"Authorization": f"Bearer {secret}"},
+            headers=bearer(secret),
             ssl_context=ssl_context,
             clock=_timing.clock,
         )
@@ -94,9 +84,7 @@ class Publisher:
         Raises:
             PublishFailed: it is not confirmed.
         """
-        optional = {"id": id, "realm_id": realm_id, "traceparent": traceparent}
-        notice = {"event": event, "users": list(users)}
-        self.send([notice | {key: value for key, value in optional.items() if value is not None}])
+        self.send([notice_of(event, users, id=id, realm_id=realm_id, traceparent=traceparent)])
 
     def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
         """Publishes a batch in one request, and returns how many notices the server accepted.
@@ -109,52 +97,30 @@ class Publisher:
         """
         if not notices:
             return 0
-        batch = identified(notices)
-        body = encode_notices(batch)
-        notice_ids = [str(notice["id"]) for notice in batch]
-        deadline = self._timing.clock() + self._retry_for
-        backoff = Backoff(first=FIRST_DELAY, limit=LONGEST_DELAY, random=self._timing.random)
+        batch = Batch.of(notices)
+        patience = Patience(self._retry_for, clock=self._timing.clock, random=self._timing.random)
         while True:
             try:
-                return self._attempt(body, notice_ids, deadline)
+                return self._attempt(batch, patience)
             except PublishFailed as failure:
-                delay = backoff.next_delay(failure.retry_after)
-                if not failure.retry_helps or self._timing.clock() + delay >= deadline:
-                    raise
+                delay = patience.delay_after(failure)
             self._timing.sleep(delay)
 
-    def _attempt(self, body: bytes, notice_ids: list[str], deadline: float) -> int:
+    def _attempt(self, batch: Batch, patience: Patience) -> int:
         try:
             with self._turn:
-                timeout = max(0.001, min(self._timeout, deadline - self._timing.clock()))
                 self._check_open()
                 answer = self._connection.request(
-                    "POST", PATH, timeout=timeout, body=body, content_type=NDJSON
+                    "POST",
+                    PATH,
+                    timeout=patience.timeout(self._timeout),
+                    body=batch.body,
+                    content_type=NDJSON,
                 )
         except TransportFailed as error:
-            raise PublishFailed(
-                str(error), code=error.code, http_status=503, retry_helps=True, notice_ids=notice_ids
-            ) from error
-        return _confirmed(answer, notice_ids)
+            raise batch.not_reached(error) from error
+        return batch.confirmed(answer)
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
-
-
-def _confirmed(answer: Answer, notice_ids: list[str]) -> int:
-    """Returns how many notices an answer confirms; raises `PublishFailed` when it confirms none."""
-    body = answer.json or {}
-    if answer.status != OK or body.get("result") == "error":
-        raise refused(answer, notice_ids)
-    accepted = body.get("accepted")
-    if isinstance(accepted, int):
-        return accepted
-    # A proxy in between may have answered while the server was away; the ids make a retry safe.
-    raise PublishFailed(
-        "The answer confirms nothing; is this the URL of a Tidewire server?",
-        code="BAD_ANSWER",
-        http_status=502,
-        retry_helps=True,
-        notice_ids=notice_ids,
-    )
