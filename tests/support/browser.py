@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from support.demo_server import free_port
 from support.programs import require_programs
+from support.waiting import PATIENCE
 
 STATIC = Path(__file__).parents[2] / "src" / "tidewire" / "console" / "static"
 FLAGS = [
@@ -28,6 +29,7 @@ FLAGS = [
 def chromium() -> Iterator[Browser]:
     """A browser without a window, with a profile of its own."""
     require_programs("chromium")
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         try:

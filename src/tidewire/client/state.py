@@ -1,8 +1,8 @@
 """The state of a client: what `register` answered with, and every event since."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 from tidewire.state import Apply, Event, State, apply_event, apply_events, keyed, latest, members
 
@@ -30,8 +30,6 @@ ENVELOPE = frozenset(
 )
 """Members of the answer to `register` that are no state."""
 
-Held: TypeAlias = Mapping[str, Any]
-
 
 class LiveState(Mapping[str, Any]):
     """A mapping that `events(state=...)` keeps up to date.
@@ -41,11 +39,15 @@ class LiveState(Mapping[str, Any]):
 
     Args:
         apply: for each fetch type the function that takes an event into the state (`tidewire.state`).
+        on_change: is called with the state when it is there, and after each event.
     """
 
-    def __init__(self, apply: Mapping[str, Apply]) -> None:
+    def __init__(
+        self, apply: Mapping[str, Apply], on_change: Callable[[Mapping[str, Any]], object] | None = None
+    ) -> None:
         self._apply = dict(apply)
-        self._held: Held = MappingProxyType({})
+        self._on_change = on_change
+        self._held: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def fetch_types(self) -> list[str]:
@@ -55,10 +57,16 @@ class LiveState(Mapping[str, Any]):
     def begin(self, members: Mapping[str, Any]) -> None:
         """Takes a whole state in place of the one before."""
         self._held = {name: value for name, value in members.items() if name not in ENVELOPE}
+        self._tell()
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Takes one event in."""
         self._held = apply_event(self._apply, self._held, event)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self)
 
     def __getitem__(self, member: str) -> Any:
         return self._held[member]

@@ -31,7 +31,8 @@ def client(stub: StubServer, fake_time: FakeTime) -> Iterator[Client]:
 def test_the_state_is_the_answers_and_shows_each_event_when_it_is_given(
     stub: StubServer, client: Client
 ) -> None:
-    state = LiveState(APPLY)
+    seen: list[Any] = []
+    state = LiveState(APPLY, on_change=lambda state: seen.append(state["tasks"]))
     stub.script(registered(tasks={}, mood="calm"), success(events=[task(0, "a"), task(1, "b")]))
     events = client.events(["task"], state=state)
     assert dict(state) == {"tasks": {}, "mood": "calm"}
@@ -40,6 +41,7 @@ def test_the_state_is_the_answers_and_shows_each_event_when_it_is_given(
     assert state["tasks"] == {"7": {"id": 7, "title": "a"}}
     next(events)
     assert state["tasks"]["7"]["title"] == "b"
+    assert seen == [{}, {"7": {"id": 7, "title": "a"}}, {"7": {"id": 7, "title": "b"}}]
 
 
 def test_a_new_queue_brings_a_whole_new_state(stub: StubServer, client: Client) -> None:

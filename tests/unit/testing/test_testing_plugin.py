@@ -23,13 +23,19 @@ def test_two(make_tidewire_server) -> None:
 """
 
 
+SETTINGS = """
+[pytest]
+filterwarnings = error
+asyncio_default_fixture_loop_scope = function
+"""
+
+
 @pytest.mark.slow
 def test_its_fixtures_are_there_and_nothing_is_loaded_before_they_are_used(tmp_path: Path) -> None:
     (tmp_path / "test_application.py").write_text(MODULE)
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
     run = [
         sys.executable,
-        "-W",
-        "error",
         "-m",
         "pytest",
         "-q",

@@ -275,10 +275,15 @@ class Stream {
 /** The state of a page: what `register` answered with, or `readState` read, and every event since. */
 export class LiveState {
   #apply;
+  #onChange;
 
-  /** @param {object} apply  for each fetch type a function (state, event) => state after it */
-  constructor(apply) {
+  /**
+   * @param {object} apply  for each fetch type a function (state, event) => state after it
+   * @param {function} onChange  is called with the state when it is there, and after each event
+   */
+  constructor(apply, onChange = () => {}) {
     this.#apply = apply;
+    this.#onChange = onChange;
     this.value = Object.freeze({});
   }
 
@@ -288,10 +293,12 @@ export class LiveState {
 
   begin(members) {
     this.value = Object.fromEntries(Object.entries(members).filter(([name]) => !ENVELOPE.has(name)));
+    this.#onChange(this.value);
   }
 
   take(event) {
     this.value = Object.values(this.#apply).reduce((state, apply) => apply(state, event), this.value);
+    this.#onChange(this.value);
   }
 }
 
