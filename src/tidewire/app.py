@@ -35,7 +35,7 @@ from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.machine import memory_of_machine, resident_memory
 from tidewire.pace import Pace
-from tidewire.ports import Aside, Reporter, StateStore
+from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 
 EMBEDDED = "memory:"
@@ -97,6 +97,11 @@ class Turns:
     give_up: Callable[[Exception], None]
 
 
+def wall_clock(floor: float) -> Clock:
+    """The clock of a server that serves people, given the newest time that was journalled (D12)."""
+    return ShardClock(wall=time.time, monotonic=time.monotonic, floor=floor)
+
+
 def build(
     settings: Settings,
     *,
@@ -106,6 +111,7 @@ def build(
     turns: Turns,
     lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    time_of: Callable[[float], Clock] = wall_clock,
 ) -> App:
     """Puts a server together and brings its state back.
 
@@ -117,7 +123,7 @@ def build(
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
     shard, comeback, written_under = _recovered(settings, store)
-    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
+    clock = time_of(shard.recorded_at)
     engine = Engine(
         shard=shard,
         journal=store.journal(

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from tidewire.publisher.encoding import identified
-from tidewire.publisher.publisher import Publisher, notice_of
+from tidewire.publisher.encoding import identified, notice_of
+from tidewire.publisher.publisher import Publisher
 from tidewire.publisher.routing import ShardQueues
 from tidewire.publisher.ways import amqp_module, is_amqp
 
@@ -58,7 +58,7 @@ class AsyncPublisher:
         traceparent: str | None = None,
     ) -> None:
         """See `Publisher.send_event`."""
-        await self.send([notice_of(realm_id, event, users, id, traceparent)])
+        await self.send([notice_of(event, users, id=id, realm_id=realm_id, traceparent=traceparent)])
 
     async def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
         """See `Publisher.send`."""

@@ -11,6 +11,14 @@ from tidewire.publisher.errors import PublishFailed
 INVALID_NOTICE = "INVALID_NOTICE"
 
 
+def notice_of(
+    event: Mapping[str, Any], users: Iterable[int | Mapping[str, Any]], **optional: str | int | None
+) -> dict[str, Any]:
+    """One event as a notice; what is None is left out."""
+    given = {key: value for key, value in optional.items() if value is not None}
+    return {"event": event, "users": list(users), **given}
+
+
 def identified(notices: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns copies of the notices, each with an id: its own, or a new random one."""
     return [

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidewire._http import REAL_TIMING, Timing
-from tidewire.publisher.encoding import identified
+from tidewire.publisher.encoding import identified, notice_of
 from tidewire.publisher.http import HttpWay
 from tidewire.publisher.routing import ShardQueues
 from tidewire.publisher.ways import Way, amqp_module, is_amqp
@@ -86,7 +86,7 @@ class Publisher:
         Raises:
             PublishFailed: it is not confirmed.
         """
-        self.send([notice_of(realm_id, event, users, id, traceparent)])
+        self.send([notice_of(event, users, id=id, realm_id=realm_id, traceparent=traceparent)])
 
     def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
         """Publishes a batch, and returns how many notices were accepted.
@@ -100,16 +100,3 @@ class Publisher:
             PublishFailed: the batch is not confirmed; `index` names the notice that is wrong, if one is.
         """
         return self._way.deliver(identified(notices)) if notices else 0
-
-
-def notice_of(
-    realm_id: int | None,
-    event: Mapping[str, Any],
-    users: Iterable[int | Mapping[str, Any]],
-    notice_id: str | None,
-    traceparent: str | None,
-) -> dict[str, Any]:
-    """The notice that the arguments of `send_event` describe."""
-    optional = {"id": notice_id, "realm_id": realm_id, "traceparent": traceparent}
-    given = {key: value for key, value in optional.items() if value is not None}
-    return {"event": event, "users": list(users), **given}
