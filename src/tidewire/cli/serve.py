@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tidewire.config import Settings, load
+from tidewire.config.shard_settings import of_one_shard
 from tidewire.logs import build_log
 from tidewire.server import run
 
@@ -54,5 +55,5 @@ def serve_command(
         "queues.rules": rules,
     }
     overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    loaded = load_settings(config, overrides)
+    loaded = of_one_shard(load_settings(config, overrides))
     run(loaded, log=build_log(form=loaded.log.format, level=loaded.log.level))
