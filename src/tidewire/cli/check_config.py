@@ -12,7 +12,7 @@ import click
 
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
-from tidewire.cli.serve import load_settings
+from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
 from tidewire.config.shard_settings import shard_map_of
 from tidewire.escaping import escaped

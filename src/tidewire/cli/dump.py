@@ -15,7 +15,7 @@ from tidewire.cli.dump_files import DumpFileError, dumps_at, read_file, retire, 
 from tidewire.cli.dump_server import DumpServer, Imported
 from tidewire.cli.dump_stopped import Stopped, open_stopped
 from tidewire.cli.errors import FAILED
-from tidewire.cli.serve import load_settings
+from tidewire.cli.settings import load_settings
 from tidewire.core.dump import split_dump
 from tidewire.core.errors import BadRequest, StateError
 from tidewire.escaping import escaped

@@ -11,6 +11,7 @@ from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.nginx import nginx_command
 from tidewire.cli.publish import publish_command
 from tidewire.cli.replay import replay_command
+from tidewire.cli.restart import restart_command
 from tidewire.cli.serve import serve_command
 from tidewire.cli.shards import shards_command
 from tidewire.cli.tail import tail_command
@@ -33,4 +34,5 @@ main.add_command(export_dump_command)
 main.add_command(replay_command)
 main.add_command(doctor_command)
 main.add_command(nginx_command)
+main.add_command(restart_command)
 main.add_command(shards_command)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tidewire.cli.nginx_text import Front, http_text, whole_text
-from tidewire.cli.serve import load_settings
+from tidewire.cli.settings import load_settings
 from tidewire.config.shard_settings import shard_map_of
 from tidewire.core.shard_map import even_map
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from tidewire.cli.serve import load_settings
+from tidewire.cli.plan import plan_command
+from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem
 from tidewire.config.shard_map import as_application_map, read_shard_map, write_toml
 from tidewire.config.shard_settings import shard_map_of
@@ -20,6 +21,9 @@ LOOK_FOR = 2.0
 @click.group("shards")
 def shards_command() -> None:
     """Show, check and plan shards."""
+
+
+shards_command.add_command(plan_command)
 
 
 @shards_command.command("show")
