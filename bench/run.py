@@ -14,6 +14,7 @@ import heartbeats
 import idle_queues
 import journal
 import merging
+import metrics
 import notifications
 import over_http
 import publish_scaling
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
         "merging": merging.main,
+        "metrics": metrics.main,
         "notifications": notifications.main,
         "journal": journal.main,
         "recovery": recovery.main,

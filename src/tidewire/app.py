@@ -5,11 +5,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
+from tidewire import __version__
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.caching import CachingAuthenticator
 from tidewire.clock import ShardClock
@@ -22,17 +23,24 @@ from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
+from tidewire.core.statistics import Stopwatch
+from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
-from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.machine import memory_of_machine, resident_memory
+from tidewire.metrics.event_times import EventTimes
+from tidewire.metrics.exposition import Exposition
+from tidewire.metrics.process import Process
+from tidewire.metrics.reporter import CountingReporter
+from tidewire.metrics.table import Sources
+from tidewire.observed import Observed
 from tidewire.pace import Pace
-from tidewire.ports import Aside, Reporter, StateStore
+from tidewire.ports import Aside, Journal, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 
 
@@ -97,7 +105,7 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     turns: Turns,
-    lines: Lines | None = None,
+    observed: Observed | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
 ) -> App:
     """Puts a server together and brings its state back.
@@ -109,18 +117,17 @@ def build(
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
-    shard, comeback, written_under = _recovered(settings, store)
+    times = EventTimes()
+    shard, comeback, written_under = _recovered(settings, store, times)
+    counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
+    # The engine is there before anything is written.
+    journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
     engine = Engine(
         shard=shard,
-        journal=store.journal(
-            fingerprint=written_under,
-            # The engine is there before anything is written.
-            on_durable=lambda: turns.from_thread(lambda: engine.durable_moved()),  # noqa: PLW0108 - not yet
-            on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
-        ),
+        journal=journal,
         clock=clock,
-        reporter=reporter,
+        reporter=counting,
         new_queue_id=lambda: str(uuid.uuid4()),
         chance=_chance(),
         call_soon=turns.call_soon,
@@ -137,8 +144,9 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         log=log,
-        lines=lines,
+        observed=observed or Observed(),
         now=clock.now,
+        seen=_Seen(times, counting, comeback, journal),
     )
     return App(
         settings=settings,
@@ -151,12 +159,24 @@ def build(
     )
 
 
-def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
+def _recovered(
+    settings: Settings, store: StateStore, stopwatch: Stopwatch
+) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    shard: Shard[PollSlot] = Shard(
+        limits=limits(settings), rules=rules, presentation=presentation(settings), stopwatch=stopwatch
+    )
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under
+
+
+def _journal(store: StateStore, fingerprint: str, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+    return store.journal(
+        fingerprint=fingerprint,
+        on_durable=lambda: turns.from_thread(durable_moved),
+        on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+    )
 
 
 def _chance() -> Callable[[], float]:
@@ -171,14 +191,16 @@ def _site(
     authenticator: UsersFileAuthenticator,
     lifecycle: Lifecycle,
     log: FilteringBoundLogger,
-    lines: Lines | None,
+    observed: Observed,
     now: Callable[[], float],
+    seen: "_Seen",
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
+    statistics = HttpStatistics()
     return Site(
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
@@ -192,8 +214,50 @@ def _site(
         dump_max_bytes=settings.limits.dump_max_bytes,
         restart=restart_event(settings),
         now=now,
-        lines=lines,
+        lines=observed.lines,
+        log_control=observed.log_control,
+        statistics=statistics,
+        exposition=_exposition(
+            settings, engine=engine, lifecycle=lifecycle, observed=observed, http=statistics, seen=seen
+        ),
     )
+
+
+class _Seen(NamedTuple):
+    """What metrics are made of beside the engine."""
+
+    times: EventTimes
+    reported: CountingReporter
+    comeback: Comeback
+    journal: Journal
+
+
+def _exposition(
+    settings: Settings,
+    *,
+    engine: Engine,
+    lifecycle: Lifecycle,
+    observed: Observed,
+    http: HttpStatistics,
+    seen: _Seen,
+) -> Exposition:
+    control = observed.log_control
+    sources = Sources(
+        version=__version__,
+        statistics=engine.shard.statistics,
+        event_times=seen.times,
+        journal=observed.journal,
+        tail_bytes=lambda: seen.journal.tail_bytes,
+        journal_fails=lambda: "journal" in lifecycle.degraded,
+        reported=seen.reported,
+        comeback=seen.comeback,
+        http=http,
+        suppressed={} if control is None else control.suppressed,
+        bus=observed.bus,
+        process=Process(resident=resident_memory),
+        memory_budget=memory_budget(settings.queues.memory_budget),
+    )
+    return Exposition(engine.shard, sources)
 
 
 def restart_event(settings: Settings) -> dict[str, Any]:

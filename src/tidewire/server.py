@@ -28,9 +28,10 @@ from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
 from tidewire.listening import Listener, bind, most_connections
+from tidewire.log_control import LogControl
 from tidewire.logs import ForwardingHandler, LogReporter
+from tidewire.observed import Observed
 from tidewire.pace import TICK
-from tidewire.ports import StateStore
 from tidewire.request_lines import RequestLines
 from tidewire.storage.directory import DirectoryStore
 from tidewire.storage.files import DirectoryFiles
@@ -52,6 +53,7 @@ def run(
     log: FilteringBoundLogger,
     on_ready: Callable[[App], None] | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    log_control: LogControl | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -60,24 +62,30 @@ def run(
         log: where to write.
         on_ready: called on the loop when clients can be served.
         more_routes: served beside the server's own.
+        log_control: by which the log is changed while the server runs.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log, more_routes).serve(on_ready))
+        runner.run(_Life(settings, log, more_routes, log_control).serve(on_ready))
 
 
 class _Life:
     """One server from start to stop."""
 
     def __init__(
-        self, settings: Settings, log: FilteringBoundLogger, more_routes: Mapping[str, Methods]
+        self,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        more_routes: Mapping[str, Methods],
+        log_control: LogControl | None,
     ) -> None:
         self._settings = settings
         self._log = log
         self._more_routes = more_routes
+        self._log_control = log_control
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
 
@@ -103,9 +111,7 @@ class _Life:
                     aside=threads,
                     give_up=self._give_up,
                 ),
-                lines=RequestLines(
-                    form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon
-                ),
+                observed=self._observed(store),
                 more_routes=self._more_routes,
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
@@ -123,7 +129,15 @@ class _Life:
                 raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
             self._log.info("stopped", queues=app.engine.shard.queues())
 
-    def _state_store(self) -> StateStore:
+    def _observed(self, store: DirectoryStore) -> Observed:
+        call_soon = asyncio.get_running_loop().call_soon
+        return Observed(
+            lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=call_soon),
+            log_control=self._log_control,
+            journal=store.statistics,
+        )
+
+    def _state_store(self) -> DirectoryStore:
         storage = self._settings.storage
         return DirectoryStore(DirectoryFiles(storage.directory), durability=storage.durability)
 

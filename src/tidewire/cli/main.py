@@ -8,6 +8,7 @@ from tidewire.cli.demo import demo_command
 from tidewire.cli.doctor import doctor_command
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
+from tidewire.cli.loglevel import loglevel_command
 from tidewire.cli.publish import publish_command
 from tidewire.cli.replay import replay_command
 from tidewire.cli.serve import serve_command
@@ -30,3 +31,4 @@ main.add_command(import_dump_command)
 main.add_command(export_dump_command)
 main.add_command(replay_command)
 main.add_command(doctor_command)
+main.add_command(loglevel_command)

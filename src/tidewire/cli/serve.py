@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tidewire.config import Settings, load
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
 
@@ -55,4 +56,5 @@ def serve_command(
     }
     overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
     loaded = load_settings(config, overrides)
-    run(loaded, log=build_log(form=loaded.log.format, level=loaded.log.level))
+    control = LogControl(loaded.log.level)
+    run(loaded, log=build_log(form=loaded.log.format, level=control), log_control=control)

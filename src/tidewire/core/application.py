@@ -37,6 +37,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
+from tidewire.core.statistics import Stopwatch
 
 W = TypeVar("W")
 
@@ -96,6 +97,7 @@ def apply_notices(
     record: Published,
     notices: Sequence[Notice | None],
     found: Sequence[Candidates | None] | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> list[Failure]:
     """Carries out a record whose notices are decoded already; `found` are their candidates, if known.
 
@@ -104,6 +106,8 @@ def apply_notices(
     now = state.recorded_at = record.now
     outcomes = {outcome.notice: outcome.notified for outcome in record.outcomes}
     failures: list[Failure] = []
+    if stopwatch is not None:
+        stopwatch.begin()
     for place, (notice, known) in enumerate(zip(notices, found or repeat(None), strict=False)):
         notified = outcomes.get(place, ())
         if notice is None:
@@ -118,12 +122,16 @@ def apply_notices(
             processor_for(notice.kind)(notice, dispatch)
         except Exception as error:  # noqa: BLE001 - a broken notice must not stop those after it (D9)
             dispatch.failures.append(Failure(notice.kind, None, error))
+            state.statistics.failed[state.counted_as(notice.kind)] += 1
         failures += dispatch.close()
         if notified:
             state.notify(notified, now)
             if notice.kind == "cleanup_queue":
                 mark(state, notified)
-        state.statistics.notices[notice.kind] += 1
+        kind = state.counted_as(notice.kind)
+        state.statistics.notices[kind] += 1
+        if stopwatch is not None:
+            stopwatch.lap(kind)
     return failures
 
 

@@ -119,8 +119,10 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         if notice.id is not None:
             known = state.remembered.digest(notice.id) or within.get(notice.id)
             if known == notice.digest:
+                state.statistics.repeats[state.counted_as(notice.kind)] += 1
                 continue
             if known is not None:
+                state.statistics.refused_notices[state.counted_as(notice.kind)] += 1
                 raise NoticeIdReused(
                     f"The notice id '{notice.id}' was used before for another notice",
                     index=index,
@@ -133,6 +135,7 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
             found.append(candidates(notice))
         except InvalidNotice as error:
             error.data["index"] = index
+            state.statistics.refused_notices[state.counted_as(notice.kind)] += 1
             raise
     if any(notice.kind not in FREEING for notice in fresh):
         check_memory(state, "publish")

@@ -41,7 +41,8 @@ from tidewire.core.recovery import KeptRecord, Recovered
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits, State
-from tidewire.core.statistics import Statistics
+from tidewire.core.statistics import Statistics, Stopwatch
+from tidewire.core.survey import Survey
 
 W = TypeVar("W")
 
@@ -49,7 +50,7 @@ W = TypeVar("W")
 class Shard(Generic[W]):
     """All queues of one process."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_state", "_stopwatch")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Shard(Generic[W]):
         limits: Limits | None = None,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
         presentation: Presentation | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Makes an empty shard.
 
@@ -64,6 +66,7 @@ class Shard(Generic[W]):
             limits: what it works by.
             rules: merge rules of the application's own, by event type, beside the built-in ones.
             presentation: how people are shown.
+            stopwatch: told of each notice that is carried out, but not of those that recovery repeats.
 
         Raises:
             ValueError: a type has a built-in rule.
@@ -71,6 +74,7 @@ class Shard(Generic[W]):
         self._state: State[W] = State(
             limits=limits or Limits(), rules=merge_table(rules), presentation=presentation or Presentation()
         )
+        self._stopwatch = stopwatch
 
     # Deciding and applying.
 
@@ -149,7 +153,7 @@ class Shard(Generic[W]):
 
     def apply_part(self, record: Published, part: Part) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
-        return application.apply_notices(self._state, record, part.notices, part.candidates)
+        return application.apply_notices(self._state, record, part.notices, part.candidates, self._stopwatch)
 
     # Polls.
 
@@ -218,6 +222,10 @@ class Shard(Generic[W]):
     def statistics(self) -> Statistics:
         """The running totals."""
         return self._state.statistics
+
+    def survey(self) -> Survey[W]:
+        """Begins to look at every queue, in slices (`core/survey.py`)."""
+        return Survey(self._state)
 
     @property
     def memory_used(self) -> int:

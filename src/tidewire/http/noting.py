@@ -9,7 +9,7 @@ from tidewire.http.parameters import Parameters
 KEY = "tidewire.note"
 
 
-def noted(request: Request, *, began: float) -> Request:
+def noted(request: Request, *, began: float, number: int) -> Request:
     """The request, with a fresh note."""
     request.scope[KEY] = Note(
         method=request.method,
@@ -18,6 +18,7 @@ def noted(request: Request, *, began: float) -> Request:
         peer=request.client.host if request.client else None,
         headers=request.headers,
         began=began,
+        number=number,
     )
     return request
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import dump, health, internal, openapi, outbox, public
+from tidewire.http import dump, health, internal, loglevel, metrics, openapi, outbox, public
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -27,6 +27,7 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
     {
         "/api/v1/events/internal": MappingProxyType({"POST": internal.events_internal}),
         "/api/internal/dump": MappingProxyType({"GET": dump.write, "POST": dump.take}),
+        "/api/internal/loglevel": MappingProxyType({"POST": loglevel.loglevel}),
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
         "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),
@@ -42,6 +43,7 @@ HEALTH: Mapping[str, Methods] = MappingProxyType(
     {
         "/health/live": MappingProxyType({"GET": health.live}),
         "/health/ready": MappingProxyType({"GET": health.ready}),
+        "/metrics": MappingProxyType({"GET": metrics.metrics}),
     }
 )
 

@@ -3,17 +3,20 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.request_ids import RequestIds
 from tidewire.http.request_log import Lines
+from tidewire.log_control import LogControl
 from tidewire.ports import Authenticator
 
 
@@ -69,6 +72,14 @@ class Compat:
         }
 
 
+class Exposition(Protocol):
+    """Gives the server's metrics."""
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """All of them, in a form that the `Accept` header asks for, and what that form is called."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
     """Everything a view may need.
@@ -79,6 +90,10 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
+        log_control: by which the log is changed while the server runs, if it can be.
+        request_ids: names requests in the log.
+        statistics: what is counted of requests.
+        exposition: the metrics, if there are any.
     """
 
     engine: Engine
@@ -95,3 +110,7 @@ class Site:
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
+    log_control: LogControl | None = None
+    request_ids: RequestIds = field(default_factory=RequestIds)
+    statistics: HttpStatistics = field(default_factory=HttpStatistics)
+    exposition: Exposition | None = None

@@ -26,7 +26,7 @@ from tidewire.http.request_log import NO_LINE, POLL_PATH
 class LaneConnection(FramedConnection):
     """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
 
-    __slots__ = ("_began", "_displaces", "_line", "_parked", "_repoll", "_waits_on")
+    __slots__ = ("_began", "_displaces", "_line", "_number", "_parked", "_repoll", "_waits_on")
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(lane)
@@ -35,6 +35,8 @@ class LaneConnection(FramedConnection):
         self._repoll: Repoll | None = None
         self._line = NO_LINE
         """What the log says of the poll under way."""
+        self._number = 0
+        """Of the request that asks for it."""
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
@@ -74,7 +76,7 @@ class LaneConnection(FramedConnection):
         self._buffer = self._buffer[len(raw) :]
         self._repoll = None
         note = self._note(head, "GET", POLL_PATH)
-        self._began = note.began
+        self._began, self._number = note.began, note.number
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
             user = admit_user(note, lane.site)
@@ -95,7 +97,7 @@ class LaneConnection(FramedConnection):
         if repoll.generation != lane.site.authenticator.generation:
             return False
         lane.idle.discard(self)
-        self._began = lane.site.timer()
+        self._began, self._number = lane.site.timer(), lane.site.request_ids.take()
         self._line = repoll.line
         try:
             self._poll(repoll.queue_id, repoll.user_id, acknowledged, block=repoll.block)
@@ -136,6 +138,7 @@ class LaneConnection(FramedConnection):
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
+        lane.requests.polls += 1
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping
@@ -143,7 +146,9 @@ class LaneConnection(FramedConnection):
         waited = came - self._parked if self._parked else None
         busy = lane.site.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
-        lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+        lane.log.polled(
+            self._line, answer, busy=busy, waited=waited, displaced=displaced, number=self._number
+        )
 
     def _take_notices(self, head: Head, size: int) -> bool:
         lane = self._lane
@@ -174,6 +179,7 @@ class LaneConnection(FramedConnection):
     def _confirm(self, note: Note, answer: Answer) -> None:
         lane = self._lane
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.internal.success(answer.body, stopping=stopping, keep_alive=self._keep_alive))
         lane.log.finished(note, answer, ended=ended)
@@ -185,14 +191,18 @@ class LaneConnection(FramedConnection):
             peer=self._address or None,
             headers=head.as_mapping(),
             began=self._lane.site.timer(),
+            number=self._lane.site.request_ids.take(),
         )
 
     def _named(self, queue_id: str) -> dict[str, Any]:
-        descriptor = self._lane.site.engine.shard.find(queue_id)
+        site = self._lane.site
+        descriptor = site.engine.shard.find(queue_id)
+        request_id = site.request_ids.shown(self._number)
         if descriptor is None:
-            return {"queue_id": queue_id}
+            return {"queue_id": queue_id, "request_id": request_id}
         spec = descriptor.spec
-        return {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        named = {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        return named | {"request_id": request_id}
 
     # Answers.
 
@@ -201,6 +211,7 @@ class LaneConnection(FramedConnection):
         lane = self._lane
         answer = self._failure(note, error)
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         self._finish(
             renderer.answer(
                 answer,
@@ -213,9 +224,13 @@ class LaneConnection(FramedConnection):
 
     def _failure(self, note: Note, error: Exception) -> Answer:
         site = self._lane.site
-        if isinstance(error, BadEventQueueId):
-            return answers.failure(worded(error, note, site))
-        if isinstance(error, WireError):
-            return answers.failure(error)
-        site.log.error("request failed", method=note.method, path=note.path, exc_info=error)
-        return answers.failure(InternalError())
+        known = error if isinstance(error, WireError) else InternalError()
+        site.statistics.errors[known.code] += 1
+        if isinstance(known, BadEventQueueId):
+            return answers.failure(worded(known, note, site))
+        if known is not error:
+            request_id = site.request_ids.shown(note.number)
+            site.log.error(
+                "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=error
+            )
+        return answers.failure(known)
