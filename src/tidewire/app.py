@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -30,10 +30,12 @@ from tidewire.http.limits import RateLimits
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
+from tidewire.initial_state import StateProvider
 from tidewire.machine import memory_of_machine, resident_memory
 from tidewire.pace import Pace
 from tidewire.ports import Aside, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+from tidewire.stating import state_source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,16 +101,43 @@ def build(
     turns: Turns,
     lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    providers: Sequence[StateProvider] = (),
 ) -> App:
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret or the merge rules can't be had.
+        ConfigError: the shared secret, the merge rules or the state providers can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
+    engine, comeback, clock = _engine(settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle)
+    site = _site(
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        lines=lines,
+        now=clock.now,
+        providers=providers,
+    )
+    return App(
+        settings=settings,
+        engine=engine,
+        asgi=build_application(site, more_routes),
+        site=site,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        comeback=comeback,
+    )
+
+
+def _engine(
+    settings: Settings, store: StateStore, *, reporter: Reporter, turns: Turns, lifecycle: Lifecycle
+) -> tuple[Engine, Comeback, ShardClock]:
+    """The engine on the state that an earlier process left, what that was, and its clock."""
     shard, comeback, written_under = _recovered(settings, store)
     clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
     engine = Engine(
@@ -131,24 +160,7 @@ def build(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    site = _site(
-        settings,
-        engine=engine,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        log=log,
-        lines=lines,
-        now=clock.now,
-    )
-    return App(
-        settings=settings,
-        engine=engine,
-        asgi=build_application(site, more_routes),
-        site=site,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        comeback=comeback,
-    )
+    return engine, comeback, clock
 
 
 def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
@@ -173,6 +185,7 @@ def _site(
     log: FilteringBoundLogger,
     lines: Lines | None,
     now: Callable[[], float],
+    providers: Sequence[StateProvider],
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
@@ -193,6 +206,7 @@ def _site(
         restart=restart_event(settings),
         now=now,
         lines=lines,
+        state=state_source(settings, users=authenticator, secret=secret, providers=providers, log=log),
     )
 
 

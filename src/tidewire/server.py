@@ -14,7 +14,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvloop
@@ -27,6 +27,7 @@ from tidewire.core.errors import StateError
 from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
+from tidewire.initial_state import StateProvider
 from tidewire.listening import Listener, bind, most_connections
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.pace import TICK
@@ -52,6 +53,7 @@ def run(
     log: FilteringBoundLogger,
     on_ready: Callable[[App], None] | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    providers: Sequence[StateProvider] = (),
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -60,24 +62,30 @@ def run(
         log: where to write.
         on_ready: called on the loop when clients can be served.
         more_routes: served beside the server's own.
+        providers: of the initial state, beside those that the settings name.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log, more_routes).serve(on_ready))
+        runner.run(_Life(settings, log, more_routes, providers).serve(on_ready))
 
 
 class _Life:
     """One server from start to stop."""
 
     def __init__(
-        self, settings: Settings, log: FilteringBoundLogger, more_routes: Mapping[str, Methods]
+        self,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        more_routes: Mapping[str, Methods],
+        providers: Sequence[StateProvider],
     ) -> None:
         self._settings = settings
         self._log = log
         self._more_routes = more_routes
+        self._providers = providers
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
 
@@ -107,6 +115,7 @@ class _Life:
                     form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon
                 ),
                 more_routes=self._more_routes,
+                providers=self._providers,
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
             try:

@@ -33,6 +33,19 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Section `state`: where the initial state comes from; times in seconds, sizes in bytes."""
+
+    modules: tuple[str, ...]
+    callback_url: str
+    callback_timeout: int
+    callback_attempts: int
+    callback_max_bytes: int
+    timeout: int
+    defaults: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """Section `storage`: the state directory and what is remembered; times in seconds, sizes in bytes."""
 
@@ -132,6 +145,7 @@ class Settings:
 
     server: Server
     auth: Auth
+    state: State
     storage: Storage
     queues: Queues
     bus: Bus
@@ -152,6 +166,7 @@ class Settings:
         return cls(
             server=Server(**section("server")),
             auth=Auth(**section("auth")),
+            state=State(**section("state")),
             storage=Storage(**section("storage")),
             queues=Queues(**section("queues")),
             bus=Bus(**section("bus")),

@@ -22,6 +22,7 @@
     │   ├── HeadersTooLarge       HEADERS_TOO_LARGE 431
     │   ├── TooManyConnections    TOO_MANY_CONNECTIONS 503, a retry helps
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
+    │   │   └── StateUnavailable  STATE_UNAVAILABLE 503, a retry helps
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
         └── StateInUse            STATE_UNUSABLE 500 (in no answer: another process uses it)
@@ -237,6 +238,12 @@ class Unavailable(WireError):
     http_status = 503
     retry_helps = True
     headers = MappingProxyType({"Retry-After": "1"})
+
+
+class StateUnavailable(Unavailable):
+    """The application's state can't be read now, so nobody was registered."""
+
+    code = "STATE_UNAVAILABLE"
 
 
 class InternalError(WireError):

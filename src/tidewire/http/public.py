@@ -1,86 +1,37 @@
-"""The public views: register, events, server settings, the own user (6B, 6C, 6D, R6.15)."""
+"""The public views beside `register`: events, server settings, the own user (6B, 6D, R6.15)."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
 
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadRequest, Unauthorized
 from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
-from tidewire.core.users import Role, User
+from tidewire.core.users import ROLE_CODES, Role
 from tidewire.http import answers
-from tidewire.http.admission import admit_anybody, admit_user
+from tidewire.http.admission import admit_anybody
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
+from tidewire.http.login import authenticated
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
+from tidewire.http.registering import create_queue
 from tidewire.http.registration import (
     Owner,
     capabilities_by_name,
-    capabilities_of_register,
-    check_snapshot_parameters,
     queue_spec,
 )
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
 
-ROLE_CODES: Mapping[Role, int] = MappingProxyType(
-    {
-        Role.OWNER: 100,
-        Role.ADMIN: 200,
-        Role.MEMBER: 400,
-        Role.BOT: 400,
-        Role.WEBHOOK_BOT: 400,
-        Role.GUEST: 600,
-    }
-)
-"""Roles as the numbers that clients know."""
-
 MAX_CLIENT_NAME = 30
 """Characters of the name of a client that a queue is made for (R6.20)."""
 
 
-def authenticated(request: Request, site: Site) -> User:
-    """The user that the request's credentials name (R6.2, R6.3), who does not ask too often (R6.13)."""
-    return admit_user(note_of(request), site)
-
-
-async def register(request: Request, site: Site) -> Answer:
-    """`POST /api/v1/register`: makes a queue (R6.50-R6.57)."""
-    user = authenticated(request, site)
-    parameters = await parameters_of(request)
-    user_agent = request.headers.get("user-agent")
-    client = noted_client(request, parameters)
-    check_snapshot_parameters(parameters)
-    spec = queue_spec(
-        parameters,
-        owner=Owner.of(user, rights=site.authenticator.rights(user.id)),
-        capabilities=capabilities_of_register(parameters, user_agent),
-        client_name=client.name,
-        idle_timeouts=site.idle_timeouts,
-    )
-    payload = {
-        "queue_id": await _create(site, spec),
-        "last_event_id": -1,
-        "idle_queue_timeout_secs": spec.idle_timeout,
-        **site.compat.versions,
-    }
-    return answers.success(payload, ignored=parameters.ignored())
-
-
-async def _create(site: Site, spec: QueueSpec) -> QueueId:
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[QueueId] = AsgiSlot()
-    site.engine.register(spec, slot)
-    return await slot.wait()
-
-
 async def get_events(request: Request, site: Site) -> Answer:
     """`GET /api/v1/events`: the poll (6B)."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
     parameters = await parameters_of(request)
     client = noted_client(request, parameters)
     owner = Owner.of(user, rights=site.authenticator.rights(user.id))
@@ -108,7 +59,7 @@ async def poll_or_create(
             raise BadRequest("Missing 'queue_id' argument")
         payload = {
             "events": [],
-            "queue_id": await _create(site, spec),
+            "queue_id": await create_queue(site, spec),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return answers.success(payload, ignored=parameters.ignored())
@@ -163,7 +114,7 @@ async def _wait(
 
 async def delete_events(request: Request, site: Site) -> Answer:
     """`DELETE /api/v1/events`: ends a queue (R6.63)."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
     parameters = await parameters_of(request)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
@@ -192,7 +143,7 @@ async def server_settings(request: Request, site: Site) -> Answer:
 
 async def users_me(request: Request, site: Site) -> Answer:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
     parameters = await parameters_of(request)
     noted_client(request, parameters)
     payload = {

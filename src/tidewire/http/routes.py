@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import dump, health, internal, openapi, outbox, public
+from tidewire.http import dump, health, internal, openapi, outbox, public, registering
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -15,7 +15,7 @@ Methods: TypeAlias = Mapping[str, View]
 
 PUBLIC: Mapping[str, Methods] = MappingProxyType(
     {
-        "v1/register": MappingProxyType({"POST": public.register}),
+        "v1/register": MappingProxyType({"POST": registering.register}),
         "v1/events": MappingProxyType({"GET": public.get_events, "DELETE": public.delete_events}),
         "v1/server_settings": MappingProxyType({"GET": public.server_settings}),
         "v1/users/me": MappingProxyType({"GET": public.users_me}),

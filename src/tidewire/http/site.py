@@ -14,6 +14,7 @@ from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
 from tidewire.http.request_log import Lines
+from tidewire.initial_state import StateSource
 from tidewire.ports import Authenticator
 
 
@@ -79,6 +80,7 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
+        state: where `register` has the initial state from; None: it answers without.
     """
 
     engine: Engine
@@ -95,3 +97,4 @@ class Site:
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
+    state: StateSource | None = None

@@ -22,6 +22,14 @@ internal_from = ["127.0.0.0/8", "::1"]
 cors_origins = []
 [auth]
 users_file = "users.toml"
+[state]
+modules = []
+callback_url = ""
+callback_timeout = 5
+callback_attempts = 2
+callback_max_bytes = 16777216
+timeout = 10
+defaults = true
 [storage]
 directory = "state"
 durability = "process"

@@ -13,6 +13,7 @@ from tidewire.core.errors import (
     ParameterConflict,
     RateLimitHit,
     RequestTimeout,
+    StateUnavailable,
     TooManyConnections,
     Unavailable,
 )
@@ -52,4 +53,5 @@ def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
         RequestTimeout,
         TooManyConnections,
         Unavailable,
+        StateUnavailable,
     }

@@ -22,9 +22,9 @@ _POLL = (
 _PUBLIC: Mapping[str, Operation] = MappingProxyType(
     {
         "POST v1/register": Operation(
-            "Makes a queue. It gets events from this moment on.",
+            "Makes a queue. It gets events from this moment on. The answer also has the members of the initial state.",
             Access.USER,
-            (errors.ParameterConflict, errors.Unavailable, *_FORM),
+            (errors.ParameterConflict, errors.Unavailable, errors.StateUnavailable, *_FORM),
             answers.REGISTERED,
             parameters=(
                 *parameters.QUEUE,
