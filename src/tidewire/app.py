@@ -22,6 +22,7 @@ from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
+from tidewire.doors import door
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
@@ -68,6 +69,11 @@ class App:
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
 
+    def tick(self) -> None:
+        """Once a second."""
+        self.engine.tick()
+        self.site.sessions.sweep()
+
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
         self.engine.announce_restart(restart_event(self.settings))
@@ -110,7 +116,9 @@ def build(
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
-    authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
+    authenticator = UsersFileAuthenticator(
+        path=settings.auth.users_file, required="users" in settings.auth.kind
+    )
     lifecycle = Lifecycle()
     engine, comeback, clock = _engine(settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle)
     site = _site(
@@ -206,6 +214,8 @@ def _site(
         restart=restart_event(settings),
         now=now,
         lines=lines,
+        door=door(settings, authenticator=authenticator, secret=secret, log=log, revoke=engine.revoke),
+        session_origins=frozenset(origin.lower() for origin in settings.auth.session_origins),
         state=state_source(settings, users=authenticator, secret=secret, providers=providers, log=log),
     )
 

@@ -160,7 +160,7 @@ class _Life:
         app.begin()
         for name in self._settings.not_effective():
             self._log.warning("this setting has no effect in this version", setting=name)
-        if not app.authenticator.users():
+        if "users" in self._settings.auth.kind and not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 
     async def _listen(
@@ -206,7 +206,7 @@ class _Life:
             due = max(due + TICK, loop.time())
             await asyncio.sleep(due - loop.time())
             try:
-                app.engine.tick()
+                app.tick()
                 listener.lane.sweep(loop.time())
                 if app.authenticator.changed_on_disk():
                     self._reload_users(app)

@@ -27,9 +27,23 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """Section `auth`: where users come from."""
+    """Section `auth`: where users come from, and who judges what they show; times in seconds."""
 
+    kind: tuple[Literal["users", "http", "jwt"], ...]
     users_file: Path
+    session_origins: tuple[str, ...]
+    http_url: str
+    http_timeout: int
+    http_keep_for: int
+    http_cookies: tuple[str, ...]
+    jwt_audience: str
+    jwt_keys: tuple[str, ...]
+    jwt_issuer: str
+    jwt_key: str = field(repr=False)
+    jwt_key_file: Path | None
+    jwt_algorithms: tuple[str, ...]
+    jwt_user_claim: str
+    jwt_realm_claim: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,21 @@
 """The public views beside `register`: events, server settings, the own user (6B, 6D, R6.15)."""
 
-from types import MappingProxyType
+import asyncio
+import math
 from typing import Any
 
 from starlette.requests import Request
 
-from tidewire.core.errors import BadRequest, Unauthorized
+from tidewire.core.errors import BadRequest
 from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
 from tidewire.core.users import ROLE_CODES, Role
 from tidewire.http import answers
-from tidewire.http.admission import admit_anybody
+from tidewire.http.admission import admit_anybody, expired
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
 from tidewire.http.login import authenticated
+from tidewire.http.note import Note
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.registering import create_queue
@@ -59,7 +61,7 @@ async def poll_or_create(
             raise BadRequest("Missing 'queue_id' argument")
         payload = {
             "events": [],
-            "queue_id": await create_queue(site, spec),
+            "queue_id": await create_queue(site, spec, note_of(request)),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return answers.success(payload, ignored=parameters.ignored())
@@ -79,6 +81,8 @@ async def _poll(
     # While stopping nobody is parked any more, and what is there still goes out (D5).
     block = block and not site.lifecycle.stopping
     site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    # Only now is it known to be the user's own.
+    site.sessions.use(note.admitted, queue_id)
     if slot.answer is None:
         await _wait(request, site, queue_id, slot, displaces=displaces)
     else:
@@ -101,15 +105,29 @@ async def _wait(
     if displaces:
         site.log.info("poll displaced", **named)
     began = site.timer()
+    is_over = False
     try:
-        await slot.wait_connected(request.receive)
+        async with asyncio.timeout(_left(note, site)):
+            await slot.wait_connected(request.receive)
+    except TimeoutError:
+        is_over = True
     finally:
         note.waited = site.timer() - began
         # The client went away, or the request was cancelled: what arrives now stays in the queue.
         if slot.answer is None:
             site.engine.lost(queue_id, slot)
-            note.gone = True
-            site.log.info("client disconnected", **named)
+            if not is_over:
+                note.gone = True
+                site.log.info("client disconnected", **named)
+    if is_over and slot.answer is None:
+        raise expired(note)
+
+
+def _left(note: Note, site: Site) -> float | None:
+    """Seconds until what the user was let in by comes to its end; None when it has none."""
+    if note.admitted is None or note.admitted.ends_at == math.inf:
+        return None
+    return max(0.0, note.admitted.ends_at - site.now())
 
 
 async def delete_events(request: Request, site: Site) -> Answer:
@@ -161,14 +179,3 @@ async def users_me(request: Request, site: Site) -> Answer:
         "timezone": "",
     }
     return answers.success(payload, ignored=parameters.ignored())
-
-
-async def no_session(request: Request, site: Site) -> Answer:
-    """Any route under `/json`: no kind of browser session is configured, and Basic is never taken there.
-
-    No realm lets anybody in without an account either (R6.59).
-    """
-    admit_anybody(note_of(request), site)
-    error = Unauthorized("Not logged in: API authentication or user session required")
-    error.headers = MappingProxyType({"WWW-Authenticate": 'Session realm="zulip"'})
-    raise error

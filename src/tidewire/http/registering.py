@@ -19,7 +19,8 @@ from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
 from tidewire.http.login import authenticated
-from tidewire.http.noting import noted_client
+from tidewire.http.note import Note
+from tidewire.http.noting import note_of, noted_client
 from tidewire.http.registration import (
     Owner,
     Snapshot,
@@ -49,7 +50,7 @@ async def register(request: Request, site: Site) -> Answer:
         idle_timeouts=site.idle_timeouts,
     )
     wanted = snapshot_parameters(parameters, spec)
-    queue_id = await create_queue(site, spec)
+    queue_id = await create_queue(site, spec, note_of(request))
     state: dict[str, Any] = {}
     last_event_id = NOTHING_YET
     if site.state is not None:
@@ -65,12 +66,14 @@ async def register(request: Request, site: Site) -> Answer:
     return answers.success(payload, ignored=parameters.ignored())
 
 
-async def create_queue(site: Site, spec: QueueSpec) -> QueueId:
+async def create_queue(site: Site, spec: QueueSpec, note: Note) -> QueueId:
     """Makes a queue; gives its id once it is durable."""
     site.lifecycle.check_serving()
     slot: AsgiSlot[QueueId] = AsgiSlot()
     site.engine.register(spec, slot)
-    return await slot.wait()
+    queue_id = await slot.wait()
+    site.sessions.use(note.admitted, queue_id)
+    return queue_id
 
 
 def _asked(user: User, site: Site, spec: QueueSpec, wanted: Snapshot, queue_id: QueueId) -> Asked:

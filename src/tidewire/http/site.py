@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from structlog.typing import FilteringBoundLogger
 
+from tidewire.admitting import Door
 from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.engine import Engine
@@ -14,6 +15,7 @@ from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
 from tidewire.http.request_log import Lines
+from tidewire.http.sessions import Sessions
 from tidewire.initial_state import StateSource
 from tidewire.ports import Authenticator
 
@@ -80,6 +82,9 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
+        door: who lets requests in; None: the users file alone, and no browser sessions.
+        sessions: which queues belong to which session.
+        session_origins: origins whose pages may use browser sessions, beside the own one.
         state: where `register` has the initial state from; None: it answers without.
     """
 
@@ -98,3 +103,10 @@ class Site:
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
     state: StateSource | None = None
+    door: Door | None = None
+    sessions: Sessions = field(init=False)
+    session_origins: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Gives it the sessions of its own engine."""
+        object.__setattr__(self, "sessions", Sessions(self.engine.shard.find))

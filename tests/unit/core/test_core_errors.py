@@ -7,6 +7,7 @@ import pytest
 from tidewire import TidewireError
 from tidewire.core import errors
 from tidewire.core.errors import (
+    AuthenticationUnavailable,
     BadEventQueueId,
     MethodNotAllowed,
     MissingParameter,
@@ -53,5 +54,6 @@ def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
         RequestTimeout,
         TooManyConnections,
         Unavailable,
+        AuthenticationUnavailable,
         StateUnavailable,
     }

@@ -58,6 +58,10 @@ POLLED: Mapping[str, Schema] = MappingProxyType(
     }
 )
 
+ENDED: Mapping[str, Schema] = MappingProxyType(
+    {"queues_ended": {**NATURAL, "description": "How many queues ended."}}
+)
+
 SERVER_SETTINGS: Mapping[str, Schema] = MappingProxyType(
     {
         **VERSIONS,

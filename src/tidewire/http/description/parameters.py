@@ -145,6 +145,15 @@ SNAPSHOT = (
 )
 """What `register` takes about the initial state."""
 
+SESSION = Parameter(
+    "session",
+    "What the application calls the session, or the `jti` of a token.",
+    TEXT,
+    is_text=True,
+    is_required=True,
+    example="c7d8f0",
+)
+
 OWNER = (
     Parameter(
         "user_profile_id", "The user on whose behalf it is asked.", NATURAL, is_required=True, example=1
