@@ -35,7 +35,7 @@ class SessionDoor:
         if self._asks and name not in self._told:
             raise MustAsk
         user = self._users.user(UserId(USER_IDS.get(name, 0)))
-        if user is None or self._revoked.has(f"session-of-{name}", since=0.0) or now >= self.ends_at:
+        if user is None or self._revoked.has(f"session-of-{name}") or now >= self.ends_at:
             raise no_session(is_session=credentials.is_session)
         return Admitted(user, min(self.keep_until, self.ends_at), self.ends_at, f"session-of-{name}")
 

@@ -111,10 +111,10 @@ class ApplicationKind:
     async def _ask(self, key: bytes, credentials: Credentials, shown: str, began: float) -> Admitted:
         answer = await self._answer(credentials, shown)
         user = admissible(answer.user)
-        if answer.session and self._revoked.has(answer.session, since=began):
+        if answer.session and self._revoked.has(answer.session):
             raise no_session(
                 is_session=credentials.is_session
-            )  # it was revoked while the application was asked
+            )  # the application may be asked before it has ended it itself
         ends_at = began + answer.expires_in if answer.expires_in is not None else float("inf")
         admitted = Admitted(user, min(began + self._keep_for, ends_at), ends_at, answer.session)
         self._remembered.put(key, admitted)

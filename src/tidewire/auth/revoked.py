@@ -25,10 +25,9 @@ class Revoked:
         while self._at and (len(self._at) > MAX_REMEMBERED or now - self._oldest() > REMEMBERED_FOR):
             self._at.popitem(last=False)
 
-    def has(self, session: str, *, since: float) -> bool:
-        """Whether the name was revoked at that moment or later."""
-        at = self._at.get(session)
-        return at is not None and at >= since
+    def has(self, session: str) -> bool:
+        """Whether the name was revoked; names are not given twice."""
+        return session in self._at
 
     def _oldest(self) -> float:
         return next(iter(self._at.values()))

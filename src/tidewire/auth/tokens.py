@@ -144,7 +144,7 @@ class TokenKind:
         if found is None:
             found = self._verified(_seen(text), now)
             self._remembered.put(remembering, found)
-        if found.session and self._revoked.has(found.session, since=float("-inf")):
+        if found.session and self._revoked.has(found.session):
             raise InvalidToken("The token was revoked")
         return found
 
