@@ -88,9 +88,14 @@ class ApplicationKind:
         asking = self._under_way.get(key)
         if asking is None:
             asking = self._under_way[key] = asyncio.create_task(self._ask(key, credentials, shown, now))
-            asking.add_done_callback(lambda _: self._under_way.pop(key, None))
+            asking.add_done_callback(lambda done: self._answered(key, done))
         # One that gives up must not take the answer from the others.
         return await asyncio.shield(asking)
+
+    def _answered(self, key: bytes, done: asyncio.Task[Admitted]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # should all who asked have gone, nobody else looks at it
 
     def drop(self, session: str) -> None:
         """Forgets whom the session let in."""

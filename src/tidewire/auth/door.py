@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
 from tidewire.auth.revoked import Revoked
-from tidewire.core.errors import InvalidApiKey
+from tidewire.core.errors import InvalidApiKey, RealmDeactivated
 from tidewire.ports import Authenticator
 
 
@@ -61,7 +61,7 @@ class KindsDoor:
         """See `tidewire.admitting.Door`."""
         kind = self._kind(credentials)
         if kind is not None:
-            return kind.known(credentials, now)
+            return self._checked(kind.known(credentials, now))
         if self._users is None or credentials.is_session:
             raise no_session(is_session=credentials.is_session)
         try:
@@ -69,7 +69,7 @@ class KindsDoor:
         except InvalidApiKey:
             if self._application is None:
                 raise
-            return self._application.known(credentials, now)
+            return self._checked(self._application.known(credentials, now))
 
     async def ask(self, credentials: Credentials, now: float) -> Admitted:
         """See `tidewire.admitting.Door`."""
@@ -77,7 +77,7 @@ class KindsDoor:
         if kind is None:
             return self.known(credentials, now)
         try:
-            return await kind.ask(credentials, now)
+            return self._checked(await kind.ask(credentials, now))
         except MustAsk:
             raise no_session(is_session=credentials.is_session) from None
 
@@ -87,6 +87,13 @@ class KindsDoor:
         for kind in (self._tokens, self._application):
             if kind is not None:
                 kind.drop(session)
+
+    def _checked(self, admitted: Admitted) -> Admitted:
+        """Whoever is let in, their realm may be switched off in the users file."""
+        realm = self._directory.realm(admitted.user.realm_id)
+        if realm is not None and not realm.active:
+            raise RealmDeactivated("This organization has been deactivated")
+        return admitted
 
     def _kind(self, credentials: Credentials) -> Kind | None:
         """Who judges the credentials; None for the users file, or nobody."""

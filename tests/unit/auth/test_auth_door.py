@@ -10,7 +10,7 @@ from tidewire.admitting import Admitted, Credentials, MustAsk
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.door import KindsDoor
 from tidewire.auth.revoked import Revoked
-from tidewire.core.errors import BadRequest, InvalidApiKey, Unauthorized
+from tidewire.core.errors import BadRequest, InvalidApiKey, RealmDeactivated, Unauthorized
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import User
 
@@ -89,6 +89,16 @@ def test_a_session_route_never_takes_basic(users: UsersFileAuthenticator, file: 
     shown = Credentials(authorization=ADA, is_session=True)
     with pytest.raises(Unauthorized):
         door(users, file=file, tokens=Kind()).known(shown, 0.0)
+
+
+def test_a_realm_that_is_switched_off_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "off.toml"
+    path.write_text(users_file("ada").replace('name = "Test"', 'name = "Test"\nactive = false'))
+    application = Kind()
+    application.told = True
+    made = door(UsersFileAuthenticator(path=path), app=application)
+    with pytest.raises(RealmDeactivated):
+        made.known(Credentials(authorization="Token x"), 0.0)
 
 
 def test_nothing_is_let_in_by_nothing(users: UsersFileAuthenticator) -> None:
