@@ -15,6 +15,7 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
+from tidewire.core.merged import merged_ids, waiting_ids
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -37,6 +38,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
+from tidewire.core.trails import Known, What
 
 W = TypeVar("W")
 
@@ -46,7 +48,8 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
     _note_time(state, record)
     match record:
         case Registered():
-            state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            descriptor = state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            state.trails.note(descriptor.trail, What.REGISTERED, record.now)
             state.statistics.registered += 1
         case Imported():
             import_queues(state, record)
@@ -85,6 +88,8 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
     skipped = make_queues(state, record.queues, record.bodies, MERGE_RULES)
     for image in record.queues:
         descriptor = state.directory.get(image.queue_id)
+        if descriptor is not None:
+            state.trails.note(descriptor.trail, What.IMPORTED, record.now)
         if descriptor is not None and descriptor.acceptance.refusal(RELOAD) is None:
             state.reload_set[descriptor.queue_id] = None
     state.statistics.imported += len(record.queues) - len(skipped)
@@ -112,6 +117,8 @@ def apply_notices(
         if notice.id is not None:
             state.remembered.add(notice.id, notice.digest, now)
         dispatch = Dispatch(state, notice.realm_id)
+        if notice.id is not None:
+            state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
         try:
             if notice.kind == "message":
                 dispatch.missed = missed_by(known or candidates(notice), notified)
@@ -139,6 +146,7 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             descriptor.offline = True
+            state.trails.note(descriptor.trail, What.OFFLINE, tick.now)
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
     state.tombstones.forget(tick.now - state.limits.tombstones_for)
@@ -154,7 +162,10 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
-        state.memory.entries -= descriptor.queue.prune(seen.pruned)
+        dropped = descriptor.queue.prune(seen.pruned)
+        if dropped:  # in recovery; a live queue was pruned by the poll
+            state.memory.entries -= dropped
+            state.trails.note(descriptor.trail, What.ACKNOWLEDGED, seen.last_active, seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
 
@@ -166,9 +177,11 @@ def _seal(state: State[W], record: Sealed) -> None:
         held = len(queue)
         if record.pruned is not None:
             queue.prune(record.pruned)
+        waiting = waiting_ids(queue)
         merge = Merge(record.placed, record.through, record.joined)
         queue.redo(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
+        state.trails.note_merged(descriptor.trail, merged_ids(queue, waiting), state.recorded_at)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
@@ -212,6 +225,7 @@ def _take_over(state: State[W], record: Restarted) -> None:
     for descriptor in state.directory:
         # Its booked deadline is now too early, which only means that it is looked at once more.
         descriptor.last_active += away
+        state.trails.note(descriptor.trail, What.RECOVERED, record.now)
         if record.resumed:
             descriptor.queue.resumed = True
     state.seen.clear()

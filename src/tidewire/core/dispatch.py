@@ -12,6 +12,7 @@ from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
+from tidewire.core.trails import CHECK_EVERY, SIZE
 
 W = TypeVar("W")
 
@@ -23,6 +24,9 @@ class Failure(NamedTuple):
     queue_id: QueueId | None
     error: Exception
 
+
+FAILED = "failed"
+"""What a queue's trail says of an event that could not be put in."""
 
 NOTHING_MISSED: Mapping[UserId, Missed] = MappingProxyType({})
 
@@ -38,11 +42,13 @@ class Dispatch(Generic[W]):
     __slots__ = (
         "_delivered",
         "_look_above",
+        "_marker",
         "_now",
         "_queues_of",
         "_realm_id",
         "_representations",
         "_state",
+        "_trails",
         "_unknown",
         "failures",
         "missed",
@@ -58,8 +64,15 @@ class Dispatch(Generic[W]):
         self._unknown = 0
         self._look_above = state.look_above
         self._now = state.recorded_at
+        self._trails = state.trails
+        self._marker = self._trails.marker(self._now)
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
+
+    @property
+    def number(self) -> int:
+        """Of the notice, as trails count them."""
+        return self._marker.number
 
     @property
     def presentation(self) -> Presentation:
@@ -91,7 +104,9 @@ class Dispatch(Generic[W]):
 
         With a rule in `withheld`, queues that would accept the event are counted as refused by that rule.
         """
-        representation = Representation(event, self._state.rules, withheld=withheld)
+        representation = Representation(
+            event, self._state.rules, withheld=withheld, marker=self._marker
+        )
         self._representations.append(representation)
         return representation
 
@@ -110,7 +125,7 @@ class Dispatch(Generic[W]):
             if refusal is None:
                 self.push(descriptor, shaped, suffix, missed)
             else:
-                self.refuse(refusal)
+                self.refuse(descriptor, shaped.kind, refusal)
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
             self.fail(shaped.kind, descriptor, error)
 
@@ -126,10 +141,14 @@ class Dispatch(Generic[W]):
         if not queue.size:
             queue.since = self._now
         try:
-            queue.push(shaped, suffix, missed)
+            event_id = queue.push(shaped, suffix, missed)
         except Exception as error:  # noqa: BLE001 - whatever an application's rule does (`core/queue.py`)
-            queue.push_alone(shaped, suffix, missed)
+            event_id = queue.push_alone(shaped, suffix, missed)
             self._state.rule_failed(shaped.kind, error)
+        trail = descriptor.trail
+        trail += shaped.mark
+        if not event_id % CHECK_EVERY:
+            self._trails.trim(trail)
         if queue.size > self._look_above:
             self._state.note_if_over(descriptor)
         self._delivered += 1
@@ -137,13 +156,22 @@ class Dispatch(Generic[W]):
             descriptor.ready = True
             self._state.ready.append(descriptor)
 
-    def refuse(self, refusal: str) -> None:
-        """Counts an event that a queue doesn't get."""
+    def refuse(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
+        """Counts an event that a queue doesn't get, and notes it there."""
         self._state.statistics.refused[refusal] += 1
+        self._note_refusal(descriptor, kind, refusal)
+
+    def _note_refusal(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
+        marker, trails = self._marker, self._trails
+        record = marker.refused.get(refusal)
+        if record is None:
+            record = marker.refusal(kind, refusal)
+        trails.refuse(descriptor.trail, record)
 
     def fail(self, kind: str, descriptor: Descriptor[W], error: Exception) -> None:
         """Notes that an event of this type could not be put in the queue."""
         self.failures.append(Failure(kind, descriptor.queue_id, error))
+        self._note_refusal(descriptor, kind, FAILED)
 
     def remove_queue(self, queue_id: str, owners: Container[UserId]) -> bool:
         """Ends the queue if one of these users owns it; whether that was so (R4.49)."""
@@ -175,6 +203,8 @@ class Dispatch(Generic[W]):
         statistics.broken += len(self.failures) - self._unknown
         memory = self._state.memory
         memory.entries += self._delivered
+        if self._trails.most:
+            memory.trails += self._delivered * SIZE
         for shaped in self._representations:
             if shaped.encoded:
                 statistics.encoded += 1

@@ -72,6 +72,7 @@ class Memory:
         bodies: bytes of the bodies that they share.
         connections: how many polls wait or were just answered.
         correction: by which what is counted is multiplied.
+        trails: bytes of what is recorded to be explained (`core/trails.py`).
         exhausted: the budget is used up, and no queue is left that could give way.
     """
 
@@ -87,12 +88,14 @@ class Memory:
         "correction",
         "entries",
         "exhausted",
+        "trails",
     )
 
     def __init__(self) -> None:
         self.entries = 0
         self.bodies = 0
         self.connections = 0
+        self.trails = 0
         self.correction = 1.0
         self.exhausted = False
         self._young: list[bytes] = []
@@ -111,7 +114,8 @@ class Memory:
 
     def counted(self, queues: int) -> int:
         """Bytes that all of it takes, uncorrected."""
-        return self.bodies + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
+        held = self.bodies + self.trails
+        return held + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
 
     def used(self, queues: int) -> float:
         """Bytes that all of it takes."""

@@ -15,6 +15,7 @@ from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import UserDeactivated
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch, Delayed, State
+from tidewire.core.trails import What
 
 W = TypeVar("W")
 
@@ -55,12 +56,13 @@ def poll(
     dropped = queue.prune(last_event_id)
     if dropped:
         state.memory.entries -= dropped
+        state.trails.note(descriptor.trail, What.ACKNOWLEDGED, now, last_event_id)
         if last_event_id >= queue.placed:
             # All that was ever given is acknowledged, so what is left came after the last answer.
             queue.since = descriptor.last_active
+    state.touch(descriptor, now)
     if descriptor.waiter is not None:
         _displace(state, descriptor, now)
-    state.touch(descriptor, now)
     if queue or not block:
         return state.read(descriptor)
     descriptor.waiter = waiter

@@ -15,11 +15,13 @@ from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
+from tidewire.core.ended import Ended, EndedQueues
 from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
+from tidewire.core.merged import merged_ids, waiting_ids
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -29,6 +31,7 @@ from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
 from tidewire.core.tombstones import Tombstones
+from tidewire.core.trails import Trails, What
 from tidewire.core.wire import ANSWER_FRAME, ENTRY_FRAME, Entry
 
 W = TypeVar("W")
@@ -54,6 +57,8 @@ class Limits:
         memory_budget: bytes that all queues may take; 0: no bound (D8).
         tombstones_max: ended queues whose reason is remembered.
         tombstones_for: for how long.
+        explain_bytes: of each queue's records of what became of its events; 0: nothing is recorded.
+        explain_ended: ended queues whose records are kept.
     """
 
     offline_after: float = 600.0
@@ -68,6 +73,8 @@ class Limits:
     memory_budget: int = 0
     tombstones_max: int = 100_000
     tombstones_for: float = 86_400.0
+    explain_bytes: int = 2048
+    explain_ended: int = 1000
 
     @property
     def look_above(self) -> float:
@@ -99,6 +106,7 @@ class State(Generic[W]):
         "_shapes",
         "delayed",
         "directory",
+        "ended",
         "finished",
         "heartbeats",
         "idle",
@@ -119,6 +127,7 @@ class State(Generic[W]):
         "seen",
         "statistics",
         "tombstones",
+        "trails",
         "unwritten",
     )
 
@@ -146,6 +155,8 @@ class State(Generic[W]):
         """Queues that have passed a bound of theirs, and must end."""
         self.look_above = limits.look_above
         self.memory = Memory()
+        self.trails = Trails(self.memory, most=limits.explain_bytes)
+        self.ended = EndedQueues(most=limits.explain_ended if limits.explain_bytes else 0)
         self.seen: dict[Descriptor[W], None] = {}
         """Queues polled since the last tick; its record says what became of them."""
         self.unwritten: list[Sealed] = []
@@ -171,13 +182,16 @@ class State(Generic[W]):
         key = spec.acceptance_key
         acceptance = self._acceptances.acquire(key, lambda: Acceptance(key))
         shape = self._shapes.acquire(spec.shape_key, lambda: Shape(*spec.shape_key))
-        descriptor: Descriptor[W] = Descriptor(queue_id, spec, shape, acceptance, now=now)
+        descriptor: Descriptor[W] = Descriptor(
+            queue_id, spec, shape, acceptance, trail=self.trails.begin(), now=now
+        )
         self.directory.add(descriptor)
         self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
         return descriptor
 
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
+        ended = self._ended(descriptor, reason)
         if reason == "revoked":
             self.memory.entries -= len(descriptor.queue)
             descriptor.queue = EventQueue()
@@ -193,6 +207,20 @@ class State(Generic[W]):
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
         self.statistics.removed[reason] += 1
+        for gone in self.ended.add(ended):
+            self.trails.end(gone.trail)
+
+    def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
+        queue = descriptor.queue
+        return Ended(
+            descriptor.queue_id,
+            descriptor.spec,
+            descriptor.trail,
+            queue.next_event_id,
+            queue.newest_pruned_id,
+            reason,
+            self.recorded_at,
+        )
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
         """The user's queue of that id.
@@ -248,7 +276,7 @@ class State(Generic[W]):
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
-        held = len(queue) if queue.open or queue.closed else 0
+        held, waiting = (len(queue), waiting_ids(queue)) if queue.open or queue.closed else (0, [])
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(
             max(1, most - ANSWER_FRAME) if most else 0,
@@ -256,9 +284,13 @@ class State(Generic[W]):
             self.memory.enter,
             merging=self.merging,
         )
+        now = max(descriptor.last_active, self.recorded_at)
         if merge is not None:
             self.memory.entries -= held - len(queue)
+            self.trails.note_merged(descriptor.trail, merged_ids(queue, waiting), now)
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
+        if entries:
+            self.trails.note(descriptor.trail, What.SENT, now, entries[-1][0])
         return Batch(descriptor.queue_id, entries)
 
     def rule_failed(self, kind: str, error: Exception) -> None:
