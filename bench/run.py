@@ -9,6 +9,7 @@ from types import MappingProxyType
 import abandoned
 import crowds
 import durability
+import explaining
 import fan_out
 import heartbeats
 import idle_queues
@@ -27,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
     {
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
+        "explaining": explaining.main,
         "merging": merging.main,
         "notifications": notifications.main,
         "journal": journal.main,

@@ -15,7 +15,7 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
-from tidewire.core.merged import merged_ids, waiting_ids
+from tidewire.core.merged import taken_by, waiting
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -49,6 +49,7 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
     match record:
         case Registered():
             descriptor = state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            descriptor.trail.is_whole = True
             state.trails.note(descriptor.trail, What.REGISTERED, record.now)
             state.statistics.registered += 1
         case Imported():
@@ -162,10 +163,11 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
-        dropped = descriptor.queue.prune(seen.pruned)
-        if dropped:  # in recovery; a live queue was pruned by the poll
-            state.memory.entries -= dropped
-            state.trails.note(descriptor.trail, What.ACKNOWLEDGED, seen.last_active, seen.pruned)
+        # In recovery; a live queue was pruned by the poll.
+        taken = taken_by(descriptor.queue, seen.pruned) if state.trails.most else ()
+        state.memory.entries -= descriptor.queue.prune(seen.pruned)
+        if taken:
+            state.trails.note_gone(descriptor.trail, taken, What.ACKNOWLEDGED, seen.last_active)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
 
@@ -177,11 +179,11 @@ def _seal(state: State[W], record: Sealed) -> None:
         held = len(queue)
         if record.pruned is not None:
             queue.prune(record.pruned)
-        waiting = waiting_ids(queue)
+        before = waiting(queue)
         merge = Merge(record.placed, record.through, record.joined)
         queue.redo(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
-        state.trails.note_merged(descriptor.trail, merged_ids(queue, waiting), state.recorded_at)
+        state.note_merged(descriptor, before, state.recorded_at)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

@@ -60,6 +60,7 @@ class Descriptor(Generic[W]):
         last_active: when a poll last came, was answered, or was lost (D-3, D-4).
         offline: unpolled for so long that its owner counts as gone (R2.23).
         trail: what became of its events of late.
+        sent_at: when its events were last read for an answer; 0: never in this process.
         displacements: how many polls displaced each other of late (D-14), as of `displaced_at`.
     """
 
@@ -75,6 +76,7 @@ class Descriptor(Generic[W]):
         "queue",
         "queue_id",
         "ready",
+        "sent_at",
         "shape",
         "spec",
         "trail",
@@ -97,6 +99,7 @@ class Descriptor(Generic[W]):
         self.acceptance = acceptance
         self.queue = EventQueue()
         self.trail = trail
+        self.sent_at = 0.0
         self.waiter: W | None = None
         self.ready = False
         self.heartbeat_at = 0.0

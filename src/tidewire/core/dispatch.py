@@ -12,7 +12,7 @@ from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
-from tidewire.core.trails import CHECK_EVERY, SIZE
+from tidewire.core.trails import Marker
 
 W = TypeVar("W")
 
@@ -48,13 +48,14 @@ class Dispatch(Generic[W]):
         "_realm_id",
         "_representations",
         "_state",
-        "_trails",
         "_unknown",
         "failures",
         "missed",
     )
 
-    def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
+    def __init__(
+        self, state: State[W], realm_id: RealmId | None = None, marker: Marker | None = None
+    ) -> None:
         self._state = state
         # The method itself: it is called for every user of a notice.
         self._queues_of = state.directory.by_user.of
@@ -64,8 +65,7 @@ class Dispatch(Generic[W]):
         self._unknown = 0
         self._look_above = state.look_above
         self._now = state.recorded_at
-        self._trails = state.trails
-        self._marker = self._trails.marker(self._now)
+        self._marker = marker or state.trails.marker(self._now)
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
 
@@ -104,9 +104,7 @@ class Dispatch(Generic[W]):
 
         With a rule in `withheld`, queues that would accept the event are counted as refused by that rule.
         """
-        representation = Representation(
-            event, self._state.rules, withheld=withheld, marker=self._marker
-        )
+        representation = Representation(event, self._state.rules, withheld=withheld)
         self._representations.append(representation)
         return representation
 
@@ -141,14 +139,10 @@ class Dispatch(Generic[W]):
         if not queue.size:
             queue.since = self._now
         try:
-            event_id = queue.push(shaped, suffix, missed)
+            queue.push(shaped, suffix, missed)
         except Exception as error:  # noqa: BLE001 - whatever an application's rule does (`core/queue.py`)
-            event_id = queue.push_alone(shaped, suffix, missed)
+            queue.push_alone(shaped, suffix, missed)
             self._state.rule_failed(shaped.kind, error)
-        trail = descriptor.trail
-        trail += shaped.mark
-        if not event_id % CHECK_EVERY:
-            self._trails.trim(trail)
         if queue.size > self._look_above:
             self._state.note_if_over(descriptor)
         self._delivered += 1
@@ -162,11 +156,11 @@ class Dispatch(Generic[W]):
         self._note_refusal(descriptor, kind, refusal)
 
     def _note_refusal(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
-        marker, trails = self._marker, self._trails
-        record = marker.refused.get(refusal)
-        if record is None:
-            record = marker.refusal(kind, refusal)
-        trails.refuse(descriptor.trail, record)
+        trails = self._state.trails
+        if trails.most:
+            marker = self._marker
+            record = marker.refused.get(refusal) or marker.refusal(kind, refusal)
+            trails.refuse(descriptor.trail, record)
 
     def fail(self, kind: str, descriptor: Descriptor[W], error: Exception) -> None:
         """Notes that an event of this type could not be put in the queue."""
@@ -203,10 +197,11 @@ class Dispatch(Generic[W]):
         statistics.broken += len(self.failures) - self._unknown
         memory = self._state.memory
         memory.entries += self._delivered
-        if self._trails.most:
-            memory.trails += self._delivered * SIZE
+        explains = self._state.trails.most
         for shaped in self._representations:
             if shaped.encoded:
                 statistics.encoded += 1
                 memory.enter(shaped.body)
+                if explains:
+                    memory.marks[id(shaped.body)] = self._marker.mark(shaped.kind, len(shaped.body))
         return self.failures

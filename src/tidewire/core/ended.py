@@ -9,7 +9,7 @@ from tidewire.core.trails import Trail
 
 
 class Ended(NamedTuple):
-    """What is left of a queue."""
+    """What is left of a queue; `notice` is the number of the newest notice then."""
 
     queue_id: QueueId
     spec: QueueSpec
@@ -18,6 +18,7 @@ class Ended(NamedTuple):
     newest_pruned_id: int | None
     reason: str
     at: float
+    notice: int
 
 
 class EndedQueues:
@@ -38,6 +39,12 @@ class EndedQueues:
         if len(self._ended) > self._most:
             going.append(self._ended.pop(next(iter(self._ended))))
         return going
+
+    def clear(self) -> list[Ended]:
+        """Drops all and returns them."""
+        gone = list(self._ended.values())
+        self._ended.clear()
+        return gone
 
     def get(self, queue_id: str) -> Ended | None:
         """The queue of that id."""

@@ -7,31 +7,48 @@ from bisect import bisect_left
 
 from tidewire.core.groups import entry_id
 from tidewire.core.queue import EventQueue
+from tidewire.core.wire import Entry
 
 
-def waiting_ids(queue: EventQueue) -> list[list[int]]:
-    """The ids of each group that has several events."""
+def waiting(queue: EventQueue) -> list[list[Entry]]:
+    """The events of each group that has several."""
     groups = (group.contributors for group in queue.groups())
-    return [[entry[0] for entry in contributors] for contributors in groups if len(contributors) > 1]
+    return [contributors.copy() for contributors in groups if len(contributors) > 1]
 
 
-def merged_ids(queue: EventQueue, before: list[list[int]]) -> list[tuple[int, int]]:
-    """Of the groups that were there before: each event that is gone, with the one that took its place."""
+def merged(queue: EventQueue, before: list[list[Entry]]) -> list[tuple[Entry, int]]:
+    """Of the groups that were there before: each event that was merged, with the id of what took its place.
+
+    An event that took the place of others stands there too, since it is not what it was.
+    """
     pruned = -1 if queue.newest_pruned_id is None else queue.newest_pruned_id
-    waiting = {entry[0] for group in queue.groups() for entry in group.contributors}
-    merged: list[tuple[int, int]] = []
-    for ids in before:
-        into: int | None = None
-        for event_id in reversed(ids):
-            if event_id in waiting or holds(queue, event_id):
-                into = event_id
-            elif into is not None and event_id > pruned:
-                merged.append((event_id, into))
-    return merged
+    left = {entry[0] for group in queue.groups() for entry in group.contributors}
+    found: list[tuple[Entry, int]] = []
+    for entries in before:
+        into: Entry | None = None
+        is_noted = False
+        for entry in reversed(entries):
+            if entry[0] in left or _holds(queue, entry[0]):
+                into, is_noted = entry, False
+            elif into is not None and entry[0] > pruned:
+                if not is_noted:
+                    found.append((into, into[0]))
+                    is_noted = True
+                found.append((entry, into[0]))
+    return found[::-1]
 
 
-def holds(queue: EventQueue, event_id: int) -> bool:
-    """Whether the queue has placed an event under this id, and still has it."""
+def _holds(queue: EventQueue, event_id: int) -> bool:
     entries = queue.entries
     place = bisect_left(entries, event_id, key=entry_id)
     return place < len(entries) and entries[place][0] == event_id
+
+
+def taken_by(queue: EventQueue, through: int) -> list[Entry]:
+    """The placed events that an acknowledgement is going to cover."""
+    entries = queue.entries
+    if not entries or entries[0][0] > through:
+        return []
+    if entries[-1][0] <= through:
+        return entries.copy()
+    return entries[: bisect_left(entries, through + 1, key=entry_id)]

@@ -5,31 +5,20 @@ from collections.abc import Mapping
 from tidewire.core.acceptance import Acceptance, Event
 from tidewire.core.merge import MergeRule
 from tidewire.core.narrow import Flags
-from tidewire.core.trails import Marker
 from tidewire.core.wire import encode_body
 
 
 class Representation:
     """A shaped event within one notice, with its memoised bytes and verdicts."""
 
-    __slots__ = ("_marker", "_verdicts", "body", "encoded", "event", "joins", "kind", "mark", "rule", "withheld")
+    __slots__ = ("_verdicts", "body", "encoded", "event", "joins", "kind", "rule", "withheld")
 
     body: bytes
     """The shared bytes; encoded when the first queue needs them."""
     joins: str | None
     """The group that its rule has it join; asked when the first queue needs it. Raises what the rule raises."""
 
-    mark: bytes
-    """What the trail of each queue that gets it says of it."""
-
-    def __init__(
-        self,
-        event: Event,
-        rules: Mapping[str, MergeRule],
-        *,
-        withheld: str | None = None,
-        marker: Marker | None = None,
-    ) -> None:
+    def __init__(self, event: Event, rules: Mapping[str, MergeRule], *, withheld: str | None = None) -> None:
         self.event = event
         self.kind: str = event["type"]
         self.rule = rules.get(self.kind)
@@ -37,11 +26,10 @@ class Representation:
         """Whether any queue needed the bytes."""
         self.withheld = withheld
         """Why no queue in this shape gets the event, whatever it accepts; None for an event that is to be had."""
-        self._marker = marker
         self._verdicts: dict[tuple[Acceptance, Flags] | Acceptance, str | None] = {}
 
     def __getattr__(self, name: str) -> bytes | str | None:
-        """Fills `body`, `joins` and `mark`: called when one is not there yet, so that later readings are plain ones."""
+        """Fills `body` and `joins`: called when one is not there yet, so that later readings are plain ones."""
         if name == "body":
             self.body = encode_body(self.event)
             self.encoded = True
@@ -49,9 +37,6 @@ class Representation:
         if name == "joins":
             self.joins = self._ask_for_key()
             return self.joins
-        if name == "mark":
-            self.mark = b"" if self._marker is None else self._marker.queued(self.kind, len(self.body))
-            return self.mark
         raise AttributeError(name)
 
     def _ask_for_key(self) -> str | None:

@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -17,11 +18,12 @@ from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
 from tidewire.core.ended import Ended, EndedQueues
 from tidewire.core.errors import BadEventQueueId
+from tidewire.core.groups import entry_id
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
-from tidewire.core.merged import merged_ids, waiting_ids
+from tidewire.core.merged import merged, waiting
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -207,11 +209,23 @@ class State(Generic[W]):
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
         self.statistics.removed[reason] += 1
-        for gone in self.ended.add(ended):
+        self._forget(self.ended.add(ended))
+
+    def forget_ended(self) -> None:
+        """Drops what is kept of ended queues: explaining them is worth less than any queue."""
+        self._forget(self.ended.clear())
+
+    def _forget(self, going: Iterable[Ended]) -> None:
+        for gone in going:
             self.trails.end(gone.trail)
 
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue
+        if queue and self.trails.most:
+            held = chain(queue.entries, *(group.contributors for group in queue.groups()))
+            self.trails.note_gone(
+                descriptor.trail, sorted(held, key=entry_id), What.DROPPED, self.recorded_at
+            )
         return Ended(
             descriptor.queue_id,
             descriptor.spec,
@@ -220,6 +234,7 @@ class State(Generic[W]):
             queue.newest_pruned_id,
             reason,
             self.recorded_at,
+            self.trails.notice,
         )
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
@@ -276,7 +291,7 @@ class State(Generic[W]):
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
-        held, waiting = (len(queue), waiting_ids(queue)) if queue.open or queue.closed else (0, [])
+        held, before = (len(queue), waiting(queue)) if queue.open or queue.closed else (0, [])
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(
             max(1, most - ANSWER_FRAME) if most else 0,
@@ -284,14 +299,17 @@ class State(Generic[W]):
             self.memory.enter,
             merging=self.merging,
         )
-        now = max(descriptor.last_active, self.recorded_at)
+        descriptor.sent_at = max(descriptor.last_active, self.recorded_at)
         if merge is not None:
             self.memory.entries -= held - len(queue)
-            self.trails.note_merged(descriptor.trail, merged_ids(queue, waiting), now)
+            self.note_merged(descriptor, before, descriptor.sent_at)
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
-        if entries:
-            self.trails.note(descriptor.trail, What.SENT, now, entries[-1][0])
         return Batch(descriptor.queue_id, entries)
+
+    def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float) -> None:
+        """Notes in its trail what a queue's groups became; `before` is what they were."""
+        if self.trails.most:
+            self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)
 
     def rule_failed(self, kind: str, error: Exception) -> None:
         """Counts and keeps that a merge rule failed; its events are delivered singly."""

@@ -1,23 +1,23 @@
 """Trails: what became of a queue's events of late, in a few packed bytes for each queue (issue 8).
 
-A queue's *trail* is a row of records of the same size, oldest first; beside it stands a shorter row of what the queue
-was refused, so that a narrow that refuses much can't push out what was delivered. Both are cut at their front when
-they are full.
-
-1. A record that many queues get, of an event put in or refused, is made once for a notice and copied.
-2. The record of an event does not say its id. Every event that is put in a queue leaves one, so ids follow from the
-   newest, which the queue knows.
-3. Trails are not journalled. Recovery begins them anew, and applying records writes what those tell of. So a trail may
+1. To put an event in a queue costs nothing here. Where it came from is said once for all queues that share its body: a
+   *mark*, kept for as long as the body is (`core/memory.py`). So of what a queue still holds everything is known.
+2. When an event leaves a queue, its trail gets a record: the mark, the event's id, and when it was sent and
+   acknowledged, or what it was merged into. A trail is cut at its front when it is full.
+3. What a queue was refused stands in a shorter row beside it, so that a narrow that refuses much can't push out what
+   was delivered.
+4. Trails are not journalled. Recovery begins them anew, and applying records writes what those tell of. So a trail may
    know less than happened, but what it says is true.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
 from tidewire.core.ids import RealmId
 from tidewire.core.memory import Memory
+from tidewire.core.wire import Entry
 
 
 class What(IntEnum):
@@ -25,25 +25,29 @@ class What(IntEnum):
 
     REGISTERED = 0
     RECOVERED = 1
-    QUEUED = 2
-    REFUSED = 3
-    SENT = 4
+    IMPORTED = 2
+    OFFLINE = 3
+    HELD = 4
     ACKNOWLEDGED = 5
     MERGED = 6
-    OFFLINE = 7
-    IMPORTED = 8
+    DROPPED = 7
+    REFUSED = 8
 
 
-_RECORD = Struct("<QIQ")
-"""Milliseconds and `What`; the number of the notice, of 32 bits; and what else there is to say."""
+LIFE = frozenset({What.REGISTERED, What.RECOVERED, What.IMPORTED, What.OFFLINE})
+"""What happens to a queue and not to an event."""
 
-SIZE = _RECORD.size
+_MARK = Struct("<QIQ")
+"""Milliseconds and `What`; the number of the notice; and the type's number, the variant and the size."""
+
+_TAIL = Struct("<III")
+"""The event's id; how long before its end it was sent, plus one, or how far away what took its place is; and how long
+after its beginning it ended. Times in milliseconds."""
+
+SIZE = _MARK.size + _TAIL.size
 
 LEAST = 512
 """Bytes of a queue's records below which they would explain nothing."""
-
-CHECK_EVERY = 8
-"""Events after which it is looked whether a trail is full: to look costs as much as to write a record."""
 
 OVERHEAD = 150
 """Bytes of an empty trail: the object and its place."""
@@ -54,12 +58,10 @@ MOST_NAMES = 10_000
 MOST_NOTICES = 10_000
 """Notices with an id of their own that can be asked for by it."""
 
-MOST_MERGED = 32
-"""Events of one merge that get a record: more would push out everything else."""
-
 UNNAMED = 0
-_KIND = 0xFFFF
-_SEQ = 0xFFFF_FFFF
+_16, _32 = 0xFFFF, 0xFFFF_FFFF
+UNMARKED = _16
+"""In place of a variant: nothing is known of where the event came from."""
 
 
 class Trail(bytearray):
@@ -67,38 +69,45 @@ class Trail(bytearray):
 
     Attributes:
         refusals: what it was refused; None until there is something.
-        refused_before: number of the newest notice whose refusal is no longer there; -1: nothing was dropped.
+        began: number of the newest notice when the trail began.
+        is_whole: the queue was made then, and not taken over from elsewhere.
+        forgotten: number of the newest notice that a dropped record was about; -1: nothing was dropped.
     """
 
-    __slots__ = ("refusals", "refused_before")
+    __slots__ = ("began", "forgotten", "is_whole", "refusals")
 
-    def __init__(self) -> None:
+    def __init__(self, began: int) -> None:
         super().__init__()
         self.refusals: bytearray | None = None
-        self.refused_before = -1
+        self.began = began
+        self.is_whole = False
+        self.forgotten = -1
 
 
 class Step(NamedTuple):
-    """One record, read.
+    """One record, read; times in UNIX seconds.
 
     Attributes:
         notice: number of the notice that it belongs to or came after, as this process counts them.
-        event_id: the event that it is about; of `SENT` and `ACKNOWLEDGED` the last of several.
+        at: when it began: an event was queued or refused; None when that is not known.
         kind: the event's type; empty when it is not known.
         rule: of a refusal.
         size: bytes of the shared body.
         variant: which of the notice's representations it was, from 0.
-        into: of a merge: the event that took its place.
+        done_at: when it ended: was acknowledged, merged or dropped.
+        into: of a merge: the event that took its place; its own id, when it took the place of others.
     """
 
     what: What
-    at: float
     notice: int
+    at: float | None = None
     event_id: int | None = None
     kind: str = ""
     rule: str = ""
     size: int = 0
     variant: int = 0
+    sent_at: float | None = None
+    done_at: float | None = None
     into: int | None = None
 
 
@@ -112,34 +121,29 @@ class Known(NamedTuple):
 
 
 class Marker:
-    """Makes the records of one notice."""
+    """Makes the marks of one notice."""
 
     __slots__ = ("_at", "_trails", "_variants", "number", "refused")
 
     def __init__(self, trails: "Trails", number: int, now: float) -> None:
         self._trails = trails
-        self._at = int(now * 1000) << 16
+        self._at = int(now * 1000)
         self._variants = 0
         self.number = number
         self.refused: dict[str, bytes] = {}
         """By rule; all events of a notice have one type."""
 
-    def queued(self, kind: str, size: int) -> bytes:
-        """The record for every queue that gets these bytes."""
-        if not self._trails.most:
-            return b""
-        variant = self._variants
+    def mark(self, kind: str, size: int) -> tuple[int, bytes]:
+        """The mark of a body."""
+        variant = min(self._variants, UNMARKED - 1)
         self._variants += 1
-        what = self._trails.number_of(kind) | min(variant, _KIND) << 16 | min(size, _SEQ) << 32
-        return _RECORD.pack(self._at | What.QUEUED, self.number & _SEQ, what)
+        what = self._trails.number_of(kind) | variant << 16 | min(size, _32) << 32
+        return self._at, _MARK.pack(self._at << 16 | What.HELD, self.number & _32, what)
 
     def refusal(self, kind: str, rule: str) -> bytes:
         """The record for every queue that this rule refuses."""
-        record = b""
-        if self._trails.most:
-            what = self._trails.number_of(kind) | self._trails.number_of(rule) << 16
-            record = _RECORD.pack(self._at | What.REFUSED, self.number & _SEQ, what)
-        self.refused[rule] = record
+        what = self._trails.number_of(kind) | self._trails.number_of(rule) << 16
+        record = self.refused[rule] = _MARK.pack(self._at << 16 | What.REFUSED, self.number & _32, what)
         return record
 
 
@@ -149,6 +153,7 @@ class Trails:
     Attributes:
         most: bytes of a queue's records, refusals apart; 0: nothing is recorded.
         notice: number of the newest notice.
+        notices: those that have an id of their own, by that.
     """
 
     __slots__ = ("_memory", "_names", "_numbers", "_refusals", "most", "notice", "notices")
@@ -156,9 +161,9 @@ class Trails:
     def __init__(self, memory: Memory, *, most: int) -> None:
         """Has queues record up to `most` bytes each, a quarter of it refusals; 0: nothing."""
         whole = max(most, LEAST) if most else 0
+        self._memory = memory
         self._refusals = whole // 4
         self.most = whole - self._refusals
-        self._memory = memory
         self.notice = -1
         self.notices: dict[str, Known] = {}
         self._names = [""]
@@ -178,12 +183,12 @@ class Trails:
         """The trail of a queue that is new here."""
         if self.most:
             self._memory.trails += OVERHEAD
-        return Trail()
+        return Trail(self.notice)
 
     def end(self, trail: Trail) -> None:
         """Nobody needs the trail any more."""
         if self.most:
-            self._memory.trails -= OVERHEAD + len(trail) + len(trail.refusals or ())
+            self._memory.trails -= OVERHEAD + len(trail) + len(trail.refusals or b"")
 
     def marker(self, now: float) -> Marker:
         """Begins a notice, or anything else that brings events to queues."""
@@ -199,83 +204,101 @@ class Trails:
 
     # Writing.
 
-    def trim(self, trail: Trail) -> None:
-        """Drops the oldest records of a trail that is nearly full."""
-        if len(trail) > self.most - CHECK_EVERY * SIZE:
-            cut = len(trail) - self.most + CHECK_EVERY * SIZE + self.most // 8
-            cut += -cut % SIZE
-            del trail[:cut]
-            self._memory.trails -= cut
+    def note(self, trail: Trail, what: What, now: float) -> None:
+        """Notes what happens to a queue."""
+        if self.most:
+            head = _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, 0)
+            self._write(trail, head + _TAIL.pack(0, 0, 0))
+
+    def note_gone(
+        self, trail: Trail, entries: Sequence[Entry], what: What, now: float, sent_at: float = 0.0
+    ) -> None:
+        """Notes that events left the queue, the last of them if there are more than a trail can hold."""
+        milliseconds = int(now * 1000)
+        sent = max(0, milliseconds - int(sent_at * 1000)) + 1 if sent_at else 0
+        for event_id, body, _ in entries[-(self.most // SIZE) :]:
+            began, head = self._head(body, what, milliseconds)
+            self._write(trail, head + _TAIL.pack(event_id & _32, min(sent, _32), milliseconds - began & _32))
+
+    def note_merged(self, trail: Trail, merged: Iterable[tuple[Entry, int]], now: float) -> None:
+        """Notes which events others took the place of."""
+        milliseconds = int(now * 1000)
+        for (event_id, body, _), into in merged:
+            began, head = self._head(body, What.MERGED, milliseconds)
+            tail = _TAIL.pack(event_id & _32, into - event_id & _32, milliseconds - began & _32)
+            self._write(trail, head + tail)
 
     def refuse(self, trail: Trail, record: bytes) -> None:
         """Notes a refusal."""
         refusals = trail.refusals
         if refusals is None:
-            if not self.most:
-                return
             refusals = trail.refusals = bytearray()
         refusals += record
         self._memory.trails += len(record)
-        if len(refusals) <= self._refusals:
-            return
-        cut = self._refusals // 4
-        cut += -cut % SIZE
-        _, trail.refused_before, _ = _RECORD.unpack_from(refusals, cut - SIZE)
-        del refusals[:cut]
-        self._memory.trails -= cut
+        if len(refusals) > self._refusals:
+            self._cut(trail, refusals, _MARK.size, self._refusals // 4)
 
-    def note(self, trail: Trail, what: What, now: float, event_id: int = 0, into: int = 0) -> None:
-        """Notes what happens to one queue; `into` is not far from `event_id`, and stands in the place of the notice."""
-        if not self.most:
-            return
-        notice = self.notice if what is not What.MERGED else into - event_id
-        trail += _RECORD.pack(int(now * 1000) << 16 | what, notice & _SEQ, event_id)
+    def _head(self, body: bytes, what: What, now: int) -> tuple[int, bytes]:
+        mark = self._memory.marks.get(id(body))
+        if mark is None:
+            return now, _MARK.pack(now << 16 | what, self.notice & _32, UNMARKED << 16)
+        # The lowest bytes come first, and are `What`.
+        return mark[0], what.to_bytes(2, "little") + mark[1][2:]
+
+    def _write(self, trail: Trail, record: bytes) -> None:
+        trail += record
         self._memory.trails += SIZE
-        self.trim(trail)
+        if len(trail) > self.most:
+            self._cut(trail, trail, SIZE, self.most // 8)
 
-    def note_merged(self, trail: Trail, merged: Iterable[tuple[int, int]], now: float) -> None:
-        """Notes which events others took the place of."""
-        for event_id, into in sorted(merged)[-MOST_MERGED:]:
-            self.note(trail, What.MERGED, now, event_id, into)
+    def _cut(self, trail: Trail, records: bytearray, size: int, cut: int) -> None:
+        """Drops the oldest records, `cut` bytes or somewhat more."""
+        cut += -cut % size
+        _, number, _ = _MARK.unpack_from(records, cut - size)
+        trail.forgotten = max(trail.forgotten, number)
+        del records[:cut]
+        self._memory.trails -= cut
 
     # Reading.
 
     def steps(self, trail: Trail, next_event_id: int) -> list[Step]:
-        """Everything that a trail tells, oldest first."""
-        queued = sum(1 for first, _, _ in _RECORD.iter_unpack(trail) if first & _KIND == What.QUEUED)
-        main = list(self._read(trail, next_event_id - queued))
-        # By the notice, since several things happen in one millisecond; what has none belongs to the one before.
-        merged: list[Step] = []
-        refusals = list(self._read(trail.refusals or b"", 0))
-        position = 0
-        for step in main:
-            while position < len(refusals) and _is_before(refusals[position], step):
-                merged.append(refusals[position])
-                position += 1
-            merged.append(step)
-        return merged + refusals[position:]
+        """Everything that a trail tells, in no order that means anything."""
+        return [*self._refused(trail.refusals or b""), *self._gone(trail, next_event_id)]
 
-    def _read(self, records: bytes | bytearray, event_id: int) -> Iterator[Step]:
-        for first, number, more in _RECORD.iter_unpack(records):
-            what, at = What(first & _KIND), (first >> 16) / 1000
-            if what is What.QUEUED:
-                kind = self._names[more & _KIND]
-                yield Step(what, at, number, event_id, kind, size=more >> 32, variant=more >> 16 & _KIND)
-                event_id += 1
-            elif what is What.REFUSED:
-                kind, rule = self._names[more & _KIND], self._names[more >> 16]
-                yield Step(what, at, number, kind=kind, rule=rule)
-            elif what is What.MERGED:
-                yield Step(what, at, -1, more, into=more + number)
-            else:
-                told = what in {What.SENT, What.ACKNOWLEDGED}
-                yield Step(what, at, number, more if told else None)
+    def held(self, entry: Entry, *, sent_at: float | None) -> Step:
+        """What is known of an event that a queue still has."""
+        mark = self._memory.marks.get(id(entry[1]))
+        if mark is None:
+            return Step(What.HELD, -1, event_id=entry[0], sent_at=sent_at)
+        first, number, more = _MARK.unpack(mark[1])
+        step = Step(What.HELD, number, (first >> 16) / 1000, entry[0], self._names[more & _16])
+        return step._replace(size=more >> 32, variant=more >> 16 & _16, sent_at=sent_at)
 
+    def _refused(self, records: bytes | bytearray) -> Iterator[Step]:
+        for first, number, more in _MARK.iter_unpack(records):
+            kind, rule = self._names[more & _16], self._names[more >> 16]
+            yield Step(What.REFUSED, number, (first >> 16) / 1000, kind=kind, rule=rule)
 
-def _is_before(refusal: Step, step: Step) -> bool:
-    """Whether a refusal came before another step; of one notice, what was delivered is named first."""
-    if step.notice < 0:
-        return False
-    if step.what is What.QUEUED:
-        return refusal.notice < step.notice
-    return refusal.notice <= step.notice
+    def _gone(self, trail: Trail, next_event_id: int) -> Iterator[Step]:
+        for place in range(0, len(trail), SIZE):
+            first, number, more = _MARK.unpack_from(trail, place)
+            low, between, age = _TAIL.unpack_from(trail, place + _MARK.size)
+            what, began = What(first & _16), first >> 16
+            if what in LIFE:
+                yield Step(what, number, began / 1000)
+                continue
+            event_id = next_event_id - (next_event_id - low & _32)
+            variant = more >> 16 & _16
+            sent = 0 if what is What.MERGED else between
+            yield Step(
+                what,
+                number,
+                None if variant == UNMARKED else began / 1000,
+                event_id,
+                self._names[more & _16],
+                size=more >> 32,
+                variant=0 if variant == UNMARKED else variant,
+                sent_at=(began + age - sent + 1) / 1000 if sent else None,
+                done_at=(began + age) / 1000,
+                into=event_id + between if what is What.MERGED else None,
+            )
