@@ -1,5 +1,6 @@
 """What may be pushed into a queue, groups of waiting events, and how those of one become fewer (`core/queue.py`)."""
 
+import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
@@ -116,3 +117,14 @@ def join(kind: str, rule: MergeRule, entries: list[Entry]) -> Joined:
     if size_of(joined.entries()) > size_of(entries):
         raise ValueError("merged events are longer than those that they stand for")
     return joined
+
+
+def reached(entries: list[Entry], groups: Iterable[Group], max_bytes: int) -> int:
+    """The newest id of an answer of `max_bytes`, at least the oldest; a queue that is empty has -1."""
+    through, total = -1, 0
+    for entry in heapq.merge(entries, *(group.contributors for group in groups), key=entry_id):
+        total += entry_size(entry)
+        if total > max_bytes and through >= 0:
+            return through
+        through = entry[0]
+    return through

@@ -22,7 +22,6 @@ Rules of this file:
    with all groups of its type closed before it; a failing `merge` leaves the contributors single.
 """
 
-import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
@@ -38,6 +37,7 @@ from tidewire.core.groups import (
     entry_id,
     ignored,
     join,
+    reached,
     size_of,
     uncounted,
 )
@@ -341,11 +341,4 @@ class EventQueue:
         newest = self.next_event_id - 1
         if not max_bytes or self.size <= max_bytes:
             return newest
-        waiting = (group.contributors for group in self.groups())
-        through, total = -1, 0
-        for entry in heapq.merge(self.entries, *waiting, key=entry_id):
-            total += entry_size(entry)
-            if total > max_bytes and through >= 0:
-                return through
-            through = entry[0]
-        return newest
+        return reached(self.entries, self.groups(), max_bytes)
