@@ -183,7 +183,7 @@ def _seal(state: State[W], record: Sealed) -> None:
         merge = Merge(record.placed, record.through, record.joined)
         queue.redo(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
-        state.note_merged(descriptor, before, state.recorded_at)
+        state.note_merged(descriptor, before, None)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:

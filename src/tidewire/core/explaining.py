@@ -253,7 +253,7 @@ def _event_story(subject: Subject, event_id: int, *, payload: bool) -> Story:
     target = event_id if merge is None or merge.into is None else merge.into
     there = own if target == event_id else [step for step in subject.steps if step.event_id == target]
     taken, held = _of(there, What.ACKNOWLEDGED), _of(there, What.HELD)
-    last = taken or held
+    last = taken or held or _of(there, What.DROPPED)
     first = next((step for step in own if step.at is not None), None)
     entry = None if subject.queue is None else find_entry(subject.queue, event_id)
     story = msgspec.structs.replace(

@@ -23,7 +23,7 @@ from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
-from tidewire.core.merged import merged, waiting
+from tidewire.core.merged import merged, taken_by, waiting
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -193,11 +193,14 @@ class State(Generic[W]):
 
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
-        ended = self._ended(descriptor, reason)
         if reason == "revoked":
+            ended = self._ended(descriptor, reason)
             self.memory.entries -= len(descriptor.queue)
             descriptor.queue = EventQueue()
-        self.finish_waiter(descriptor)
+            self.finish_waiter(descriptor)
+        else:
+            self.finish_waiter(descriptor)
+            ended = self._ended(descriptor, reason)
         self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
         self.over.pop(descriptor, None)
@@ -222,10 +225,11 @@ class State(Generic[W]):
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue
         if queue and self.trails.most:
-            held = chain(queue.entries, *(group.contributors for group in queue.groups()))
-            self.trails.note_gone(
-                descriptor.trail, sorted(held, key=entry_id), What.DROPPED, self.recorded_at
-            )
+            waiting = chain.from_iterable(group.contributors for group in queue.groups())
+            sent = taken_by(queue, queue.placed)
+            unsent = sorted([*queue.entries[len(sent) :], *waiting], key=entry_id)
+            for entries, sent_at in ((sent, descriptor.sent_at), (unsent, 0.0)):
+                self.trails.note_gone(descriptor.trail, entries, What.DROPPED, self.recorded_at, sent_at)
         return Ended(
             descriptor.queue_id,
             descriptor.spec,
@@ -306,7 +310,7 @@ class State(Generic[W]):
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
 
-    def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float) -> None:
+    def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float | None) -> None:
         """Notes in its trail what a queue's groups became; `before` is what they were."""
         if self.trails.most:
             self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)

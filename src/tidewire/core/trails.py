@@ -10,7 +10,7 @@
    know less than happened, but what it says is true.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
@@ -60,6 +60,8 @@ MOST_NOTICES = 10_000
 
 UNNAMED = 0
 _16, _32 = 0xFFFF, 0xFFFF_FFFF
+UNTIMED = _32
+"""In place of how long it took: that is not known."""
 UNMARKED = _16
 """In place of a variant: nothing is known of where the event came from."""
 
@@ -134,11 +136,11 @@ class Marker:
         """By rule; all events of a notice have one type."""
 
     def mark(self, kind: str, size: int) -> tuple[int, bytes]:
-        """The mark of a body."""
+        """The mark of a body: when it came, and what most records of its events begin with."""
         variant = min(self._variants, UNMARKED - 1)
         self._variants += 1
         what = self._trails.number_of(kind) | variant << 16 | min(size, _32) << 32
-        return self._at, _MARK.pack(self._at << 16 | What.HELD, self.number & _32, what)
+        return self._at, _MARK.pack(self._at << 16 | What.ACKNOWLEDGED, self.number & _32, what)
 
     def refusal(self, kind: str, rule: str) -> bytes:
         """The record for every queue that this rule refuses."""
@@ -208,25 +210,33 @@ class Trails:
         """Notes what happens to a queue."""
         if self.most:
             head = _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, 0)
-            self._write(trail, head + _TAIL.pack(0, 0, 0))
+            trail += head + _TAIL.pack(0, 0, 0)
+            self._grown(trail, SIZE)
 
     def note_gone(
         self, trail: Trail, entries: Sequence[Entry], what: What, now: float, sent_at: float = 0.0
     ) -> None:
         """Notes that events left the queue, the last of them if there are more than a trail can hold."""
         milliseconds = int(now * 1000)
-        sent = max(0, milliseconds - int(sent_at * 1000)) + 1 if sent_at else 0
+        sent = max(0, milliseconds - int(sent_at * 1000)) + 1 & _32 if sent_at else 0
+        marks, before = self._memory.marks, len(trail)
+        # Every acknowledgement comes by, mostly of one event: no calls that can be done without.
         for event_id, body, _ in entries[-(self.most // SIZE) :]:
-            began, head = self._head(body, what, milliseconds)
-            self._write(trail, head + _TAIL.pack(event_id & _32, min(sent, _32), milliseconds - began & _32))
+            mark = marks.get(id(body))
+            if mark is None or what is not What.ACKNOWLEDGED:
+                mark = self._head(body, what, milliseconds)
+            trail += mark[1] + _TAIL.pack(event_id & _32, sent, milliseconds - mark[0] & _32)
+        self._grown(trail, len(trail) - before)
 
-    def note_merged(self, trail: Trail, merged: Iterable[tuple[Entry, int]], now: float) -> None:
-        """Notes which events others took the place of."""
-        milliseconds = int(now * 1000)
-        for (event_id, body, _), into in merged:
+    def note_merged(self, trail: Trail, merged: Sequence[tuple[Entry, int]], now: float | None) -> None:
+        """Notes which events others took the place of, and when, if that is known."""
+        milliseconds = 0 if now is None else int(now * 1000)
+        before = len(trail)
+        for (event_id, body, _), into in merged[-(self.most // SIZE) :]:
             began, head = self._head(body, What.MERGED, milliseconds)
-            tail = _TAIL.pack(event_id & _32, into - event_id & _32, milliseconds - began & _32)
-            self._write(trail, head + tail)
+            age = UNTIMED if now is None else milliseconds - began & _32
+            trail += head + _TAIL.pack(event_id & _32, into - event_id & _32, age)
+        self._grown(trail, len(trail) - before)
 
     def refuse(self, trail: Trail, record: bytes) -> None:
         """Notes a refusal."""
@@ -245,11 +255,10 @@ class Trails:
         # The lowest bytes come first, and are `What`.
         return mark[0], what.to_bytes(2, "little") + mark[1][2:]
 
-    def _write(self, trail: Trail, record: bytes) -> None:
-        trail += record
-        self._memory.trails += SIZE
+    def _grown(self, trail: Trail, by: int) -> None:
+        self._memory.trails += by
         if len(trail) > self.most:
-            self._cut(trail, trail, SIZE, self.most // 8)
+            self._cut(trail, trail, SIZE, len(trail) - self.most + self.most // 4)
 
     def _cut(self, trail: Trail, records: bytearray, size: int, cut: int) -> None:
         """Drops the oldest records, `cut` bytes or somewhat more."""
@@ -299,6 +308,6 @@ class Trails:
                 size=more >> 32,
                 variant=0 if variant == UNMARKED else variant,
                 sent_at=(began + age - sent + 1) / 1000 if sent else None,
-                done_at=(began + age) / 1000,
+                done_at=None if age == UNTIMED else (began + age) / 1000,
                 into=event_id + between if what is What.MERGED else None,
             )
