@@ -62,7 +62,7 @@ class Watcher:
 
     def __init__(self, seed: int, **limits: int) -> None:
         self.random = random.Random(seed)
-        self.rig = Rig(limits=Limits(**limits))
+        self.rig = Rig(limits=Limits(max_per_user=0, **limits))
         self.queues: dict[str, Watched] = {}
         self.notices: dict[str, Published] = {}
 
@@ -84,7 +84,7 @@ class Watcher:
         """A client comes."""
         user, realm = self.random.choice(USERS), self.random.choice((1, 1, 2))
         types = self.random.choice(TYPES)
-        queue_id = self.rig.register(spec(user, realm, types))
+        queue_id = self.rig.register(spec(user, realm, types, idle=604_800))
         self.queues[queue_id] = Watched(queue_id, user, realm, types, len(self.notices))
 
     def publish(self) -> None:

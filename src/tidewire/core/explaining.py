@@ -199,15 +199,14 @@ def explain_last(
     return [_step_story(subject, step, payload=payload) for _, subject, step in reversed(newest)]
 
 
-def _once(steps: Iterable[Step]) -> Iterator[Step]:
-    """What was offered, each event once: one that took the place of others has two records."""
-    told: set[int] = set()
-    for step in filter(_is_offered, steps):
-        if step.event_id is None:
-            yield step
-        elif step.event_id not in told:
-            told.add(step.event_id)
-            yield step
+def _once(steps: Iterable[Step]) -> list[Step]:
+    """What was offered, each event once, by the step that says most of it."""
+    offered = [step for step in steps if _is_offered(step)]
+    best: dict[int, Step] = {}
+    for step in offered:
+        if step.event_id is not None and (step.event_id not in best or best[step.event_id].notice < 0):
+            best[step.event_id] = step
+    return _in_order([*(step for step in offered if step.event_id is None), *best.values()])
 
 
 def _is_offered(step: Step) -> bool:
@@ -258,7 +257,7 @@ def _event_story(subject: Subject, event_id: int, *, payload: bool) -> Story:
     entry = None if subject.queue is None else find_entry(subject.queue, event_id)
     story = msgspec.structs.replace(
         bare,
-        state=_state(subject, event_id, target, entry),
+        state=_state(subject, event_id, target, entry, own),
         sent_at=None if last is None else last.sent_at,
         acknowledged_at=None if taken is None else taken.done_at,
         merged_at=None if merge is None else merge.done_at,
@@ -282,10 +281,11 @@ def _merged(subject: Subject, event_id: int) -> Iterator[int]:
             yield step.event_id or 0
 
 
-def _state(subject: Subject, event_id: int, target: int, entry: Entry | None) -> str:
+def _state(subject: Subject, event_id: int, target: int, entry: Entry | None, own: Sequence[Step]) -> str:
     pruned = subject.newest_pruned_id
     if pruned is not None and target <= pruned:
-        return "acknowledged"
+        # Without a record it may have been merged into what is not acknowledged.
+        return "acknowledged" if own or pruned >= subject.trail.joined else "unknown"
     if subject.queue is None:
         return "dropped"
     if entry is not None:

@@ -312,8 +312,7 @@ class State(Generic[W]):
 
     def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float | None) -> None:
         """Notes in its trail what a queue's groups became; `before` is what they were."""
-        if self.trails.most:
-            self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)
+        self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)
 
     def rule_failed(self, kind: str, error: Exception) -> None:
         """Counts and keeps that a merge rule failed; its events are delivered singly."""

@@ -74,9 +74,10 @@ class Trail(bytearray):
         began: number of the newest notice when the trail began.
         is_whole: the queue was made then, and not taken over from elsewhere.
         forgotten: number of the newest notice that a dropped record was about; -1: nothing was dropped.
+        joined: the newest event that took the place of others, recorded or not.
     """
 
-    __slots__ = ("began", "forgotten", "is_whole", "refusals")
+    __slots__ = ("began", "forgotten", "is_whole", "joined", "refusals")
 
     def __init__(self, began: int) -> None:
         super().__init__()
@@ -84,13 +85,14 @@ class Trail(bytearray):
         self.began = began
         self.is_whole = False
         self.forgotten = -1
+        self.joined = -1
 
 
 class Step(NamedTuple):
     """One record, read; times in UNIX seconds.
 
     Attributes:
-        notice: number of the notice that it belongs to or came after, as this process counts them.
+        notice: number of the notice that it belongs to or came after, as this process counts them; -1: not known.
         at: when it began: an event was queued or refused; None when that is not known.
         kind: the event's type; empty when it is not known.
         rule: of a refusal.
@@ -166,7 +168,7 @@ class Trails:
         self._memory = memory
         self._refusals = whole // 4
         self.most = whole - self._refusals
-        self.notice = -1
+        self.notice = 0
         self.notices: dict[str, Known] = {}
         self._names = [""]
         self._numbers: dict[str, int] = {"": UNNAMED}
@@ -230,6 +232,9 @@ class Trails:
 
     def note_merged(self, trail: Trail, merged: Sequence[tuple[Entry, int]], now: float | None) -> None:
         """Notes which events others took the place of, and when, if that is known."""
+        trail.joined = max(trail.joined, *(into for _, into in merged), -1)
+        if not self.most:
+            return
         milliseconds = 0 if now is None else int(now * 1000)
         before = len(trail)
         for (event_id, body, _), into in merged[-(self.most // SIZE) :]:
@@ -301,7 +306,7 @@ class Trails:
             sent = 0 if what is What.MERGED else between
             yield Step(
                 what,
-                number,
+                -1 if variant == UNMARKED else number,
                 None if variant == UNMARKED else began / 1000,
                 event_id,
                 self._names[more & _16],

@@ -28,8 +28,11 @@ async def queues(request: Request, site: Site) -> Answer:
     """`GET /api/internal/queues`: the queues as a table, sorted and filtered."""
     parameters = _asked(request, site)
     user_id, realm_id = parameters.integer("user_id", minimum=0), parameters.integer("realm_id", minimum=0)
+    sort = parameters.text("sort") or "oldest"
+    if sort not in SORTS:
+        raise BadRequest(f"sort must be one of {', '.join(SORTS)}")
     wanted = Wanted(
-        sort=str(parameters.literal("sort", tuple(SORTS)) or "oldest"),
+        sort=sort,
         ascending=parameters.boolean("ascending", default=False),
         limit=_limit(parameters, "limit", USUAL_QUEUES),
         user_id=None if user_id is None else UserId(user_id),

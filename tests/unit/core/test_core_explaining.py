@@ -101,7 +101,7 @@ def test_of_ended_queues_the_newest_are_kept() -> None:
 
 
 def test_ended_queues_give_way_before_any_queue_does() -> None:
-    rig = Rig(limits=Limits(memory_budget=20_000, explain_bytes=8192))
+    rig = Rig(limits=Limits(memory_budget=16_000, explain_bytes=8192))
     queue_id = rig.register()
     for number in range(400):
         rig.publish(DEPLOY)
@@ -164,12 +164,8 @@ def test_the_last_of_all_queues_of_a_user_come_in_their_order() -> None:
     rig.publish(DEPLOY, OTHER)
     rig.delete(first)
     told = rig.engine.shard.explain_last(queue_id=None, user_id=UserId(1), last=3)
-    assert [(story.queue_id, story.state) for story in told] == [
-        (second, "waiting"),
-        (first, "dropped"),
-        (second, "refused"),
-    ] or [story.queue_id for story in told[-2:]] in ([first, second], [second, first])
-    assert len(told) == 3
+    assert [story.type for story in told] == ["deploy", "other", "other"]
+    assert {(story.queue_id, story.state) for story in told[1:]} == {(first, "dropped"), (second, "refused")}
 
 
 def test_what_an_event_says_is_shown_when_asked_for_and_there() -> None:
@@ -191,9 +187,9 @@ def test_queues_are_listed_in_every_order(sort: str, ascending: bool) -> None:
         rig.publish(*[DEPLOY] * user, users=[user])
         rig.clock.time += 1
     rows, found = rig.engine.shard.list_queues(Wanted(sort=sort, ascending=ascending, limit=2))
-    values = [row.oldest and -row.oldest if sort == "oldest" else getattr(row, sort) for row in rows]
-    if sort == "events" or sort in {"size", "last_active", "user_id", "queue_id", "oldest"}:
-        assert values == sorted(values, reverse=not ascending)
+    # `oldest` is how long ago.
+    values: list[Any] = [-(row.oldest or 0) if sort == "oldest" else getattr(row, sort) for row in rows]
+    assert values == sorted(values, reverse=not ascending)
     assert (len(rows), found) == (2, 3)
 
 

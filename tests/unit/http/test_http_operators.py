@@ -81,7 +81,7 @@ async def test_a_notice_is_explained_by_its_id(local: LocalSite) -> None:
         ("explain", {"queue_id": "x"}, 404, "There is no queue x"),
         ("explain", {"queue_id": "x", "event_id": "one"}, 400, "event_id"),
         ("explain", {"user_id": 1, "last": 0}, 400, "last"),
-        ("queues", {"sort": "beauty"}, 400, "Invalid sort"),
+        ("queues", {"sort": "beauty"}, 400, "sort must be one of"),
         ("queues/x", {}, 404, "There is no queue x"),
     ],
 )
