@@ -36,7 +36,7 @@ def test_a_thousand_questions_are_answered_as_by_somebody_who_watched_everything
         states.update(story.state for story in stories)
         merged += sum(story.merged_into is not None for story in stories)
     assert states >= {"acknowledged", "sent", "refused", "dropped", "not_yet", "not_addressed", "other_realm"}
-    assert merged > 10
+    assert merged > 3
 
 
 def check_true(story: Story, right: dict[str, Any], *, recovered: bool) -> None:
@@ -57,7 +57,7 @@ def check_true(story: Story, right: dict[str, Any], *, recovered: bool) -> None:
             assert said in {None, value}, (name, story, right)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 def test_with_little_room_less_is_known_but_nothing_wrong_is_said(seed: int) -> None:
     watcher = Watcher(seed, explain_bytes=512)
     watcher.run(1500)
@@ -71,7 +71,7 @@ def test_with_little_room_less_is_known_but_nothing_wrong_is_said(seed: int) -> 
 
 
 @pytest.mark.parametrize("snapshot", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 def test_after_a_crash_nothing_wrong_is_said_and_what_records_tell_is_known(
     seed: int, snapshot: bool
 ) -> None:

@@ -78,7 +78,14 @@ class Watcher:
             doing = self.random.choices((self.register, self.publish, self.poll, self.delete), (2, 50, 40, 1))
             doing[0]()
             if self.random.random() < 0.5:
-                self.rig.clock.time += 0.25
+                self.pass_time(0.25)
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, with a tick each second."""
+        self.rig.clock.time += seconds
+        if self.rig.clock.time.is_integer():
+            self.rig.engine.tick()
+            self.rig.soon.run()
 
     def register(self) -> None:
         """A client comes."""

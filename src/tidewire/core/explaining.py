@@ -101,9 +101,7 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
     descriptor = state.directory.get(queue_id)
     if descriptor is not None:
         queue = descriptor.queue
-        steps = _in_order(
-            [*state.trails.steps(descriptor.trail, queue.next_event_id), *_held(state, descriptor)]
-        )
+        steps = _in_order([*state.trails.steps(descriptor.trail), *_held(state, descriptor)])
         return Subject(
             descriptor.queue_id,
             descriptor.spec,
@@ -115,7 +113,7 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
         )
     ended = state.ended.get(queue_id)
     if ended is not None:
-        steps = _in_order(state.trails.steps(ended.trail, ended.next_event_id))
+        steps = _in_order(state.trails.steps(ended.trail))
         return Subject(
             ended.queue_id,
             ended.spec,

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from sys import getrefcount
 
-MARK = 190
+MARK = 160
 """Bytes of what is kept of a body so that it can be explained (`core/trails.py`)."""
 
 ENTRY = 110
@@ -76,7 +76,7 @@ class Memory:
         connections: how many polls wait or were just answered.
         correction: by which what is counted is multiplied.
         trails: bytes of what queues record to be explained (`core/trails.py`).
-        marks: where bodies came from, by their `id`, for as long as they are here; when, in milliseconds, and the rest.
+        marks: where bodies came from, by their `id`, for as long as they are here.
         exhausted: the budget is used up, and no queue is left that could give way.
     """
 
@@ -101,7 +101,7 @@ class Memory:
         self.bodies = 0
         self.connections = 0
         self.trails = 0
-        self.marks: dict[int, tuple[int, bytes]] = {}
+        self.marks: dict[int, bytes] = {}
         self.correction = 1.0
         self.exhausted = False
         self._young: list[bytes] = []

@@ -50,5 +50,5 @@ def taken_by(queue: EventQueue, through: int) -> list[Entry]:
     if not entries or entries[0][0] > through:
         return []
     if entries[-1][0] <= through:
-        return entries.copy()
+        return entries[:]
     return entries[: bisect_left(entries, through + 1, key=entry_id)]

@@ -2,8 +2,8 @@
 
 1. To put an event in a queue costs nothing here. Where it came from is said once for all queues that share its body: a
    *mark*, kept for as long as the body is (`core/memory.py`). So of what a queue still holds everything is known.
-2. When an event leaves a queue, its trail gets a record: the mark, the event's id, and when it was sent and
-   acknowledged, or what it was merged into. A trail is cut at its front when it is full.
+2. When an event leaves a queue, its trail gets a record: the mark, the event's id, when it was sent, or what took its
+   place, and when it left. A trail is cut at its front when it is full.
 3. What a queue was refused stands in a shorter row beside it, so that a narrow that refuses much can't push out what
    was delivered.
 4. Trails are not journalled. Recovery begins them anew, and applying records writes what those tell of. So a trail may
@@ -34,15 +34,18 @@ class What(IntEnum):
     REFUSED = 8
 
 
+_ACKNOWLEDGED = What.ACKNOWLEDGED
+
 LIFE = frozenset({What.REGISTERED, What.RECOVERED, What.IMPORTED, What.OFFLINE})
 """What happens to a queue and not to an event."""
 
 _MARK = Struct("<QIQ")
 """Milliseconds and `What`; the number of the notice; and the type's number, the variant and the size."""
 
-_TAIL = Struct("<III")
-"""The event's id; how long before its end it was sent, plus one, or how far away what took its place is; and how long
-after its beginning it ended. Times in milliseconds."""
+_TAIL = Struct("<Qdd")
+"""The event's id; when it was last sent, or what took its place; and when it left the queue; 0: not known."""
+
+_PACK_TAIL = _TAIL.pack
 
 SIZE = _MARK.size + _TAIL.size
 
@@ -60,8 +63,6 @@ MOST_NOTICES = 10_000
 
 UNNAMED = 0
 _16, _32 = 0xFFFF, 0xFFFF_FFFF
-UNTIMED = _32
-"""In place of how long it took: that is not known."""
 UNMARKED = _16
 """In place of a variant: nothing is known of where the event came from."""
 
@@ -137,12 +138,12 @@ class Marker:
         self.refused: dict[str, bytes] = {}
         """By rule; all events of a notice have one type."""
 
-    def mark(self, kind: str, size: int) -> tuple[int, bytes]:
-        """The mark of a body: when it came, and what most records of its events begin with."""
+    def mark(self, kind: str, size: int) -> bytes:
+        """The mark of a body, which most records of its events begin with."""
         variant = min(self._variants, UNMARKED - 1)
         self._variants += 1
         what = self._trails.number_of(kind) | variant << 16 | min(size, _32) << 32
-        return self._at, _MARK.pack(self._at << 16 | What.ACKNOWLEDGED, self.number & _32, what)
+        return _MARK.pack(self._at << 16 | What.ACKNOWLEDGED, self.number & _32, what)
 
     def refusal(self, kind: str, rule: str) -> bytes:
         """The record for every queue that this rule refuses."""
@@ -160,14 +161,26 @@ class Trails:
         notices: those that have an id of their own, by that.
     """
 
-    __slots__ = ("_memory", "_names", "_numbers", "_refusals", "most", "notice", "notices")
+    __slots__ = (
+        "_marks",
+        "_memory",
+        "_names",
+        "_numbers",
+        "_records",
+        "_refusals",
+        "most",
+        "notice",
+        "notices",
+    )
 
     def __init__(self, memory: Memory, *, most: int) -> None:
         """Has queues record up to `most` bytes each, a quarter of it refusals; 0: nothing."""
         whole = max(most, LEAST) if most else 0
         self._memory = memory
+        self._marks = memory.marks
         self._refusals = whole // 4
         self.most = whole - self._refusals
+        self._records = self.most // SIZE
         self.notice = 0
         self.notices: dict[str, Known] = {}
         self._names = [""]
@@ -212,35 +225,40 @@ class Trails:
         """Notes what happens to a queue."""
         if self.most:
             head = _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, 0)
-            trail += head + _TAIL.pack(0, 0, 0)
+            trail += head + _PACK_TAIL(0, 0.0, 0.0)
             self._grown(trail, SIZE)
 
     def note_gone(
         self, trail: Trail, entries: Sequence[Entry], what: What, now: float, sent_at: float = 0.0
     ) -> None:
         """Notes that events left the queue, the last of them if there are more than a trail can hold."""
-        milliseconds = int(now * 1000)
-        sent = max(0, milliseconds - int(sent_at * 1000)) + 1 & _32 if sent_at else 0
-        marks, before = self._memory.marks, len(trail)
+        if len(entries) > self._records:
+            self._pass_over(trail, entries[-self._records - 1])
+            entries = entries[-self._records :]
+        marks, before = self._marks, len(trail)
         # Every acknowledgement comes by, mostly of one event: no calls that can be done without.
-        for event_id, body, _ in entries[-(self.most // SIZE) :]:
-            mark = marks.get(id(body))
-            if mark is None or what is not What.ACKNOWLEDGED:
-                mark = self._head(body, what, milliseconds)
-            trail += mark[1] + _TAIL.pack(event_id & _32, sent, milliseconds - mark[0] & _32)
-        self._grown(trail, len(trail) - before)
+        for event_id, body, _ in entries:
+            head = marks.get(id(body))
+            if head is None or what is not _ACKNOWLEDGED:
+                head = self._head(body, what, now)
+            trail += head
+            trail += _PACK_TAIL(event_id, sent_at, now)
+        after = len(trail)
+        self._memory.trails += after - before
+        if after > self.most:
+            self._cut(trail, trail, SIZE, after - self.most + self.most // 4)
 
     def note_merged(self, trail: Trail, merged: Sequence[tuple[Entry, int]], now: float | None) -> None:
         """Notes which events others took the place of, and when, if that is known."""
         trail.joined = max(trail.joined, *(into for _, into in merged), -1)
         if not self.most:
             return
-        milliseconds = 0 if now is None else int(now * 1000)
         before = len(trail)
-        for (event_id, body, _), into in merged[-(self.most // SIZE) :]:
-            began, head = self._head(body, What.MERGED, milliseconds)
-            age = UNTIMED if now is None else milliseconds - began & _32
-            trail += head + _TAIL.pack(event_id & _32, into - event_id & _32, age)
+        if len(merged) > self._records:
+            trail.forgotten = self.notice
+        for (event_id, body, _), into in merged[-self._records :]:
+            trail += self._head(body, What.MERGED, now or 0.0)
+            trail += _PACK_TAIL(event_id, into, now or 0.0)
         self._grown(trail, len(trail) - before)
 
     def refuse(self, trail: Trail, record: bytes) -> None:
@@ -253,12 +271,18 @@ class Trails:
         if len(refusals) > self._refusals:
             self._cut(trail, refusals, _MARK.size, self._refusals // 4)
 
-    def _head(self, body: bytes, what: What, now: int) -> tuple[int, bytes]:
-        mark = self._memory.marks.get(id(body))
+    def _head(self, body: bytes, what: What, now: float) -> bytes:
+        mark = self._marks.get(id(body))
         if mark is None:
-            return now, _MARK.pack(now << 16 | what, self.notice & _32, UNMARKED << 16)
+            return _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, UNMARKED << 16)
         # The lowest bytes come first, and are `What`.
-        return mark[0], what.to_bytes(2, "little") + mark[1][2:]
+        return what.to_bytes(2, "little") + mark[2:]
+
+    def _pass_over(self, trail: Trail, entry: Entry) -> None:
+        """Notes that events up to this one get no record."""
+        mark = self._marks.get(id(entry[1]))
+        number = self.notice if mark is None else _MARK.unpack(mark)[1]
+        trail.forgotten = max(trail.forgotten, number)
 
     def _grown(self, trail: Trail, by: int) -> None:
         self._memory.trails += by
@@ -268,23 +292,24 @@ class Trails:
     def _cut(self, trail: Trail, records: bytearray, size: int, cut: int) -> None:
         """Drops the oldest records, `cut` bytes or somewhat more."""
         cut += -cut % size
-        _, number, _ = _MARK.unpack_from(records, cut - size)
-        trail.forgotten = max(trail.forgotten, number)
+        # Of merged events the records are in no order.
+        numbers = (_MARK.unpack_from(records, place)[1] for place in range(0, cut, size))
+        trail.forgotten = max(trail.forgotten, *numbers)
         del records[:cut]
         self._memory.trails -= cut
 
     # Reading.
 
-    def steps(self, trail: Trail, next_event_id: int) -> list[Step]:
+    def steps(self, trail: Trail) -> list[Step]:
         """Everything that a trail tells, in no order that means anything."""
-        return [*self._refused(trail.refusals or b""), *self._gone(trail, next_event_id)]
+        return [*self._refused(trail.refusals or b""), *self._gone(trail)]
 
     def held(self, entry: Entry, *, sent_at: float | None) -> Step:
         """What is known of an event that a queue still has."""
-        mark = self._memory.marks.get(id(entry[1]))
+        mark = self._marks.get(id(entry[1]))
         if mark is None:
             return Step(What.HELD, -1, event_id=entry[0], sent_at=sent_at)
-        first, number, more = _MARK.unpack(mark[1])
+        first, number, more = _MARK.unpack(mark)
         step = Step(What.HELD, number, (first >> 16) / 1000, entry[0], self._names[more & _16])
         return step._replace(size=more >> 32, variant=more >> 16 & _16, sent_at=sent_at)
 
@@ -293,26 +318,25 @@ class Trails:
             kind, rule = self._names[more & _16], self._names[more >> 16]
             yield Step(What.REFUSED, number, (first >> 16) / 1000, kind=kind, rule=rule)
 
-    def _gone(self, trail: Trail, next_event_id: int) -> Iterator[Step]:
+    def _gone(self, trail: Trail) -> Iterator[Step]:
         for place in range(0, len(trail), SIZE):
             first, number, more = _MARK.unpack_from(trail, place)
-            low, between, age = _TAIL.unpack_from(trail, place + _MARK.size)
-            what, began = What(first & _16), first >> 16
+            event_id, between, done_at = _TAIL.unpack_from(trail, place + _MARK.size)
+            what, began = What(first & _16), (first >> 16) / 1000
             if what in LIFE:
-                yield Step(what, number, began / 1000)
+                yield Step(what, number, began)
                 continue
-            event_id = next_event_id - (next_event_id - low & _32)
-            variant = more >> 16 & _16
-            sent = 0 if what is What.MERGED else between
+            is_marked = more >> 16 & _16 != UNMARKED
+            is_merge = what is What.MERGED
             yield Step(
                 what,
-                -1 if variant == UNMARKED else number,
-                None if variant == UNMARKED else began / 1000,
+                number if is_marked else -1,
+                began if is_marked else None,
                 event_id,
                 self._names[more & _16],
                 size=more >> 32,
-                variant=0 if variant == UNMARKED else variant,
-                sent_at=(began + age - sent + 1) / 1000 if sent else None,
-                done_at=None if age == UNTIMED else (began + age) / 1000,
-                into=event_id + between if what is What.MERGED else None,
+                variant=more >> 16 & _16 if is_marked else 0,
+                sent_at=None if is_merge else between or None,
+                done_at=done_at or None,
+                into=int(between) if is_merge else None,
             )

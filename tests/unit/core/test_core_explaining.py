@@ -62,6 +62,17 @@ def test_many_events_acknowledged_at_once_stay_within_the_bytes() -> None:
     assert rig.engine.shard.explain_event(queue_id, 0).state == "acknowledged"
 
 
+def test_what_got_no_record_was_not_sent_past_the_queue() -> None:
+    rig = Rig(limits=Limits(explain_bytes=1000))
+    queue_id = rig.register()
+    for number in range(50):
+        rig.publish_as(f"n-{number}", DEPLOY)
+    rig.poll(queue_id, rig.poll(queue_id).ids[-1])
+    told = [rig.engine.shard.explain_notice(queue_id, f"n-{number}")[0].state for number in range(50)]
+    assert told == ["unknown"] * told.count("unknown") + ["acknowledged"] * told.count("acknowledged")
+    assert told.count("acknowledged") >= 10
+
+
 def test_what_is_refused_does_not_push_out_what_was_delivered() -> None:
     rig = Rig()
     queue_id = rig.register(spec(types=["deploy"]))
