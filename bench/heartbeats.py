@@ -11,36 +11,18 @@ from columns import Figures, print_columns, rounds_of_servers
 from shards import Kept, engine_with_queues
 from tidewire.core.ids import UserId
 from tidewire.engine import Engine
+from tidewire.replay.clock import VirtualClock
 from tidewire.storage.directory import open_directory
 
 QUEUES = 50_000
+START = 1_800_000_000.0
 SPREAD = 60
 """Seconds after which every one of them is due, wherever chance put it."""
 
 
-class SetClock:
-    """A clock that is set."""
-
-    def __init__(self) -> None:
-        self.time = 1_800_000_000.0
-
-    def now(self) -> float:
-        """See `tidewire.ports.Clock`."""
-        return self.time
-
-    def tick(self) -> float:
-        """See `tidewire.ports.Clock`."""
-        return self.time
-
-    @property
-    def skipped(self) -> float:
-        """See `tidewire.ports.Clock`."""
-        return 0.0
-
-
 def main(*, rounds: int) -> None:
     """Measures and prints."""
-    clock, soon = SetClock(), deque[Callable[[], None]]()
+    clock, soon = VirtualClock(START), deque[Callable[[], None]]()
     found: dict[str, list[Figures]] = {"spread as by chance": [], "all due in one second": []}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -68,7 +50,7 @@ def _wait(engine: Engine, queue_ids: list[str], acknowledged: int) -> list[Kept]
     return slots
 
 
-def _sweep(engine: Engine, clock: SetClock, soon: deque[Callable[[], None]], step: int) -> Figures:
+def _sweep(engine: Engine, clock: VirtualClock, soon: deque[Callable[[], None]], step: int) -> Figures:
     """Ticks once each `step` seconds until all are due; what each turn of the loop takes."""
     turns: list[float] = []
 
@@ -78,7 +60,7 @@ def _sweep(engine: Engine, clock: SetClock, soon: deque[Callable[[], None]], ste
         turns.append((time.process_time() - began) * 1000)
 
     for _ in range(0, SPREAD, step):
-        clock.time += step
+        clock.advance(step)
         turn(engine.tick)
         while soon:
             turn(soon.popleft())

@@ -18,6 +18,7 @@ from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
+from tidewire.machine import resident_memory
 from tidewire.ports import StateStore
 from tidewire.recovering import recover
 from tidewire.replay.reporting import RaisingReporter
@@ -79,7 +80,7 @@ def _recover(folder: Path) -> str:
     """What a start does, and how much this process grows by it."""
     gc.set_threshold(*GC_THRESHOLDS)
     gc.collect()
-    before, began, cpu = _resident(), time.perf_counter(), time.process_time()
+    before, began, cpu = resident_memory(), time.perf_counter(), time.process_time()
     store = open_directory(folder, durability="process")
     shard: Shard[PollSlot] = Shard()
     comeback = recover(store, shard, fingerprint="bench")
@@ -89,7 +90,7 @@ def _recover(folder: Path) -> str:
     engine.poll("queue-77", user_id=UserId(77), last_event_id=-1, block=False, slot=slot)
     cpu, taken = time.process_time() - cpu, time.perf_counter() - began
     assert slot.answer is not None
-    grown = _resident() - before
+    grown = (resident_memory() - before) / 1e6
     queues = [descriptor.queue for descriptor in shard._state.directory]  # noqa: SLF001 - its memory is measured
     # By identity: what is shared is one object, and what should be and is not counts twice.
     bodies = {id(body): len(body) for queue in queues for _, body, _ in queue.entries}
@@ -136,14 +137,6 @@ def _slices(queues: int) -> str:
     return (
         f"{len(steps)} steps, {sum(steps):.0f} ms in all, {middle:.1f} ms a step, {max(steps):.1f} ms at most"
     )
-
-
-def _resident() -> float:
-    """Megabytes of memory in use."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 if __name__ == "__main__":

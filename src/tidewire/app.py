@@ -68,7 +68,8 @@ class App:
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        self.engine.announce_restart(restart_event(self.settings))
+        if self.site.restart is not None:
+            self.engine.announce_restart(self.site.restart)
         if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
 

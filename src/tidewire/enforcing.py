@@ -78,16 +78,14 @@ class Enforcer:
         self._revoking.clear()
         return len(records)
 
-    def revoke_changed(self, rights: Callable[[UserId], bytes]) -> int:
-        """Ends the queues of users whose rights changed while the server was stopped; returns how many.
+    def revoke_changed(self, rights: Callable[[UserId], bytes]) -> None:
+        """Ends the queues of users whose rights changed while the server was stopped.
 
         Raises:
             Unavailable: the journal can't be written.
         """
-        records = self._shard.decide_changed(rights, now=self._clock.now())
-        for record in records:
+        for record in self._shard.decide_changed(rights, now=self._clock.now()):
             self._commit(record)
-        return len(records)
 
     def tick(self) -> None:
         """Once a second: compares the memory that is counted with what is taken, and tries again what failed."""

@@ -30,10 +30,8 @@ from tidewire.http.routes import Methods
 from tidewire.listening import Listener, bind, most_connections
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.pace import TICK
-from tidewire.ports import StateStore
 from tidewire.request_lines import RequestLines
-from tidewire.storage.directory import DirectoryStore
-from tidewire.storage.files import DirectoryFiles
+from tidewire.storage.directory import open_directory
 from tidewire.threads import Threads
 
 RELEASE_STEPS = 50
@@ -91,7 +89,11 @@ class _Life:
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the users are about to be read anyway
         listener = bind(self._settings.server.host, self._settings.server.port)
         threads = Threads(loop)
-        with contextlib.closing(listener), contextlib.closing(self._state_store()) as store:
+        storage = self._settings.storage
+        with (
+            contextlib.closing(listener),
+            contextlib.closing(open_directory(storage.directory, durability=storage.durability)) as store,
+        ):
             app = build(
                 self._settings,
                 store=store,
@@ -122,10 +124,6 @@ class _Life:
             if self._failure is not None:
                 raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
             self._log.info("stopped", queues=app.engine.shard.queues())
-
-    def _state_store(self) -> StateStore:
-        storage = self._settings.storage
-        return DirectoryStore(DirectoryFiles(storage.directory), durability=storage.durability)
 
     def _give_up(self, error: Exception) -> None:
         self._failure = error

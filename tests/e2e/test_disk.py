@@ -3,12 +3,14 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.server_process import ServerProcess, StartServer
+from support.server_process import ServerProcess, StartServer, clean_environment, users_file
 from support.waiting import eventually
 
 
@@ -107,3 +109,37 @@ def test_a_directory_that_cannot_be_written_is_refused_in_one_line(server: Serve
     finally:
         server.state.chmod(0o700)
     assert server.log.splitlines()[-1].startswith(f"tidewire: {server.state} can't be used")
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("check-config", ["server.secret_file: found permission denied", "storage.directory: found"]),
+        ("doctor", ["can't be reached: Permission denied"]),
+    ],
+)
+def test_a_directory_under_one_that_cannot_be_searched_is_told_of(
+    tmp_path: Path, command: str, found: list[str]
+) -> None:
+    (tmp_path / "users.toml").write_text(users_file("ada"))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [
+                *(BOUND_BY_MODES if os.geteuid() == 0 else ()),
+                *(sys.executable, "-m", "tidewire", command, "--set", "storage.directory=closed/state"),
+            ],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        closed.chmod(0o700)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert [line.startswith("tidewire: ") for line in lines] == [True] * len(found)
+    assert all(words in line for words, line in zip(found, lines, strict=True)), lines

@@ -431,6 +431,23 @@ async def test_a_peer_that_does_not_read_is_dropped_and_its_queue_keeps_the_even
     assert len(await local.events("ada", queue_id)) > 0
 
 
+async def test_what_comes_after_a_refusal_is_thrown_away_a_repeated_poll_too(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a")
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(poll(queue_id))
+        assert b'"events":[{"type":"a","id":0}]' in await peer.answer()
+        peer.send(b"GET /api/v1/events HTTP/1.1\r\n\r\n")
+        assert b"one Host header" in await peer.answer()
+        peer.send(poll(queue_id, 0))
+        peer.end_sending()
+        await until(lambda: not server.lane.connections)
+        assert await peer.rest() == b""
+        statistics = server.lane.statistics
+        assert (statistics.polls, statistics.repolls, statistics.handed_over) == (1, 0, 0)
+        assert len(await local.events("ada", queue_id)) == 1
+
+
 async def test_too_many_connections_are_turned_away(tmp_path: Path) -> None:
     local = local_site(tmp_path)
     async with lane_server(local, Bounds(connections=2)) as server:

@@ -119,3 +119,18 @@ def begin(
 def restarted(files: SimulatedFiles, durability: Durability = "process") -> Running:
     """The next process, after the end of the one before."""
     return Running(files.after_kill(), durability)
+
+
+def committed(*, remove: bool) -> SimulatedFiles:
+    """Two snapshots, of which the older went with its segments or not."""
+    running = Running(SimulatedFiles())
+    running.append(1, 2)
+    running.snapshot(b"first")
+    running.append(3, 4)
+    before = {} if remove else dict(running.files.nodes)
+    running.snapshot(b"second")
+    running.append(5)
+    files = running.files.after_kill()
+    for name, node in before.items():
+        files.nodes.setdefault(name, node)
+    return files

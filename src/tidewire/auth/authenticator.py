@@ -21,11 +21,9 @@ class Reloaded:
     """What a successful reload did.
 
     Attributes:
-        generation: the number of the users now in force.
         revoked: users whose queues must end (D11).
     """
 
-    generation: int
     revoked: frozenset[UserId]
 
 
@@ -51,11 +49,6 @@ class UsersFileAuthenticator:
     def generation(self) -> int:
         """1 after the first reading, and one more at each successful reload: what was cached by it is stale."""
         return self._generation
-
-    @property
-    def snapshot(self) -> UsersSnapshot:
-        """The users in force: a value that stays as it is when the file is read again."""
-        return self._snapshot
 
     def authenticate(self, authorization: str | None, host: str | None) -> User:
         """Gives the user that a request comes from, as `tidewire.ports.Authenticator` has it (R6.3).
@@ -116,7 +109,7 @@ class UsersFileAuthenticator:
         revoked = self._snapshot.revoked_by(newer)
         self._snapshot = newer
         self._generation += 1
-        return Reloaded(self._generation, revoked)
+        return Reloaded(revoked)
 
     def _account(self, credentials: Credentials, host_realm: Realm | None) -> Account | None:
         candidates = self._snapshot.accounts_of(credentials.email)

@@ -12,14 +12,15 @@ import click
 
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
+from tidewire.cli.options import config_option, set_option
 from tidewire.cli.serve import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
 from tidewire.escaping import escaped
 
 
 @click.command("check-config")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
-@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@config_option
+@set_option
 def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None:
     """Check the settings, users file, secret, state directory and address; change nothing."""
     try:
@@ -73,13 +74,20 @@ def _secret(settings: Settings) -> Iterator[str]:
 def _directory(settings: Settings) -> Iterator[str]:
     """The directory itself, or the nearest one above it in which it would be made."""
     directory = settings.storage.directory
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        found = f"{there}, which can't be written" if there.is_dir() else f"{there}, which is no directory"
-        raise ConfigError(
-            [Problem("settings", "storage.directory", "a directory that can be written", found)]
-        )
+    try:
+        there = next(path for path in (directory, *directory.parents) if path.exists())
+        is_directory = there.is_dir()
+    except OSError as error:
+        raise _no_directory(f"{directory}, which can't be reached ({error.strerror})") from None
+    if not is_directory:
+        raise _no_directory(f"{there}, which is no directory")
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise _no_directory(f"{there}, which can't be written")
     yield f"state directory  {directory}{'' if there == directory else ', to be made at the start'}"
+
+
+def _no_directory(found: str) -> ConfigError:
+    return ConfigError([Problem("settings", "storage.directory", "a directory that can be written", found)])
 
 
 def _address(settings: Settings) -> Iterator[str]:

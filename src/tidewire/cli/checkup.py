@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from tidewire.config.secret import OTHERS
 from tidewire.core.errors import StateError
 from tidewire.storage.contents import Contents, read_contents
 from tidewire.storage.files import DirectoryFiles
@@ -16,9 +17,6 @@ from tidewire.storage.inspect import Look, Seen, in_use, look
 Check: TypeAlias = Literal[
     "refused", "damaged", "lost", "fingerprint", "space", "permissions", "kept-aside", "other-files"
 ]
-
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
-"""What nobody but the owner may do: the files hold messages."""
 
 SECRET = "secret"  # noqa: S105 - a file's name
 

@@ -10,6 +10,7 @@ import click
 from tidewire.app import fingerprint_of
 from tidewire.cli.checkup import Checkup, Finding, check_up
 from tidewire.cli.errors import FAILED
+from tidewire.cli.options import config_option, set_option
 from tidewire.cli.serve import load_settings
 from tidewire.config.rules import load_rules
 from tidewire.escaping import escaped
@@ -20,8 +21,8 @@ UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 @click.command("doctor")
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
-@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@config_option
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def doctor_command(
     *, directory: Path | None, config: Path | None, settings: tuple[str, ...], as_json: bool
@@ -29,7 +30,11 @@ def doctor_command(
     """Check a state directory, of a running server or a stopped one; change nothing."""
     loaded = load_settings(config, list(settings))
     place = directory or loaded.storage.directory
-    if not place.is_dir():
+    try:
+        is_directory = place.is_dir()
+    except OSError as error:
+        raise click.UsageError(f"{place} can't be reached: {error.strerror}") from None
+    if not is_directory:
         raise click.UsageError(f"{place} is no directory: name the state directory, or --config")
     found = check_up(
         place,

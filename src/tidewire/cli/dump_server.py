@@ -10,6 +10,7 @@ import msgspec
 
 from tidewire import TidewireError
 from tidewire._http import Answer, BadUrl, Connection, TransportFailed, error_of
+from tidewire.http.dump import QUEUE_EXISTS
 
 PATH = "/api/internal/dump"
 OK = 200
@@ -85,9 +86,7 @@ class DumpServer:
             body = _success(answer)
             imported += body["imported"]
             skipped += [
-                Skipped(
-                    first + skip["index"], skip["queue_id"], skip["reason"], skip["code"] == "QUEUE_EXISTS"
-                )
+                Skipped(first + skip["index"], skip["queue_id"], skip["reason"], skip["code"] == QUEUE_EXISTS)
                 for skip in body["skipped"]
             ]
         return Imported(imported, skipped)
@@ -99,13 +98,14 @@ class DumpServer:
             TransportFailed, DumpRefused: it did not come whole.
         """
         first, last = b"", b""
-        for last in self._connection.stream(PATH, timeout=LONGEST_EXPORT):
-            first = first or last
+        for piece in self._connection.stream(PATH, timeout=LONGEST_EXPORT):
+            first = first or piece
             if not first.startswith(b"["):
                 break
-            yield last
+            last = (last + piece[-2:])[-2:]  # the end may come in two pieces
+            yield piece
         # A proxy in between may have answered, or let go of the connection without saying so.
-        if not first.startswith(b"[") or not last.endswith(b"]\n"):
+        if not first.startswith(b"[") or last != b"]\n":
             raise DumpRefused("The answer is no whole dump; is this the URL of a Tidewire server?")
 
     def close(self) -> None:

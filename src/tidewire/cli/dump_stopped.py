@@ -4,7 +4,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -53,7 +53,7 @@ def open_stopped(settings: Settings) -> Iterator["Stopped"]:
         yield Stopped(settings, store, shard, comeback, fingerprint, clock)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stopped:
     """The state of a server that does not run."""
 
@@ -63,6 +63,7 @@ class Stopped:
     comeback: Comeback
     fingerprint: str
     clock: Clock
+    _engine: Engine | None = field(default=None, init=False)
 
     def take(self, pairs: Sequence[msgspec.Raw]) -> Imported:
         """Imports queues, and writes a snapshot that has them.
@@ -83,9 +84,7 @@ class Stopped:
             except Unreadable as error:
                 skipped.append(Skipped(place, error.queue_id, error.message, exists=False))
         slot = _Imports()
-        engine = self._engine()
-        if self.comeback.anything:
-            engine.begin(resumed=self.comeback.resumed, upgraded=self.comeback.upgraded)
+        engine = self._begun()
         engine.dumps.take(dumped, slot)
         engine.keep()
         skipped += [
@@ -106,7 +105,16 @@ class Stopped:
         )
         return list_pieces(dumps.write(), PIECE)
 
-    def _engine(self) -> Engine:
+    def _begun(self) -> Engine:
+        """The one engine of all imports: a second journal would give positions of the first again."""
+        if self._engine is None:
+            engine = self._new_engine()
+            if self.comeback.anything:
+                engine.begin(resumed=self.comeback.resumed, upgraded=self.comeback.upgraded)
+            self._engine = engine
+        return self._engine
+
+    def _new_engine(self) -> Engine:
         journal = self.store.journal(
             fingerprint=self.fingerprint, on_durable=lambda: None, on_failed=_give_up
         )

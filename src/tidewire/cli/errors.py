@@ -1,8 +1,11 @@
 """How commands fail: one line on standard error that says what to do, and an exit code."""
 
+import contextlib
+import signal
 import sys
 import traceback
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import click
 
@@ -24,10 +27,11 @@ class OneLineGroup(click.Group):
             # Understood in any place: whoever meets an error puts it at the end.
             kwargs["args"] = [argument for argument in sys.argv[1:] if argument != "--debug"]
         try:
-            super().main(*args, **kwargs)
+            with _ended_by_sigterm():
+                super().main(*args, **kwargs)
         except click.exceptions.Exit as ended:
             sys.exit(ended.exit_code)
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
             sys.exit(FAILED)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
@@ -39,6 +43,20 @@ class OneLineGroup(click.Group):
         except TidewireError as error:
             fail(str(error), FAILED)
         sys.exit(0)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Has SIGTERM end a command as Ctrl-C does, so that it removes what it has half written."""
+    earlier = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _with_hint(error: click.ClickException) -> str:

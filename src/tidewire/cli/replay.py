@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from tidewire.app import idle_timeouts, limits, pace, presentation
+from tidewire.cli.options import set_option
 from tidewire.config import Settings, load
 from tidewire.config.rules import load_rules
 from tidewire.replay.http_player import play_over_http
@@ -17,7 +18,7 @@ from tidewire.replay.scenario import Scenario, ScenarioError, parse_scenario
 
 
 @click.command("replay")
-@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@set_option
 @click.option(
     "--over",
     type=click.Choice(["engine", "http"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tidewire.cli.options import config_option, set_option
 from tidewire.config import Settings, load
 from tidewire.logs import build_log
 from tidewire.server import run
@@ -24,14 +25,14 @@ def load_settings(config: Path | None, overrides: list[str]) -> Settings:
 
 
 @click.command("serve")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
+@config_option
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [9800].")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the state is kept [state].")
 @click.option("--bus", metavar="URL", help="Where notices come from [memory:].")
 @click.option("--shards", type=click.IntRange(1), default=1, help="How many shards to run [1].")
 @click.option("--rules", metavar="MODULE:NAME", help="The application's own merge rules [none].")
-@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@set_option
 def serve_command(
     *,
     config: Path | None,

@@ -1,6 +1,6 @@
 """The settings as typed, frozen records, one a section.
 
-What each value means stands in `table.py`; so do the defaults, which is why there are none here.
+What each value means stands in `sections.py` and `outer_sections.py`; so do the defaults, which is why there are none here.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ from tidewire.config.table import SECTIONS, TABLE
 INTRODUCTION = """\
 # Settings
 
-<!-- Made by `python -m tidewire.config.reference`; change the table in `src/tidewire/config/sections.py` instead. -->
+<!-- Made by `python -m tidewire.config.reference`; change the tables in `src/tidewire/config/sections.py` and `outer_sections.py` instead. -->
 
 Settings come from four places. What stands further up this list wins:
 

@@ -10,6 +10,7 @@ from tidewire.config.problems import ConfigError, Problem
 
 SECRET_BYTES = 32  # 256 bits: beyond guessing, and 43 characters to paste
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""What nobody but the owner may do."""
 KEY = "server.secret_file"
 
 
@@ -43,10 +44,20 @@ def check_secret(*, secret: str, secret_file: Path | None, directory: Path) -> s
     if secret:
         return "server.secret"
     kept = secret_file or directory / "secret"
-    if secret_file is None and not kept.exists():
+    if secret_file is None and not _may_be_there(kept):
         return f"{kept}, to be made at the start"
     _read(kept)
     return str(kept)
+
+
+def _may_be_there(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # whoever reads it is told why that can't be done
+    return True
 
 
 def _read(file: Path) -> str:

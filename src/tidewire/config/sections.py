@@ -76,7 +76,7 @@ STORAGE = (
         name="storage.directory",
         kind=File(),
         default="state",
-        meaning="The state directory: the snapshot of the last clean stop, and the secret made at the first start.",
+        meaning="The state directory: snapshots and the journal, and the secret made at the first start.",
     ),
     Setting(
         name="storage.durability",

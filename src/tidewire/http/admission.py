@@ -13,15 +13,22 @@ HOSTLESS_VERSIONS = frozenset({"0.9", "1.0"})
 """Versions of HTTP in which a request need not name its host."""
 
 
+def host_problem(hosts: int, http_version: str) -> BadRequest | None:
+    """What is wrong with so many Host headers: of several, each on the way may believe another."""
+    if hosts > 1 or (not hosts and http_version not in HOSTLESS_VERSIONS):
+        return BadRequest("The request must have exactly one Host header")
+    return None
+
+
 def check_host(note: Note, http_version: str) -> None:
-    """One host, as HTTP asks: of several, each on the way may believe another.
+    """One host, as HTTP asks.
 
     Raises:
         BadRequest: there is none, or more than one.
     """
-    hosts = len(note.headers.getlist("host"))
-    if hosts > 1 or (not hosts and http_version not in HOSTLESS_VERSIONS):
-        raise BadRequest("The request must have one Host header")
+    problem = host_problem(len(note.headers.getlist("host")), http_version)
+    if problem is not None:
+        raise problem
 
 
 def admit_user(note: Note, site: Site) -> User:

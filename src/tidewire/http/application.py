@@ -99,18 +99,12 @@ class Endpoint:
         try:
             check_host(note_of(request), request.scope["http_version"])
             return await self._view(request)(request, self._site)
-        except BadEventQueueId as error:
-            return answers.failure(worded(error, note_of(request), self._site))
-        except WireError as error:
-            return answers.failure(error)
         except ClientDisconnect:
             # Went away in the middle of its body: nobody reads the answer.
             note_of(request).gone = True
             return answers.failure(BadRequest("The request broke off"))
-        except Exception:
-            # The path as it is in the scope: a whole URL can't be made of every request that can fail.
-            self._site.log.exception("request failed", method=request.method, path=request.scope["path"])
-            return answers.failure(InternalError())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request gets an answer
+            return failure_of(error, note_of(request), self._site)
 
     def _view(self, request: Request) -> View:
         if self._methods is None:
@@ -165,7 +159,17 @@ async def _drain(incoming: _Incoming) -> None:
         return
 
 
-def worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
+def failure_of(error: Exception, note: Note, site: Site) -> Answer:
+    """The answer to a request that raised something; what nobody foresaw is logged."""
+    if isinstance(error, BadEventQueueId):
+        return answers.failure(_worded(error, note, site))
+    if isinstance(error, WireError):
+        return answers.failure(error)
+    site.log.error("request failed", method=note.method, path=note.path, exc_info=error)
+    return answers.failure(InternalError())
+
+
+def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
     if error.owner_id is not None:

@@ -15,6 +15,7 @@ from tidewire.http import answers
 from tidewire.http.admission import admit_anybody, admit_user
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
+from tidewire.http.client_name import MAX_LENGTH
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.registration import (
@@ -38,9 +39,6 @@ ROLE_CODES: Mapping[Role, int] = MappingProxyType(
     }
 )
 """Roles as the numbers that clients know."""
-
-MAX_CLIENT_NAME = 30
-"""Characters of the name of a client that a queue is made for (R6.20)."""
 
 
 def authenticated(request: Request, site: Site) -> User:
@@ -94,7 +92,7 @@ async def poll_or_create(
     queue_id = parameters.text("queue_id")
     last_event_id = parameters.integer("last_event_id")
     dont_block = parameters.boolean("dont_block", default=False)
-    user_client = parameters.text("user_client", max_length=MAX_CLIENT_NAME)
+    user_client = parameters.text("user_client", max_length=MAX_LENGTH)
     # Parameters of a registration are checked on a poll too: clients send some of them there (R6.91).
     spec = queue_spec(
         parameters,

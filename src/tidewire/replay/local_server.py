@@ -17,8 +17,7 @@ from tidewire.http.lane.bounds import Bounds
 from tidewire.listening import Listener, ListenError, bind
 from tidewire.logs import LogReporter, build_log
 from tidewire.ports import StateStore
-from tidewire.storage.directory import DirectoryStore
-from tidewire.storage.files import DirectoryFiles
+from tidewire.storage.directory import open_directory
 from tidewire.threads import Threads
 
 PORTS = range(15_000, 32_000)
@@ -78,7 +77,9 @@ async def serving(settings: Settings, users_file: str) -> AsyncIterator[LocalSer
         )
         with (
             contextlib.closing(_free_socket()) as listener,
-            contextlib.closing(_store(adapted)) as store,
+            contextlib.closing(
+                open_directory(adapted.storage.directory, durability=adapted.storage.durability)
+            ) as store,
         ):
             async with _built(adapted, store) as app, _listening(app, listener):
                 yield LocalServer(app, listener.getsockname()[1], secret)
@@ -87,11 +88,6 @@ async def serving(settings: Settings, users_file: str) -> AsyncIterator[LocalSer
 def _written(content: str, path: Path) -> Path:
     path.write_text(content)
     return path
-
-
-def _store(settings: Settings) -> StateStore:
-    storage = settings.storage
-    return DirectoryStore(DirectoryFiles(storage.directory), durability=storage.durability)
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ must not come back after a crash, for the queues have moved on since (R10.7).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -44,9 +44,9 @@ from tidewire.storage.aside import link_aside, make_room_aside, move_aside
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
 from tidewire.storage.frames import title
 from tidewire.storage.journal import SEGMENT_BYTES, SegmentJournal
-from tidewire.storage.legacy import LEGACY_NAME
+from tidewire.storage.legacy import LEGACY_NAME, RETIRED
 from tidewire.storage.null_journal import NullJournal
-from tidewire.storage.recovering import RETIRED, VERSION, Found, find, records
+from tidewire.storage.recovering import VERSION, Found, find, records
 from tidewire.storage.segments import FoundSegment, segment_name, segment_serials
 from tidewire.storage.snapshots import DRAFT, Draft, snapshot_frames, snapshot_name, snapshot_positions
 from tidewire.storage.syncer import NewSyncer, ThreadedSyncer
@@ -80,6 +80,7 @@ class DirectoryStore:
         self._segment_bytes = segment_bytes
         self._new_syncer = new_syncer
         self._found: Found | None = None
+        self._goes_on = False
         self._journal: SegmentJournal | None = None
         try:
             files.lock()
@@ -124,11 +125,14 @@ class DirectoryStore:
         found = self._found
         if found is None:
             raise RuntimeError("recover before you go on")
+        if self._goes_on:
+            raise RuntimeError("what was recovered was gone on from already")
+        self._goes_on = True
         position = max(found.chain.reached, found.through)
         try:
             self._write_version()
             if self._durability == "none":
-                self._retire()
+                self._retire(found)
                 return NullJournal(position, new_draft=self._draft_of_a_clean_stop)
             for link in found.chain.links:
                 self._files.sync(link.segment.name)
@@ -156,7 +160,7 @@ class DirectoryStore:
         try:
             journal.begin()
         except Unavailable:
-            return journal  # a full disk: clients still get what is there, and `append` tries again
+            return journal  # a full disk: `append` tries again, and until then whoever has state can't begin
         self._remove_empty(found)
         return journal
 
@@ -230,18 +234,27 @@ class DirectoryStore:
             if segment.serial not in counts:
                 unlink_quietly(self._files, segment.name)
 
-    def _retire(self) -> None:
-        """Gives up the state that was recovered: the running server's moves on without being written (R10.7)."""
+    def _retire(self, found: Found) -> None:
+        """Gives up the state that was recovered: the running server's moves on without being written (R10.7).
+
+        What the newest snapshot superseded goes first: were it there without that one, a start would go back to it.
+        The records that follow go last: without them, it would be the snapshot that a start goes back to.
+        """
         names = self._files.names()
         positions = snapshot_positions(names)
         kept = snapshot_name(positions[0]) if positions else LEGACY_NAME
+        segments = [segment_name(serial) for serial in segment_serials(names)]
+        following = [link.segment.name for link in found.chain.links]
+        superseded = [snapshot_name(position) for position in reversed(positions[1:])]
+        superseded += [LEGACY_NAME] if positions and LEGACY_NAME in names else []
+        self._unlink([*superseded, *(name for name in segments if name not in following)])
         if kept in names:
             self._files.rename(kept, RETIRED)
             self._files.sync_directory()
-        old = [snapshot_name(position) for position in positions[1:]]
-        old += [LEGACY_NAME] if positions and LEGACY_NAME in names else []
-        old += [segment_name(serial) for serial in segment_serials(names)]
-        for name in old:
+        self._unlink(following)
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        for name in names:
             self._files.unlink(name)
         self._files.sync_directory()
 

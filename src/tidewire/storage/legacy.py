@@ -13,7 +13,9 @@ from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot, decode_snapshot
 from tidewire.storage.files import Files
 
 LEGACY_NAME = "snapshot"
-LEGACY_NAMES = (LEGACY_NAME, "snapshot.last")
+RETIRED = "snapshot.last"
+"""What a server without a journal renames the snapshot that it began with to, to this day."""
+LEGACY_NAMES = (LEGACY_NAME, RETIRED)
 FORMAT = b"tidewire snapshot %d" % SNAPSHOT_VERSION
 """How the first line begins; the checksum of what follows it comes after a space."""
 

@@ -14,7 +14,7 @@ from tidewire.core.snapshot import Snapshot
 from tidewire.storage.chain import Chain, Link, follow
 from tidewire.storage.files import Files
 from tidewire.storage.frames import FORMAT_VERSION, title
-from tidewire.storage.legacy import read_legacy
+from tidewire.storage.legacy import RETIRED, read_legacy
 from tidewire.storage.segments import (
     FoundSegment,
     find_segment,
@@ -26,8 +26,6 @@ from tidewire.storage.snapshots import FoundSnapshot, find_snapshot, snapshot_na
 
 VERSION = "version"
 """The file that says which format the directory has, so that a version that knows none of its files refuses too."""
-RETIRED = "snapshot.last"
-"""What a server without a journal renames the snapshot that it began with to."""
 _VERSION_MAX = 100
 
 

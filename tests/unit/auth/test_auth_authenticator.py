@@ -170,15 +170,13 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_noticed_once_and_put_in_force(users: UsersFileAuthenticator, path: Path) -> None:
     assert not users.changed_on_disk()
-    before = users.snapshot
     path.write_text(USERS.replace("a" * 32, "n" * 32))
     os.utime(path, ns=(1, 1))
     assert users.changed_on_disk()
     reloaded = users.reload()
-    assert (reloaded.generation, set(reloaded.revoked)) == (2, {1})
+    assert reloaded.revoked == {1}
     assert users.generation == 2
     assert not users.changed_on_disk()
-    assert users.snapshot is not before
     assert users.authenticate(basic("ada@demo.example", "n"), None).id == 1
     assert error(users, basic("ada@demo.example", "a"))[0] is InvalidApiKey
 
@@ -196,12 +194,12 @@ def test_a_replaced_file_is_noticed_by_its_inode(users: UsersFileAuthenticator, 
 def test_a_broken_or_empty_file_keeps_the_old_users_and_is_not_tried_again(
     users: UsersFileAuthenticator, path: Path, content: str
 ) -> None:
-    before = users.snapshot
+    before = users.users()
     path.write_text(content)
     assert users.changed_on_disk()
     with pytest.raises(UsersFileError):
         users.reload()
-    assert users.snapshot is before
+    assert users.users() == before
     assert users.generation == 1
     assert not users.changed_on_disk()
     path.write_text(USERS)
@@ -220,7 +218,8 @@ def test_a_file_that_goes_away_and_comes_back_is_noticed_each_time(
     assert len(users.users()) == 6
     path.write_text(USERS)
     assert users.changed_on_disk()
-    assert users.reload().generation == 2
+    users.reload()
+    assert users.generation == 2
 
 
 def test_a_file_written_to_while_it_is_read_is_tried_again(
@@ -239,7 +238,8 @@ def test_a_file_written_to_while_it_is_read_is_tried_again(
     assert users.changed_on_disk()
     assert users.generation == 1
     path.write_text(USERS)
-    assert users.reload().generation == 2
+    users.reload()
+    assert users.generation == 2
 
 
 @given(cut=st.integers(0, len(USERS.encode())))
@@ -249,13 +249,13 @@ def test_a_file_cut_at_any_byte_keeps_the_old_users_or_is_a_users_file_itself(
     path = tmp_path_factory.getbasetemp() / "cut.toml"
     path.write_text(USERS)
     users = UsersFileAuthenticator(path=path)
-    before = users.snapshot
+    before = users.users()
     content = USERS.encode()[:cut]
     path.write_bytes(content)
     try:
         users.reload()
     except UsersFileError:
-        assert users.snapshot is before
+        assert users.users() == before
         assert users.generation == 1
     else:
         assert users.users() == read_users(content, source="cut.toml").users()

@@ -15,9 +15,13 @@ from tidewire.cli import dump_server
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.dump_files import DumpFileError, dumps_at, last_path, write_file
 from tidewire.cli.dump_server import DumpRefused
+from tidewire.cli.dump_stopped import open_stopped
 from tidewire.config import load
+from tidewire.core import decisions
+from tidewire.core.dump import split_dump
 from tidewire.core.errors import StateError, StateInUse
 from tidewire.storage.directory import open_directory
+from tidewire.storage.snapshots import snapshot_positions
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +184,20 @@ def test_files_are_renamed_only_when_asked_r10_7(state: Path, tmp_path: Path) ->
     assert len(read_all(run_export("--state-dir", state).stdout_bytes)) == 3
 
 
+def test_no_import_is_lost_to_a_smaller_one_after_it(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot of an earlier position would count for less than the one that has only the first dump."""
+    monkeypatch.setattr(decisions, "IMPORT_EFFORT", 1)  # a record each
+    first = dump(pair("a"), pair("b"), pair("c"))
+    with open_stopped(load(file=None, environ={}, overrides=[f"storage.directory={state}"])) as stopped:
+        stopped.take(split_dump(first))
+        (before,) = snapshot_positions(names(state))
+        stopped.take(split_dump(dump(pair("d"))))
+        (after,) = snapshot_positions(names(state))
+    assert after > before
+    exported = read_all(run_export("--state-dir", state).stdout_bytes)
+    assert [queue.queue_id for queue in exported] == ["a", "b", "c", "d"]
+
+
 def test_a_directory_that_a_server_runs_on_is_refused(state: Path, file: Path) -> None:
     store = open_directory(state, durability="process")
     try:
@@ -254,6 +272,17 @@ def test_an_answer_that_is_no_whole_dump_is_none(stub: StubServer, tmp_path: Pat
     done = run_export("--url", stub.url, "--secret", "s", tmp_path / "out.json")
     assert isinstance(done.exception, DumpRefused)
     assert names(tmp_path) == []
+
+
+def test_the_end_of_an_export_may_come_in_two_pieces(
+    stub: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dump(pair("a")) + b"\n"
+    monkeypatch.setattr(dump_server, "PIECE", len(whole) - 1)
+    stub.script(Reply(whole))
+    out = tmp_path / "out.json"
+    assert run_export("--url", stub.url, "--secret", "s", out).exit_code == 0
+    assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize("arguments", [("--secret", "a b"), ("--secret", "s", "--url", "nowhere")])

@@ -1,5 +1,6 @@
 """How every command fails: one line that says what to do, an exit code, and a traceback only with `--debug`."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -200,3 +201,27 @@ def test_being_interrupted_is_code_1_without_a_word() -> None:
 
     result = run("interrupted", command=group)
     assert (result.exit_code, result.stderr.strip()) == (1, "")
+
+
+def test_sigterm_ends_a_command_as_an_interrupt_does() -> None:
+    tidied: list[bool] = []
+
+    @click.group(cls=OneLineGroup)
+    def group() -> None:
+        """A group."""
+
+    @group.command()
+    def stopped() -> None:
+        """Is stopped."""
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            tidied.append(True)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        result = run("stopped", command=group)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (result.exit_code, result.stderr.strip(), tidied) == (1, "", [True])

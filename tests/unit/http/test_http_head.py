@@ -118,7 +118,7 @@ def test_a_host_is_needed_from_http_1_1_on(version: str, hosts: int, status: int
     if status == 200:
         check_host(note, version)
         return
-    with pytest.raises(BadRequest, match="one Host header"):
+    with pytest.raises(BadRequest, match="exactly one Host header"):
         check_host(note, version)
 
 

@@ -4,15 +4,17 @@ import pytest
 
 from support.core_rig import Rig
 from support.simulated_files import Node, SimulatedFiles
-from support.stores import Left, Running, begin, numbered, read, restarted
+from support.stores import Left, Running, begin, committed, numbered, read, restarted
 from tidewire.core.errors import StateError
 from tidewire.core.snapshot import Snapshot, encode_snapshot
 from tidewire.storage.aside import KEPT, kept_aside
-from tidewire.storage.directory import DirectoryStore
+from tidewire.storage.directory import DirectoryStore, Durability
 from tidewire.storage.frames import pack
 from tidewire.storage.legacy import FORMAT, checksum
 from tidewire.storage.segments import segment_name, segment_serials
-from tidewire.storage.snapshots import snapshot_name, snapshot_positions
+from tidewire.storage.snapshots import snapshot_name
+
+DURABILITIES: tuple[Durability, ...] = ("none", "process", "power")
 
 RECORD = len(pack(b"", 1)) + len(b"\x83\xa4type\xa9published\xa3now\xcb........\xa7notices\x91\xc4") + 1 + 21
 """Bytes of a record as `numbered` makes them."""
@@ -137,21 +139,6 @@ def test_many_starts_leave_no_heap_of_empty_segments() -> None:
     for _ in range(20):
         files = Running(files).files.after_kill()
     assert len(segment_serials(list(files.nodes))) == 1
-
-
-def committed(*, remove: bool) -> SimulatedFiles:
-    """Two snapshots, of which the older went with its segments or not."""
-    running = Running(SimulatedFiles())
-    running.append(1, 2)
-    running.snapshot(b"first")
-    running.append(3, 4)
-    before = {} if remove else dict(running.files.nodes)
-    running.snapshot(b"second")
-    running.append(5)
-    files = running.files.after_kill()
-    for name, node in before.items():
-        files.nodes.setdefault(name, node)
-    return files
 
 
 def test_a_damaged_snapshot_is_replaced_by_the_one_before_while_its_records_are_there() -> None:
@@ -296,41 +283,22 @@ def test_a_damaged_snapshot_of_format_1_stops_the_start_and_stays(content: bytes
     assert files.nodes["snapshot"].content == content
 
 
-def test_without_a_journal_the_snapshot_of_a_clean_stop_comes_back_once() -> None:
-    running = Running(SimulatedFiles(), "none")
-    running.append(1, 2)
-    running.snapshot(b"state")
-    running = restarted(running.files, "none")
-    assert (running.left.position, running.left.frames, running.left.numbers) == (2, [b"state"], [])
-    assert running.journal.append(numbered(3)) == 3
-    files = running.files.after_kill()
-    assert set(files.nodes) == {"version", "snapshot.last"}
-    running = Running(files, "none")
-    assert running.left.frames == []
-    running.snapshot(b"later")
-    assert restarted(running.files).left.frames == [b"later"]
-
-
-def test_without_a_journal_an_earlier_ones_records_are_given_up_too() -> None:
-    for files in (committed(remove=True), committed(remove=False), of_format_1()):
-        running = Running(files, "none")
-        assert not segment_serials(list(running.files.nodes))
-        assert not snapshot_positions(list(running.files.nodes))
-        left = restarted(running.files).left
-        assert (left.position, left.frames, left.records, left.damage) == (0, [], [], ())
-
-
-def test_records_left_by_an_interrupted_giving_up_are_not_applied() -> None:
-    files = committed(remove=True)
-    files.rename(snapshot_name(4), "snapshot.last")
-    left = recover(files)
-    assert left.records == []
-    assert [damage.records for damage in left.damage] == [1]
+def test_without_a_journal_a_snapshot_of_format_1_is_given_up_too() -> None:
+    running = Running(of_format_1(), "none")
+    assert "snapshot" not in running.files.nodes
+    assert restarted(running.files).left.frames == []
 
 
 def test_going_on_before_recovery_is_a_mistake() -> None:
     with pytest.raises(RuntimeError):
         begin(DirectoryStore(SimulatedFiles(), durability="process"))
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+def test_going_on_twice_is_a_mistake(durability: Durability) -> None:
+    running = Running(SimulatedFiles(), durability)
+    with pytest.raises(RuntimeError):
+        begin(running.store)
 
 
 def test_drafts_of_earlier_processes_are_removed() -> None:

@@ -1,6 +1,7 @@
 """The parameters of the routes, each described once."""
 
 from tidewire.core.capabilities import CHANGES, DESCRIPTIONS, TOP_LEVEL
+from tidewire.http.client_name import MAX_LENGTH
 from tidewire.http.description.kinds import (
     BOOLEAN,
     INTEGER,
@@ -16,7 +17,6 @@ from tidewire.http.description.kinds import (
 from tidewire.http.description.rows import Parameter
 from tidewire.http.outbox import MOST_RECORDS, USUAL_RECORDS
 from tidewire.http.parameters import MAX_VALUES
-from tidewire.http.public import MAX_CLIENT_NAME
 from tidewire.http.registration import DECLARED, IDLE_TIMEOUT_NAMES
 
 CLIENT = Parameter(
@@ -49,7 +49,7 @@ DONT_BLOCK = Parameter(
 USER_CLIENT = Parameter(
     "user_client",
     "The name of the client that a queue is made for.",
-    {**TEXT, "maxLength": MAX_CLIENT_NAME},
+    {**TEXT, "maxLength": MAX_LENGTH},
     is_text=True,
     example="example-bot",
 )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tidewire.core.errors import BadRequest, HeadersTooLarge, TargetTooLong, WireError
+from tidewire.core.errors import HeadersTooLarge, TargetTooLong, WireError
+from tidewire.http.admission import host_problem
 from tidewire.http.lane.head import Head
 
 
@@ -38,10 +39,7 @@ class Bounds:
             return TargetTooLong(self.target_bytes)
         if size > self.head_bytes or len(head.headers) > self.headers:
             return HeadersTooLarge(self.head_bytes, self.headers)
-        hosts = len(head.values(b"host"))
-        if hosts > 1 or (not hosts and head.version != "1.0"):
-            return BadRequest("The request must have exactly one Host header")
-        return None
+        return host_problem(len(head.values(b"host")), head.version)
 
     def unfinished_problem(self, received: bytes | bytearray) -> WireError | None:
         """What is wrong with the beginning of a head, as long as its end has not come."""

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from tidewire.core.errors import BadEventQueueId, InternalError, WireError
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
 from tidewire.core.wire import encode_answer
-from tidewire.http import answers
 from tidewire.http.admission import admit_user
 from tidewire.http.answers import Answer
-from tidewire.http.application import worded
+from tidewire.http.application import failure_of
 from tidewire.http.client_name import client_of
 from tidewire.http.internal import notices_of, publish
 from tidewire.http.lane import publishing
@@ -199,7 +197,7 @@ class LaneConnection(FramedConnection):
     def _fail(self, note: Note, error: Exception, renderer: Renderer) -> None:
         """Answers with an error, as the ordinary routes do."""
         lane = self._lane
-        answer = self._failure(note, error)
+        answer = failure_of(error, note, lane.site)
         ended = lane.site.timer()
         self._finish(
             renderer.answer(
@@ -210,12 +208,3 @@ class LaneConnection(FramedConnection):
             )
         )
         lane.log.finished(note, answer, ended=ended)
-
-    def _failure(self, note: Note, error: Exception) -> Answer:
-        site = self._lane.site
-        if isinstance(error, BadEventQueueId):
-            return answers.failure(worded(error, note, site))
-        if isinstance(error, WireError):
-            return answers.failure(error)
-        site.log.error("request failed", method=note.method, path=note.path, exc_info=error)
-        return answers.failure(InternalError())

@@ -5,8 +5,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tidewire.http.lane.repoll import NUMBER
+from tidewire.http.request_log import POLL_PATH
 
-PATH = b"/api/v1/events"
+_PATH = POLL_PATH.encode()
 
 _NAMES = frozenset({b"queue_id", b"last_event_id", b"dont_block", b"client"})
 _BOOLEANS: Mapping[bytes, bool] = MappingProxyType({b"true": True, b"false": False})
@@ -24,7 +25,7 @@ class Poll(NamedTuple):
 def parse_poll(target: bytes) -> Poll | None:
     """The poll in a target, or None when it needs decoding, checking, or an answer in words."""
     path, _, query = target.partition(b"?")
-    if path != PATH or b"%" in query or b"+" in query or not query.isascii():
+    if path != _PATH or b"%" in query or b"+" in query or not query.isascii():
         return None
     values: dict[bytes, bytes] = {}
     for pair in query.split(b"&"):
