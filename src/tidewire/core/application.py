@@ -15,7 +15,7 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
-from tidewire.core.merged import taken_by, waiting
+from tidewire.core.merged import waiting
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -163,11 +163,10 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
-        # In recovery; a live queue was pruned by the poll.
-        taken = taken_by(descriptor.queue, seen.pruned) if state.trails.most else ()
+        entries = descriptor.queue.entries
+        if entries and entries[0][0] <= seen.pruned:  # in recovery; a live queue was pruned by the poll
+            state.trails.note_taken(descriptor.trail, entries, seen.pruned, seen.last_active)
         state.memory.entries -= descriptor.queue.prune(seen.pruned)
-        if taken:
-            state.trails.note_gone(descriptor.trail, taken, What.ACKNOWLEDGED, seen.last_active)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
 

@@ -42,13 +42,3 @@ def _holds(queue: EventQueue, event_id: int) -> bool:
     entries = queue.entries
     place = bisect_left(entries, event_id, key=entry_id)
     return place < len(entries) and entries[place][0] == event_id
-
-
-def taken_by(queue: EventQueue, through: int) -> list[Entry]:
-    """The placed events that an acknowledgement is going to cover."""
-    entries = queue.entries
-    if not entries or entries[0][0] > through:
-        return []
-    if entries[-1][0] <= through:
-        return entries[:]
-    return entries[: bisect_left(entries, through + 1, key=entry_id)]

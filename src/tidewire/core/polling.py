@@ -14,9 +14,7 @@ from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import UserDeactivated
 from tidewire.core.ids import UserId
-from tidewire.core.merged import taken_by
 from tidewire.core.state import Batch, Delayed, State
-from tidewire.core.trails import What
 
 W = TypeVar("W")
 
@@ -54,13 +52,13 @@ def poll(
     descriptor = state.owned(queue_id, user_id)
     queue = descriptor.queue
     queue.check(last_event_id)
-    taken = taken_by(queue, last_event_id) if state.trails.most else ()
+    entries = queue.entries
+    if entries and entries[0][0] <= last_event_id:
+        sent_at = descriptor.sent_at if last_event_id <= queue.placed else 0.0
+        state.trails.note_taken(descriptor.trail, entries, last_event_id, now, sent_at)
     dropped = queue.prune(last_event_id)
     if dropped:
         state.memory.entries -= dropped
-        if taken:
-            sent_at = descriptor.sent_at if last_event_id <= queue.placed else 0.0
-            state.trails.note_gone(descriptor.trail, taken, What.ACKNOWLEDGED, now, sent_at)
         if last_event_id >= queue.placed:
             # All that was ever given is acknowledged, so what is left came after the last answer.
             queue.since = descriptor.last_active

@@ -5,6 +5,7 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 """
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
-from tidewire.core.merged import merged, taken_by, waiting
+from tidewire.core.merged import merged, waiting
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -199,7 +200,10 @@ class State(Generic[W]):
             descriptor.queue = EventQueue()
             self.finish_waiter(descriptor)
         else:
+            is_answered = descriptor.waiter is not None
             self.finish_waiter(descriptor)
+            if is_answered:
+                descriptor.sent_at = self.recorded_at
             ended = self._ended(descriptor, reason)
         self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
@@ -226,8 +230,8 @@ class State(Generic[W]):
         queue = descriptor.queue
         if queue and self.trails.most:
             waiting = chain.from_iterable(group.contributors for group in queue.groups())
-            sent = taken_by(queue, queue.placed)
-            unsent = sorted([*queue.entries[len(sent) :], *waiting], key=entry_id)
+            count = bisect_right(queue.entries, queue.placed, key=entry_id)
+            sent, unsent = queue.entries[:count], sorted([*queue.entries[count:], *waiting], key=entry_id)
             for entries, sent_at in ((sent, descriptor.sent_at), (unsent, 0.0)):
                 self.trails.note_gone(descriptor.trail, entries, What.DROPPED, self.recorded_at, sent_at)
         return Ended(
@@ -303,7 +307,7 @@ class State(Generic[W]):
             self.memory.enter,
             merging=self.merging,
         )
-        descriptor.sent_at = max(descriptor.last_active, self.recorded_at)
+        descriptor.sent_at = descriptor.last_active
         if merge is not None:
             self.memory.entries -= held - len(queue)
             self.note_merged(descriptor, before, descriptor.sent_at)

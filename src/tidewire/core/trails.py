@@ -10,8 +10,10 @@
    know less than happened, but what it says is true.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
@@ -34,20 +36,19 @@ class What(IntEnum):
     REFUSED = 8
 
 
-_ACKNOWLEDGED = What.ACKNOWLEDGED
-
 LIFE = frozenset({What.REGISTERED, What.RECOVERED, What.IMPORTED, What.OFFLINE})
 """What happens to a queue and not to an event."""
 
 _MARK = Struct("<QIQ")
 """Milliseconds and `What`; the number of the notice; and the type's number, the variant and the size."""
 
-_TAIL = Struct("<Qdd")
-"""The event's id; when it was last sent, or what took its place; and when it left the queue; 0: not known."""
+_RECORD = Struct("<20sQdd")
+"""The mark; the event's id; when it was last sent, or what took its place; and when it left the queue; 0: not known."""
 
-_PACK_TAIL = _TAIL.pack
+SIZE = _RECORD.size
 
-SIZE = _MARK.size + _TAIL.size
+_record = _RECORD.pack
+_event_id = itemgetter(0)
 
 LEAST = 512
 """Bytes of a queue's records below which they would explain nothing."""
@@ -225,8 +226,26 @@ class Trails:
         """Notes what happens to a queue."""
         if self.most:
             head = _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, 0)
-            trail += head + _PACK_TAIL(0, 0.0, 0.0)
+            trail += _record(head, 0, 0.0, 0.0)
             self._grown(trail, SIZE)
+
+    def note_taken(
+        self, trail: Trail, entries: Sequence[Entry], through: int, now: float, sent_at: float = 0.0
+    ) -> None:
+        """Notes that an acknowledgement covers the events up to `through`, which is at least the first."""
+        if not self.most:
+            return
+        if len(entries) > 1:
+            taken = entries[: bisect_right(entries, through, key=_event_id)]
+            self.note_gone(trail, taken, What.ACKNOWLEDGED, now, sent_at)
+            return
+        # Nearly every poll comes by here: no calls that can be done without.
+        event_id, body, _ = entries[0]
+        mark = self._marks.get(id(body)) or self._head(body, What.ACKNOWLEDGED, now)
+        trail += _record(mark, event_id, sent_at, now)
+        self._memory.trails += SIZE
+        if len(trail) > self.most:
+            self._cut(trail, trail, SIZE, self.most // 4)
 
     def note_gone(
         self, trail: Trail, entries: Sequence[Entry], what: What, now: float, sent_at: float = 0.0
@@ -235,18 +254,9 @@ class Trails:
         if len(entries) > self._records:
             self._pass_over(trail, entries[-self._records - 1])
             entries = entries[-self._records :]
-        marks, before = self._marks, len(trail)
-        # Every acknowledgement comes by, mostly of one event: no calls that can be done without.
         for event_id, body, _ in entries:
-            head = marks.get(id(body))
-            if head is None or what is not _ACKNOWLEDGED:
-                head = self._head(body, what, now)
-            trail += head
-            trail += _PACK_TAIL(event_id, sent_at, now)
-        after = len(trail)
-        self._memory.trails += after - before
-        if after > self.most:
-            self._cut(trail, trail, SIZE, after - self.most + self.most // 4)
+            trail += _record(self._head(body, what, now), event_id, sent_at, now)
+        self._grown(trail, SIZE * len(entries))
 
     def note_merged(self, trail: Trail, merged: Sequence[tuple[Entry, int]], now: float | None) -> None:
         """Notes which events others took the place of, and when, if that is known."""
@@ -257,8 +267,7 @@ class Trails:
         if len(merged) > self._records:
             trail.forgotten = self.notice
         for (event_id, body, _), into in merged[-self._records :]:
-            trail += self._head(body, What.MERGED, now or 0.0)
-            trail += _PACK_TAIL(event_id, into, now or 0.0)
+            trail += _record(self._head(body, What.MERGED, now or 0.0), event_id, into, now or 0.0)
         self._grown(trail, len(trail) - before)
 
     def refuse(self, trail: Trail, record: bytes) -> None:
@@ -292,8 +301,9 @@ class Trails:
     def _cut(self, trail: Trail, records: bytearray, size: int, cut: int) -> None:
         """Drops the oldest records, `cut` bytes or somewhat more."""
         cut += -cut % size
-        # Of merged events the records are in no order.
-        numbers = (_MARK.unpack_from(records, place)[1] for place in range(0, cut, size))
+        # The records are in the order of the notices, unless events were merged.
+        first = 0 if trail.joined >= 0 else cut - size
+        numbers = (_MARK.unpack_from(records, place)[1] for place in range(first, cut, size))
         trail.forgotten = max(trail.forgotten, *numbers)
         del records[:cut]
         self._memory.trails -= cut
@@ -321,7 +331,7 @@ class Trails:
     def _gone(self, trail: Trail) -> Iterator[Step]:
         for place in range(0, len(trail), SIZE):
             first, number, more = _MARK.unpack_from(trail, place)
-            event_id, between, done_at = _TAIL.unpack_from(trail, place + _MARK.size)
+            _, event_id, between, done_at = _RECORD.unpack_from(trail, place)
             what, began = What(first & _16), (first >> 16) / 1000
             if what in LIFE:
                 yield Step(what, number, began)
