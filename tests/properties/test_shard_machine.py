@@ -319,6 +319,8 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
                 self._poll(client, False, Poll())
         self.messages += 1
         self.publish([{"event": self._event("direct", NOTHING_ASKED), "users": [recipient(user)]}])
+        # A poll may be answered by now, and not in the second that comes.
+        self.follow()
         self.wait(OFFLINE_AFTER + COLLECT_EVERY + 1, 0.5)
 
     # The outbox.
