@@ -49,6 +49,16 @@ class Shard:
         assert isinstance(degraded, list)
         return degraded
 
+    def outbox(self, queue: str) -> list[Any]:
+        """The notifications that the server still has to bring to a queue of the broker."""
+        answer = self.server.ask(
+            "GET", f"/api/internal/outbox/{queue}", headers={"Authorization": f"Bearer {SECRET}"}
+        )
+        assert answer.status == 200
+        records = answer.json["records"]
+        assert isinstance(records, list)
+        return records
+
     def kill_and_start(self) -> None:
         """SIGKILL, and another start."""
         self.server.destroy()
@@ -166,6 +176,8 @@ def test_notifications_wait_in_the_outbox_for_the_broker(broker: Broker, shard: 
     broker.start()
     queue = NOTIFICATIONS[0]
     eventually(lambda: broker.waiting(queue) >= 300, what="all notifications", within=PATIENCE)
+    # Until the server has seen the broker's confirms, a kill would rightly have them sent once more.
+    eventually(lambda: shard.outbox(queue) == [], what="the confirms", within=PATIENCE)
     shard.kill_and_start()
     found = broker.take(queue)
     told = [json.loads(body)["message_id"] for _, body in found]
