@@ -38,7 +38,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
-from tidewire.core.trails import Known, What
+from tidewire.core.steps import Known, What
 
 W = TypeVar("W")
 

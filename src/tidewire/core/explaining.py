@@ -19,7 +19,8 @@ from tidewire.core.errors import NotFound
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.queue import EventQueue
 from tidewire.core.state import State
-from tidewire.core.trails import LIFE, Known, Step, Trail, What
+from tidewire.core.steps import LIFE, Known, Step, What
+from tidewire.core.trails import Trail
 from tidewire.core.wire import Entry, encode_entry
 
 W = TypeVar("W")

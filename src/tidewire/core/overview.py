@@ -17,7 +17,7 @@ from tidewire.core.ids import RealmId, UserId
 from tidewire.core.queue import EventQueue
 from tidewire.core.shape import client_class
 from tidewire.core.state import State
-from tidewire.core.trails import What
+from tidewire.core.steps import What
 from tidewire.core.wire import Entry, encode_entry, entry_size
 
 W = TypeVar("W")

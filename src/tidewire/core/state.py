@@ -33,8 +33,9 @@ from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
+from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
-from tidewire.core.trails import Trails, What
+from tidewire.core.trails import Trails
 from tidewire.core.wire import ANSWER_FRAME, ENTRY_FRAME, Entry
 
 W = TypeVar("W")

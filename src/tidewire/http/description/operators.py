@@ -7,7 +7,7 @@ from tidewire.core import errors
 from tidewire.core.explaining import STATES
 from tidewire.core.overview import COUNTED, SORTS
 from tidewire.core.rehearsal import OUTCOMES
-from tidewire.core.trails import What
+from tidewire.core.steps import What
 from tidewire.http.description.answers import NOTICE
 from tidewire.http.description.kinds import (
     BOOLEAN,
