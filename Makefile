@@ -52,7 +52,7 @@ contracts: .venv/.dev
 	@$(BIN)/lint-imports
 
 bench: .venv/.dev ## the benchmarks (bench/README.md says how to read them)
-	@$(BIN)/python bench/run.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python bench/run.py $(ARGS)
 
 docs: .venv/.dev ## the documentation site, into docs/_build/html
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import abandoned
+import bus
 import crowds
 import durability
 import explaining
@@ -34,6 +35,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "journal": journal.main,
         "recovery": recovery.main,
         "durability": durability.main,
+        "bus": bus.main,
         "abandoned": abandoned.main,
         "heartbeats": heartbeats.main,
         "closed_loop": over_http.closed_loop,

@@ -79,6 +79,8 @@ def test_it_holds_the_package_and_its_files_and_nothing_else(wheel: Path) -> Non
         "tidewire/__init__.py",
         "tidewire/py.typed",
         "tidewire/cli/demo_users.toml",
+        "tidewire/console/static/tidewire.js",
+        "tidewire/state/__init__.py",
         f"{info}/licenses/LICENSE",
         f"{info}/entry_points.txt",
     } <= names

@@ -1,5 +1,6 @@
 """The composition root: the only module that sees the settings and the concrete adapters together."""
 
+import importlib
 import random
 import time
 import uuid
@@ -10,10 +11,12 @@ from typing import Any, Literal
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
+from tidewire._bus_names import inbound_queue
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.caching import CachingAuthenticator
+from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
-from tidewire.config import Settings, shared_secret
+from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.rules import load_rules
 from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.fingerprint import fingerprint
@@ -32,8 +35,11 @@ from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
 from tidewire.machine import memory_of_machine, resident_memory
 from tidewire.pace import Pace
-from tidewire.ports import Aside, Reporter, StateStore
+from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+
+EMBEDDED = "memory:"
+"""The `bus.url` of a server that needs no broker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +97,11 @@ class Turns:
     give_up: Callable[[Exception], None]
 
 
+def wall_clock(floor: float) -> Clock:
+    """The clock of a server that serves people, given the newest time that was journalled (D12)."""
+    return ShardClock(wall=time.time, monotonic=time.monotonic, floor=floor)
+
+
 def build(
     settings: Settings,
     *,
@@ -100,6 +111,7 @@ def build(
     turns: Turns,
     lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    time_of: Callable[[float], Clock] = wall_clock,
 ) -> App:
     """Puts a server together and brings its state back.
 
@@ -111,7 +123,7 @@ def build(
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
     shard, comeback, written_under = _recovered(settings, store)
-    clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
+    clock = time_of(shard.recorded_at)
     engine = Engine(
         shard=shard,
         journal=store.journal(
@@ -150,6 +162,35 @@ def build(
         lifecycle=lifecycle,
         comeback=comeback,
     )
+
+
+def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
+    """The bus that the settings name; called on the loop, which the bus connects on once it is started.
+
+    Raises:
+        ConfigError: what it needs is not installed.
+    """
+    bus = app.settings.bus
+    if bus.url == EMBEDDED:
+        return Embedded()
+    try:
+        # Its client is an extra: who doesn't use it needn't have it.
+        rabbitmq = importlib.import_module("tidewire.bus.rabbitmq")
+    except ModuleNotFoundError as error:
+        problem = Problem(
+            "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
+        )
+        raise ConfigError([problem]) from error
+    made: Bus = rabbitmq.RabbitBus(
+        url=bus.url,
+        queue=bus.queue or inbound_queue(),
+        prefetch=bus.prefetch,
+        engine=app.engine,
+        crashed=app.comeback.resumed,
+        on_away=app.lifecycle.bus_is_away,
+        log=log,
+    )
+    return made
 
 
 def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:

@@ -2,7 +2,7 @@
 
 - start: take the state directory, restore, listen, say that it is ready;
 - run: a tick a second; SIGHUP and a changed users file reload the users;
-- stop: refuse new work, stop accepting, end the parked polls over a second, close connections, write the
+- stop: consume no more, refuse new work, stop accepting, end the parked polls over a second, close connections, write the
   state (R9.15).
 """
 
@@ -20,8 +20,9 @@ from typing import Any
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.app import App, Turns, build
+from tidewire.app import App, Turns, build, open_bus
 from tidewire.auth.users_file import UsersFileError
+from tidewire.bus import Bus
 from tidewire.config import Settings
 from tidewire.core.errors import StateError
 from tidewire.http.application import NO_MORE
@@ -113,8 +114,12 @@ class _Life:
             loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
             try:
                 self._begin(app)
+                bus = open_bus(app, log=self._log)
                 with self._library_logs():
-                    await self._listen(app, listener, on_ready)
+                    try:
+                        await self._listen(app, listener, bus, on_ready)
+                    finally:
+                        await bus.close()
             finally:
                 await threads.finish()
                 # However it ended; what can't be kept now is still in the journal, if there is one. After a
@@ -153,7 +158,7 @@ class _Life:
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 
     async def _listen(
-        self, app: App, listener: socket.socket, on_ready: Callable[[App], None] | None
+        self, app: App, listener: socket.socket, bus: Bus, on_ready: Callable[[App], None] | None
     ) -> None:
         host, port = listener.getsockname()[:2]
         accepting = asyncio.Event()
@@ -168,10 +173,12 @@ class _Life:
         self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
         if on_ready is not None:
             on_ready(app)
+        bus.start()
         ticking = asyncio.create_task(self._tick(app, server))
         await _first_of(serving, self._stop.wait())
-        app.lifecycle.stopping = True
         self._log.info("stopping")
+        await bus.stop_consuming()
+        app.lifecycle.stopping = True
         server.stop_accepting()
         await self._release_polls(app)
         ticking.cancel()

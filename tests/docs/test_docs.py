@@ -23,7 +23,7 @@ from tidewire.replay.player import STEPS
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page.relative_to(ROOT)
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
     if "_build" not in page.parts
 )
 METHODS = ("GET ", "POST ", "PUT ", "PATCH ", "DELETE ")

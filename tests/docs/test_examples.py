@@ -34,9 +34,18 @@ SERVER_BLOCK = "make run"
 DEADLINE = 30.0
 """Seconds for what comes by itself: the demo's traffic repeats every twenty."""
 
-WITH_SERVER = ["README.md", "docs/tutorial/first-event.md", "docs/howto/publish-from-an-application.md"]
+WITH_SERVER = [
+    "README.md",
+    "docs/tutorial/first-event.md",
+    "docs/howto/publish-from-an-application.md",
+    "docs/howto/follow-events.md",
+]
 WITH_CLIENTS = "docs/howto/use-published-clients.md"
-WITHOUT_SERVER = ["docs/howto/replay-a-scenario.md", "docs/howto/compress-your-own-events.md"]
+WITHOUT_SERVER = [
+    "docs/howto/replay-a-scenario.md",
+    "docs/howto/compress-your-own-events.md",
+    "docs/howto/test-an-application.md",
+]
 
 
 OUTPUTS = ("output", "part")
@@ -208,3 +217,9 @@ def test_make_run_is_the_demo() -> None:
 
     assert "tidewire demo --port $(PORT)" in makefile
     assert "PORT ?= 9800\n" in makefile
+
+
+def test_the_readme_shows_the_example_as_it_is() -> None:
+    (shown,) = [block.text for block in blocks_of("README.md") if block.language == "python"]
+
+    assert shown == (ROOT / "examples" / "hello.py").read_text(encoding="utf-8").rstrip()

@@ -1,6 +1,6 @@
 """Time and chance for tests: sleeping is recorded and takes no time."""
 
-from tidewire._http import Timing
+from tidewire._http import AsyncTiming, Timing
 
 
 class FakeTime:
@@ -15,7 +15,16 @@ class FakeTime:
         self.sleeps.append(seconds)
         self.now += seconds
 
+    async def sleep_on_the_loop(self, seconds: float) -> None:
+        """The same for whoever awaits it."""
+        self.sleep(seconds)
+
     @property
     def timing(self) -> Timing:
         """This time, as constructors take it."""
         return Timing(sleep=self.sleep, clock=lambda: self.now, random=lambda: 0.5)
+
+    @property
+    def async_timing(self) -> AsyncTiming:
+        """The same for those that run on a loop."""
+        return AsyncTiming(sleep=self.sleep_on_the_loop, clock=lambda: self.now, random=lambda: 0.5)

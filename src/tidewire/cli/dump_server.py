@@ -149,6 +149,6 @@ class _Streaming(Connection):
             while piece := response.read(PIECE):
                 yield piece
         except (OSError, http.client.HTTPException) as error:
-            raise TransportFailed(self._sentence(error, timeout)) from error
+            raise TransportFailed(self._address.failure(error, timeout)) from error
         finally:
             self.close()

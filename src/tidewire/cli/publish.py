@@ -10,7 +10,8 @@ import click
 
 from tidewire.cli.lines import Limits, Line, batches, source_of
 from tidewire.escaping import escaped
-from tidewire.publisher import BadUrl, Publisher, PublishFailed
+from tidewire.publisher import BadUrl, OneShard, Publisher, PublishFailed
+from tidewire.publisher.ways import is_amqp
 
 #: Large enough that a request's own cost hardly counts, small enough for progress to be seen; lines that
 #: come one by one, as from `tail -f`, are confirmed after the delay.
@@ -26,21 +27,28 @@ Numbered = tuple[int, dict[str, Any]]
 @click.option(
     "--url", default="http://127.0.0.1:9800", envvar="TIDEWIRE_URL", show_default=True, help="The server."
 )
+@click.option(
+    "--bus", metavar="URL", envvar="TIDEWIRE_BUS__URL", help="RabbitMQ instead of the server: amqp://..."
+)
+@click.option("--queue", metavar="NAME", help="With --bus, the shard's queue [notify_tornado].")
 @click.option("--secret", envvar="TIDEWIRE_SECRET", help="The server's secret [env: TIDEWIRE_SECRET].")
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
-def publish_command(url: str, secret: str | None, file: BinaryIO) -> None:
+def publish_command(url: str, bus: str | None, queue: str | None, secret: str | None, file: BinaryIO) -> None:
     """Send notices from FILE, or from standard input, one JSON object a line.
 
     Prints how many were confirmed. A notice that is refused is reported with the number of its line, and the
     others are sent all the same; the exit code is 1 then. Give each notice an `id`, and sending the same file
     again is safe.
     """
-    if not secret:
+    broker = bus if bus and is_amqp(bus) else None
+    if bus and broker is None and bus != "memory:":
+        raise click.BadParameter("it begins with amqp:// or amqps://", param_hint="--bus")
+    if not broker and not secret:
         raise click.UsageError(
             "No secret: give --secret or set TIDEWIRE_SECRET; the server has it in its settings, "
             "or in the file that it made in its state directory."
         )
-    with _publisher(url, secret) as publisher:
+    with _publisher(broker or url, secret, queue) as publisher:
         sending = _Sending(publisher, _Progress(file, sys.stderr))
         try:
             for lines in batches(source_of(file), LIMITS):
@@ -51,11 +59,12 @@ def publish_command(url: str, secret: str | None, file: BinaryIO) -> None:
         sys.exit(1)
 
 
-def _publisher(url: str, secret: str) -> Publisher:
+def _publisher(url: str, secret: str | None, queue: str | None) -> Publisher:
     try:
-        return Publisher(url, secret=secret)
+        return Publisher(url, secret=secret, shards=OneShard(queue) if queue else None)
     except BadUrl as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
+        hint = "--bus" if is_amqp(url) else "--url"
+        raise click.BadParameter(str(error), param_hint=hint) from error
     except PublishFailed as error:
         raise click.BadParameter(error.message, param_hint="--secret") from error
 

@@ -29,7 +29,7 @@ def load_settings(config: Path | None, overrides: list[str]) -> Settings:
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [9800].")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the state is kept [state].")
-@click.option("--bus", metavar="URL", help="Where notices come from [memory:].")
+@click.option("--bus", metavar="URL", help="Where notices come from: memory:, or amqp://... [memory:].")
 @click.option("--shards", type=click.IntRange(1), default=1, help="How many shards to run [1].")
 @click.option("--rules", metavar="MODULE:NAME", help="The application's own merge rules [none].")
 @set_option

@@ -1,5 +1,7 @@
-"""A synchronous client: registers event queues and reads them, on the standard library alone."""
+"""Clients that register event queues and read them, on the standard library alone."""
 
+from tidewire.client.async_client import AsyncClient
+from tidewire.client.async_stream import AsyncEvents
 from tidewire.client.client import Client
 from tidewire.client.errors import (
     BadAnswer,
@@ -10,9 +12,12 @@ from tidewire.client.errors import (
     QueueGone,
     RequestRefused,
 )
+from tidewire.client.state import LiveState
 from tidewire.client.values import Gap, Registration
 
 __all__ = [
+    "AsyncClient",
+    "AsyncEvents",
     "BadAnswer",
     "BadUrl",
     "Client",
@@ -20,6 +25,7 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "Gap",
+    "LiveState",
     "QueueGone",
     "Registration",
     "RequestRefused",

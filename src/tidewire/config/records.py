@@ -67,6 +67,8 @@ class Bus:
     """Section `bus`: where notices come from."""
 
     url: str = field(repr=False)
+    queue: str
+    prefetch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,11 +214,28 @@ QUEUES = (
 BUS = (
     Setting(
         name="bus.url",
-        kind=Choice(("memory:",), remark="only the embedded bus is available in this version"),
+        kind=Text(
+            expected='"memory:", or a broker such as "amqp://user:password@host:5672/vhost"',
+            pattern=r"memory:|amqps?://[^\s/?#]+(/[^\s/]*)?",
+        ),
         default="memory:",
-        meaning="The bus that notices come from.",
-        effective=False,
+        meaning="The bus that notices come from: embedded, or RabbitMQ, which also takes the notifications.",
         private=True,  # the address of a broker holds its password
+    ),
+    Setting(
+        name="bus.queue",
+        kind=Text(
+            expected="a queue's name of up to 200 characters, or an empty string", pattern=r"[^\s]{0,200}"
+        ),
+        default="",
+        meaning="The queue on RabbitMQ that notices come through; empty for `notify_tornado` (R8.2).",
+    ),
+    Setting(
+        name="bus.prefetch",
+        kind=Integer(minimum=1, maximum=65_535),
+        default=1000,
+        meaning="How many notices RabbitMQ sends before the first of them is acknowledged (R8.8).",
+        unit="notices",
     ),
 )
 

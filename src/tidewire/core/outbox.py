@@ -90,6 +90,10 @@ class Outbox:
     def __len__(self) -> int:
         return self._size
 
+    def names(self) -> list[str]:
+        """Of all queues, those of another number of workers among them."""
+        return list(self._queues)
+
     def add(self, notified: Notified, at: float) -> int:
         """Adds the one or two notifications of a decision; returns how many others had to give way."""
         if notified.push is not None:

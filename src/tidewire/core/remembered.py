@@ -91,6 +91,10 @@ class RememberedIds:
                 self._pieces.popleft()
                 self._base += len(piece)
 
+    def newest_first(self) -> Iterator[tuple[str, bytes]]:
+        """Ids with their digests."""
+        return ((notice_id, self._ids[notice_id][0]) for notice_id in reversed(self._ids))
+
     # For snapshots.
 
     def pieces(self) -> list[Piece]:

@@ -53,6 +53,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.recovery import KeptRecord, Recovered
 from tidewire.core.rehearsal import Rehearsed
+from tidewire.core.remembered import RememberedIds
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits, State
@@ -282,6 +283,15 @@ class Shard(Generic[W]):
     def outbox_page(self, queue: str, *, after: int, limit: int) -> OutboxPage:
         """See `Outbox.page`."""
         return self._state.outbox.page(queue, after=after, limit=limit)
+
+    def outbox_queues(self) -> list[str]:
+        """The names of the outbox's queues."""
+        return self._state.outbox.names()
+
+    @property
+    def remembered(self) -> RememberedIds:
+        """The ids of notices that were taken, to look at."""
+        return self._state.remembered
 
     def queues(self) -> int:
         """How many queues there are."""

@@ -31,7 +31,14 @@ class Lifecycle:
 
     def journal_fails(self, failing: bool) -> None:
         """Notes that the journal ceased to be writable, or is again."""
-        self.degraded = [name for name in self.degraded if name != "journal"] + ["journal"] * failing
+        self._note("journal", wrong=failing)
+
+    def bus_is_away(self, away: bool) -> None:
+        """Notes that the bus can't be reached, or can be again."""
+        self._note("bus", wrong=away)
+
+    def _note(self, what: str, *, wrong: bool) -> None:
+        self.degraded = [name for name in self.degraded if name != what] + [what] * wrong
 
     def check_serving(self) -> None:
         """Refuses new queues and notices outside the time between start and stop.

@@ -1,6 +1,8 @@
-"""A synchronous publisher: hands notices to a server and returns once they are confirmed."""
+"""Publishers: hand notices to a server, or to RabbitMQ, and return once they are confirmed."""
 
+from tidewire.publisher.asynchronous import AsyncPublisher
 from tidewire.publisher.errors import BadUrl, PublishFailed
 from tidewire.publisher.publisher import Publisher
+from tidewire.publisher.routing import OneShard, ShardQueues
 
-__all__ = ["BadUrl", "PublishFailed", "Publisher"]
+__all__ = ["AsyncPublisher", "BadUrl", "OneShard", "PublishFailed", "Publisher", "ShardQueues"]

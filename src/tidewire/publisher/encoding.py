@@ -11,6 +11,14 @@ from tidewire.publisher.errors import PublishFailed
 INVALID_NOTICE = "INVALID_NOTICE"
 
 
+def notice_of(
+    event: Mapping[str, Any], users: Iterable[int | Mapping[str, Any]], **optional: str | int | None
+) -> dict[str, Any]:
+    """One event as a notice; what is None is left out."""
+    given = {key: value for key, value in optional.items() if value is not None}
+    return {"event": event, "users": list(users), **given}
+
+
 def identified(notices: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns copies of the notices, each with an id: its own, or a new random one."""
     return [
@@ -24,10 +32,15 @@ def encode_notices(notices: Sequence[Mapping[str, Any]]) -> bytes:
     Raises:
         PublishFailed: one of them has no JSON form; `index` says which. Nothing was sent.
     """
-    return b"".join(_encode(index, notice) for index, notice in enumerate(notices))
+    return b"".join(encode_notice(index, notice) for index, notice in enumerate(notices))
 
 
-def _encode(index: int, notice: Mapping[str, Any]) -> bytes:
+def encode_notice(index: int, notice: Mapping[str, Any]) -> bytes:
+    """Encodes one notice as a line.
+
+    Raises:
+        PublishFailed: it has no JSON form; `index` says which it is.
+    """
     try:
         text = json.dumps(notice, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode() + b"\n"

@@ -1,32 +1,28 @@
-"""The publisher's door: sends batches of notices until the server confirms or refuses them."""
+"""The publisher's door: hands over batches of notices until they are confirmed or refused."""
 
 import ssl
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from tidewire._http import REAL_TIMING, Answer, Backoff, Connection, Timing, TransportFailed
-from tidewire.publisher.encoding import encode_notices, identified
-from tidewire.publisher.errors import PublishFailed, refused
-
-#: Seconds: the first wait's ceiling, and the largest. Short beside the client's, because a caller waits.
-FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
-
-PATH = "/api/internal/notices"
-NDJSON = "application/x-ndjson"
-OK = 200
+from tidewire._http import REAL_TIMING, Timing
+from tidewire.publisher.encoding import identified, notice_of
+from tidewire.publisher.http import HttpWay
+from tidewire.publisher.routing import ShardQueues
+from tidewire.publisher.ways import Way, amqp_module, is_amqp
 
 
 class Publisher:
-    """Publishes notices to one server. Threads may share it; their requests take turns.
+    """Publishes notices, to one server or through RabbitMQ. Threads may share it.
 
     Args:
-        url: `http://host:port`, or `https://host`.
-        secret: the server's secret for internal routes; it appears in no exception.
+        url: `http://host:port`, or `https://host`; or `amqp://user:password@host:port/vhost`, which needs
+            `tidewire[rabbitmq]`.
+        secret: over HTTP, the server's secret for internal routes; it appears in no exception.
         timeout: seconds for one attempt.
         retry_for: seconds for all attempts at one batch together.
         ssl_context: for https; the system's certificates when not given.
+        shards: over RabbitMQ, says which shard serves whom; one shard when not given.
 
     Raises:
         BadUrl: `url` can't be used.
@@ -37,27 +33,25 @@ class Publisher:
         self,
         url: str,
         *,
-        secret: str,
+        secret: str | None = None,
         timeout: float = 10.0,
         retry_for: float = 30.0,
         ssl_context: ssl.SSLContext | None = None,
+        shards: ShardQueues | None = None,
         _timing: Timing = REAL_TIMING,
     ) -> None:
-        if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise PublishFailed(
-                "The secret must be printable ASCII without spaces or line ends", code="BAD_SECRET"
+        self._way: Way
+        if is_amqp(url):
+            self._way = amqp_module().BlockingWay(url, shards=shards, timeout=timeout, retry_for=retry_for)
+        else:
+            self._way = HttpWay(
+                url,
+                secret=secret or "",
+                timeout=timeout,
+                retry_for=retry_for,
+                ssl_context=ssl_context,
+                timing=_timing,
             )
-        self._connection = Connection(
-            url,
-            headers={"Authorization": f"Bearer {secret}"},
-            ssl_context=ssl_context,
-            clock=_timing.clock,
-        )
-        self._timeout = timeout
-        self._retry_for = retry_for
-        self._timing = _timing
-        self._turn = threading.Lock()
-        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,9 +63,7 @@ class Publisher:
 
     def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
-        with self._turn:
-            self._is_closed = True
-            self._connection.close()
+        self._way.close()
 
     def send_event(
         self,
@@ -94,67 +86,17 @@ class Publisher:
         Raises:
             PublishFailed: it is not confirmed.
         """
-        optional = {"id": id, "realm_id": realm_id, "traceparent": traceparent}
-        notice = {"event": event, "users": list(users)}
-        self.send([notice | {key: value for key, value in optional.items() if value is not None}])
+        self.send([notice_of(event, users, id=id, realm_id=realm_id, traceparent=traceparent)])
 
     def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
-        """Publishes a batch in one request, and returns how many notices the server accepted.
+        """Publishes a batch, and returns how many notices were accepted.
 
-        The server takes all or none. Notices without `id` get one. Lost connections, timeouts, 5xx and 429
-        are tried again with the same ids, for `retry_for` seconds at the most.
+        Notices without `id` get one. Over HTTP the server takes all or none. Through RabbitMQ the broker has
+        them all when this returns; what is wrong with an event turns out later, and it becomes a dead letter.
+        Lost connections, timeouts, 5xx and 429 are tried again with the same ids, for `retry_for` seconds at
+        the most.
 
         Raises:
             PublishFailed: the batch is not confirmed; `index` names the notice that is wrong, if one is.
         """
-        if not notices:
-            return 0
-        batch = identified(notices)
-        body = encode_notices(batch)
-        notice_ids = [str(notice["id"]) for notice in batch]
-        deadline = self._timing.clock() + self._retry_for
-        backoff = Backoff(first=FIRST_DELAY, limit=LONGEST_DELAY, random=self._timing.random)
-        while True:
-            try:
-                return self._attempt(body, notice_ids, deadline)
-            except PublishFailed as failure:
-                delay = backoff.next_delay(failure.retry_after)
-                if not failure.retry_helps or self._timing.clock() + delay >= deadline:
-                    raise
-            self._timing.sleep(delay)
-
-    def _attempt(self, body: bytes, notice_ids: list[str], deadline: float) -> int:
-        try:
-            with self._turn:
-                timeout = max(0.001, min(self._timeout, deadline - self._timing.clock()))
-                self._check_open()
-                answer = self._connection.request(
-                    "POST", PATH, timeout=timeout, body=body, content_type=NDJSON
-                )
-        except TransportFailed as error:
-            raise PublishFailed(
-                str(error), code=error.code, http_status=503, retry_helps=True, notice_ids=notice_ids
-            ) from error
-        return _confirmed(answer, notice_ids)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
-
-
-def _confirmed(answer: Answer, notice_ids: list[str]) -> int:
-    """Returns how many notices an answer confirms; raises `PublishFailed` when it confirms none."""
-    body = answer.json or {}
-    if answer.status != OK or body.get("result") == "error":
-        raise refused(answer, notice_ids)
-    accepted = body.get("accepted")
-    if isinstance(accepted, int):
-        return accepted
-    # A proxy in between may have answered while the server was away; the ids make a retry safe.
-    raise PublishFailed(
-        "The answer confirms nothing; is this the URL of a Tidewire server?",
-        code="BAD_ANSWER",
-        http_status=502,
-        retry_helps=True,
-        notice_ids=notice_ids,
-    )
+        return self._way.deliver(identified(notices)) if notices else 0

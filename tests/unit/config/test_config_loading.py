@@ -233,10 +233,21 @@ def test_a_wrong_value_is_not_compared_with_others() -> None:
     assert problem.expected == "a whole number from 1 to 85"
 
 
-def test_only_the_embedded_bus_is_accepted_and_no_password_is_shown() -> None:
-    (problem,) = problems(None, "bus.url=amqp://user:hunter2@host/")
-    assert problem.expected == '"memory:" (only the embedded bus is available in this version)'
+@pytest.mark.parametrize(
+    "url", ["amqp:/user:hunter2@host", "redis://user:hunter2@host", "amqp://hunter2 host"]
+)
+def test_another_bus_is_refused_and_no_password_is_shown(url: str) -> None:
+    (problem,) = problems(None, f"bus.url={url}")
+    assert "amqp://user:password@host:5672/vhost" in problem.expected
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "url", ["memory:", "amqp://host", "amqp://user:hunter2@host:5672/", "amqps://user:hunter2@[::1]:5671/%2f"]
+)
+def test_the_embedded_bus_and_brokers_are_accepted(url: str) -> None:
+    assert settings(f"bus.url={url}").bus.url == url
+    assert "hunter2" not in repr(settings(f"bus.url={url}"))
 
 
 @pytest.mark.parametrize("setting", [s for s in TABLE if s.private], ids=lambda setting: setting.name)

@@ -44,6 +44,8 @@ answer_max_bytes = 1048576
 rules = ""
 [bus]
 url = "memory:"
+queue = ""
+prefetch = 1000
 [shards]
 map_file = ""
 index = 0

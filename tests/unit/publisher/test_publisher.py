@@ -208,7 +208,7 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_repeated(sec
 
 def test_an_unusable_url_is_refused() -> None:
     with pytest.raises(BadUrl):
-        Publisher("amqp://127.0.0.1", secret=SECRET)
+        Publisher("ftp://127.0.0.1", secret=SECRET)
 
 
 def test_a_closed_publisher_says_so(stub: StubServer, publisher: Publisher) -> None:

@@ -1,0 +1,56 @@
+"""Acknowledgements in order: the broker is told of everything up to a delivery, so none before it may be open."""
+
+from collections import deque
+from collections.abc import Callable
+
+
+class Run:
+    """Deliveries that came one after the other; `left` of them are not done."""
+
+    __slots__ = ("last", "left")
+
+    def __init__(self, last: int, left: int) -> None:
+        self.last = last
+        self.left = left
+
+
+class Acknowledger:
+    """The open deliveries of one channel."""
+
+    def __init__(self, acknowledge: Callable[[int], None]) -> None:
+        self._acknowledge = acknowledge
+        self._runs: deque[Run] = deque()
+
+    def begin(self, last: int, count: int) -> Run:
+        """Notes the next deliveries, up to the tag `last`."""
+        run = Run(last, count)
+        self._runs.append(run)
+        return run
+
+    def finish(self, run: Run, count: int = 1) -> None:
+        """Notes that deliveries of a run are done, and acknowledges what can be."""
+        run.left -= count
+        through = 0
+        while self._runs and not self._runs[0].left:
+            through = self._runs.popleft().last
+        if through:
+            self._acknowledge(through)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is open."""
+        return not self._runs
+
+
+class Taken:
+    """The engine's slot of notices that are done once they are durable."""
+
+    __slots__ = ("_acknowledger", "_run")
+
+    def __init__(self, acknowledger: Acknowledger, run: Run) -> None:
+        self._acknowledger = acknowledger
+        self._run = run
+
+    def complete(self, answer: int) -> None:
+        """Takes how many there were."""
+        self._acknowledger.finish(self._run, answer)

@@ -1,0 +1,244 @@
+"""From a shard's queue into its engine: each delivery ends in an acknowledgement, whatever it holds (D6, D9).
+
+- Carried out: acknowledged once it is as durable as asked.
+- Can't ever be carried out: moved to the queue of dead letters, with its id and the reason.
+- Failed for a reason nobody foresaw: sent back to the end of the queue, three times, then a dead letter (R8.12).
+- Can't be carried out now, because the journal or the memory is full: kept, with all that came after it, and tried
+  again. The broker sends no more than the prefetch meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from structlog.typing import FilteringBoundLogger
+
+from tidewire._amqp import BrokerLost, Channel, Connection, Delivery
+from tidewire._bus_names import dead_letter_queue
+from tidewire.bus.acknowledging import Acknowledger, Run, Taken
+from tidewire.bus.identity import Nameless
+from tidewire.bus.outgoing import Outgoing
+from tidewire.bus.reading import Incoming, digest_of_nameless, for_another_try, read, usable_id
+from tidewire.core.errors import InternalError, WireError
+from tidewire.engine import Engine
+
+AT_ONCE = 250
+"""Deliveries of one turn of the loop: some ten milliseconds, so that polls are not kept waiting."""
+
+MOST_TRIES = 4
+TRY_AGAIN = 0.5
+"""Seconds until what could not be carried out now is tried again."""
+
+SETTLE_WITHIN = 2.0
+"""Seconds that a stop waits for acknowledgements."""
+
+
+class Consumer:
+    """Takes what comes through one queue."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        queue: str,
+        prefetch: int,
+        nameless: Nameless,
+        outgoing: Outgoing,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._prefetch = prefetch
+        self._nameless = nameless
+        self._outgoing = outgoing
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._acknowledger = Acknowledger(lambda _: None)
+        self._channel: Channel | None = None
+        self._tag = ""
+        self._arrived: deque[Delivery] = deque()
+        self._held: tuple[Run, list[Incoming]] | None = None
+        self._is_due = False
+
+    async def set_up(self, connection: Connection) -> None:
+        """Begins to consume on a new connection."""
+        await connection.ensure_queue(self._queue)
+        channel = await connection.channel()
+        channel.closed.add_done_callback(lambda reason: connection.give_up(reason.result()))
+        self._acknowledger = Acknowledger(channel.acknowledge)
+        self._channel = channel
+        self._tag = await channel.consume(
+            self._queue,
+            prefetch=self._prefetch,
+            take=self._arrive,
+            on_cancel=lambda: connection.give_up("the queue is gone"),
+        )
+
+    def lost(self) -> None:
+        """The connection is gone; what was not acknowledged comes again."""
+        if self._channel is None:
+            return
+        self._channel = None
+        unseen = [found for each in self._arrived if (found := digest_of_nameless(each)) is not None]
+        if self._held is not None:
+            known = self._engine.shard.remembered
+            for incoming in self._held[1]:
+                if incoming.is_nameless and known.digest(incoming.notice.id or "") is None:
+                    unseen.append(incoming.notice.digest)
+                elif incoming.is_nameless:
+                    self._nameless.took(incoming.notice.digest)
+        self._nameless.lost(unseen)
+        self._arrived.clear()
+        self._held = None
+
+    async def stop(self) -> None:
+        """Takes no more; waits a while for the acknowledgements of what was taken."""
+        channel = self._channel
+        if channel is None:
+            return
+        try:
+            await channel.cancel(self._tag)
+        except BrokerLost:
+            return
+        deadline = self._loop.time() + SETTLE_WITHIN
+        while self._loop.time() < deadline and (self._arrived or not self._acknowledger.is_idle):  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(0.01)
+
+    # Deliveries.
+
+    def _arrive(self, delivery: Delivery) -> None:
+        self._arrived.append(delivery)
+        if not self._is_due and self._held is None:
+            self._soon()
+
+    def _soon(self) -> None:
+        # All that came with one reading of the socket becomes one record of the journal.
+        self._is_due = True
+        self._loop.call_soon(self._take)
+
+    def _take(self) -> None:
+        self._is_due = False
+        if self._held is not None or not self._arrived:
+            return
+        count = min(AT_ONCE, len(self._arrived))
+        batch = [self._arrived.popleft() for _ in range(count)]
+        run = self._acknowledger.begin(batch[-1].tag, count)
+        self._carry_out(run, self._read(run, batch))
+        if self._arrived and self._held is None:
+            self._soon()
+
+    def _read(self, run: Run, batch: Sequence[Delivery]) -> list[Incoming]:
+        found: list[Incoming] = []
+        for delivery in batch:
+            try:
+                incoming = read(delivery, self._nameless)
+            except WireError as error:
+                self._bury(run, delivery, None, error)
+                continue
+            if incoming is None:
+                self._acknowledger.finish(run)
+            else:
+                found.append(incoming)
+        return found
+
+    # Carrying out.
+
+    def _carry_out(self, run: Run, incoming: list[Incoming]) -> None:
+        """All of it as one, as long as nothing is wrong with any."""
+        while incoming:
+            try:
+                self._publish(run, incoming)
+            except WireError as error:
+                index = error.data.get("index")
+                if error.retry_helps:
+                    self._hold(run, incoming, error)
+                    return
+                if index is None:
+                    self._one_by_one(run, incoming)
+                    return
+                # Those before it are right, and come first.
+                before, wrong, incoming = incoming[:index], incoming[index], incoming[index + 1 :]
+                self._bury(run, wrong.delivery, wrong.notice.id, error)
+                if not self._all_published(run, before, incoming):
+                    return
+            except Exception:  # noqa: BLE001 - a fault of ours must not stop the others
+                self._log.exception("notices of the bus failed")
+                self._one_by_one(run, incoming)
+                return
+            else:
+                return
+
+    def _all_published(self, run: Run, first: list[Incoming], rest: list[Incoming]) -> bool:
+        """Publishes what was found to be right; False when it has to wait, and `rest` with it."""
+        if not first:
+            return True
+        try:
+            self._publish(run, first)
+        except WireError as error:
+            self._hold(run, [*first, *rest], error)
+            return False
+        return True
+
+    def _publish(self, run: Run, incoming: list[Incoming]) -> None:
+        slot = Taken(self._acknowledger, run)
+        self._engine.publish([each.notice for each in incoming], slot)
+        for each in incoming:
+            if each.is_nameless:
+                self._nameless.took(each.notice.digest)
+
+    def _one_by_one(self, run: Run, incoming: list[Incoming]) -> None:
+        for place, each in enumerate(incoming):
+            try:
+                self._publish(run, [each])
+            except WireError as error:
+                if error.retry_helps:
+                    self._hold(run, incoming[place:], error)
+                    return
+                self._bury(run, each.delivery, each.notice.id, error)
+            except Exception:  # noqa: BLE001 - it gets another try
+                self._log.exception("notice of the bus failed", id=each.notice.id, type=each.notice.kind)
+                self._send_back(run, each)
+
+    def _hold(self, run: Run, incoming: list[Incoming], error: WireError) -> None:
+        self._log.warning("notices of the bus wait", code=error.code, reason=error.message)
+        self._held = (run, incoming)
+        self._loop.call_later(TRY_AGAIN, self._release, self._held)
+
+    def _release(self, held: tuple[Run, list[Incoming]]) -> None:
+        if self._held is not held:
+            return  # of a connection that was lost
+        self._held = None
+        self._carry_out(*held)
+        if self._arrived and self._held is None:
+            self._soon()
+
+    # What is not carried out.
+
+    def _send_back(self, run: Run, incoming: Incoming) -> None:
+        tries = incoming.tries + 1
+        notice = incoming.notice
+        if tries >= MOST_TRIES:
+            self._bury(run, incoming.delivery, notice.id, InternalError())
+            return
+        self._outgoing.put(
+            self._queue,
+            for_another_try(notice, tries),
+            message_id=notice.id or "",
+            headers=None,
+            done=self._finisher(run),
+        )
+
+    def _bury(self, run: Run, delivery: Delivery, notice_id: str | None, error: WireError) -> None:
+        name = notice_id or usable_id(delivery.message_id or "") or f"delivery-{delivery.tag}"
+        self._log.error("notice became a dead letter", id=name, code=error.code, queue=self._queue)
+        self._outgoing.put(
+            dead_letter_queue(self._queue),
+            delivery.body,
+            message_id=name,
+            headers={"x-tidewire-code": error.code, "x-tidewire-reason": error.message},
+            done=self._finisher(run),
+        )
+
+    def _finisher(self, run: Run) -> Callable[[], None]:
+        acknowledger = self._acknowledger
+        return lambda: acknowledger.finish(run)

@@ -1,0 +1,125 @@
+"""The bus `amqp:`: RabbitMQ, with one connection for what comes and one for what goes.
+
+Two, because a broker that runs out of memory or disk stops reading from whoever publishes. On the same connection
+that would hold up the acknowledgements, and with them the consuming that could relieve it.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from tidewire._amqp import Connection, connect
+from tidewire._bus_names import dead_letter_queue
+from tidewire.bus.consuming import Consumer
+from tidewire.bus.embedded import Bus
+from tidewire.bus.forwarding import Forwarder
+from tidewire.bus.identity import Nameless, left_behind
+from tidewire.bus.link import Link
+from tidewire.bus.outgoing import Outgoing
+from tidewire.engine import Engine
+
+
+class RabbitBus(Bus):
+    """One shard's bus."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        queue: str,
+        prefetch: int,
+        engine: Engine,
+        crashed: bool,
+        on_away: Callable[[bool], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Takes what it needs; connects with `start`. Made on the loop.
+
+        Args:
+            url: of the broker.
+            queue: that notices come through.
+            prefetch: how many deliveries may be unacknowledged.
+            engine: carries the notices out, and holds the outbox.
+            crashed: an earlier run ended without closing its connection in order.
+            on_away: told when the broker can't be reached (True), and when it can.
+            log: where to write.
+        """
+        self._url = url
+        self._on_away = on_away
+        self._up = {"incoming": False, "outgoing": False}
+        names = engine.shard.remembered.newest_first() if crashed else iter(())
+        self._outgoing = Outgoing([queue, dead_letter_queue(queue), *engine.shard.outbox_queues()])
+        self._consumer = Consumer(
+            engine=engine,
+            queue=queue,
+            prefetch=prefetch,
+            nameless=Nameless(
+                run=secrets.token_hex(4), window=prefetch, left=left_behind(names, window=prefetch)
+            ),
+            outgoing=self._outgoing,
+            log=log,
+        )
+        chance = random.Random().random  # noqa: S311 - no secret comes of it
+        self._incoming_link = Link(
+            name="incoming",
+            connect=self._connect,
+            set_up=self._consumer.set_up,
+            on_up=self._incoming_moved,
+            chance=chance,
+            log=log,
+        )
+        self._outgoing_link = Link(
+            name="outgoing",
+            connect=self._connect,
+            set_up=self._outgoing.set_up,
+            on_up=self._outgoing_moved,
+            chance=chance,
+            log=log,
+        )
+        self._forwarders = [
+            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, log=log)
+            for name in engine.shard.outbox_queues()
+        ]
+        self._forwarding: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to connect."""
+        self._on_away(True)
+        self._outgoing_link.start()
+        self._incoming_link.start()
+        self._forwarding = [asyncio.create_task(forwarder.run()) for forwarder in self._forwarders]
+
+    async def stop_consuming(self) -> None:
+        """Cancels the consumer, and closes its connection once everything is acknowledged."""
+        await self._consumer.stop()
+        await self._incoming_link.stop()
+
+    async def close(self) -> None:
+        """Ends everything; what was not confirmed stays in the outbox."""
+        await self._incoming_link.stop()
+        for task in self._forwarding:
+            task.cancel()
+        if self._forwarding:
+            await asyncio.wait(self._forwarding)
+        await self._outgoing.close()
+        await self._outgoing_link.stop()
+
+    async def _connect(self) -> Connection:
+        return await connect(self._url, name="tidewire")
+
+    def _incoming_moved(self, up: bool) -> None:
+        if not up:
+            self._consumer.lost()
+        self._note("incoming", up)
+
+    def _outgoing_moved(self, up: bool) -> None:
+        if not up:
+            self._outgoing.lost()
+        self._note("outgoing", up)
+
+    def _note(self, name: str, up: bool) -> None:
+        self._up[name] = up
+        self._on_away(not all(self._up.values()))

@@ -1,0 +1,1 @@
+"""What browsers are given: `static/tidewire.js` is the client for pages."""

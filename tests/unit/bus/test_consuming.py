@@ -1,0 +1,245 @@
+"""What becomes of deliveries, without a broker: the engine's answers are scripted."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from tidewire._amqp import Connection, Delivery
+from tidewire.bus import consuming
+from tidewire.bus.consuming import Consumer
+from tidewire.bus.identity import Nameless
+from tidewire.bus.outgoing import Outgoing
+from tidewire.core.errors import InvalidNotice, Unavailable
+from tidewire.core.notice import Notice
+from tidewire.core.remembered import RememberedIds
+from tidewire.engine import Engine
+from tidewire.ports import Slot
+
+
+class Shard:
+    """What the consumer looks at."""
+
+    remembered = RememberedIds()
+
+
+class ScriptedEngine:
+    """Refuses notices of the type `bad`, fails at `fault`, and is full while `full` is set."""
+
+    shard = Shard()
+
+    def __init__(self) -> None:
+        self.full = False
+        self.taken: list[str | None] = []
+        self.waiting: list[tuple[Slot[int], int]] = []
+
+    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
+        """As the engine does it."""
+        for index, notice in enumerate(notices):
+            if notice.kind == "bad":
+                raise InvalidNotice("bad", index=index)
+            if notice.kind == "fault":
+                raise ZeroDivisionError
+        if self.full:
+            raise Unavailable("full")
+        self.taken += [notice.id for notice in notices]
+        self.waiting.append((slot, len(notices)))
+
+    def make_durable(self) -> None:
+        """Confirms all that was taken."""
+        for slot, count in self.waiting:
+            slot.complete(count)
+        self.waiting.clear()
+
+
+class Sent(Outgoing):
+    """Keeps what is put, and confirms when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.put_into: list[tuple[str, str, dict[str, Any]]] = []
+        self.waiting: list[Callable[[], None]] = []
+
+    def put(
+        self,
+        queue: str,
+        body: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, str] | None,
+        done: Callable[[], None],
+    ) -> None:
+        """Keeps it."""
+        del headers
+        self.put_into.append((queue, message_id, json.loads(body)))
+        self.waiting.append(done)
+
+    def confirm(self) -> None:
+        """Confirms all that was put."""
+        for done in self.waiting:
+            done()
+        self.waiting.clear()
+
+
+class StubChannel:
+    """A channel that keeps what is acknowledged."""
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.acknowledged: list[int] = []
+        self.take: Callable[[Delivery], None] = lambda _: None
+
+    async def consume(self, _queue: str, *, take: Callable[[Delivery], None], **_more: object) -> str:
+        """Notes whom deliveries go to."""
+        self.take = take
+        return "tag"
+
+    def acknowledge(self, through: int) -> None:
+        """Keeps it."""
+        self.acknowledged.append(through)
+
+
+class StubConnection:
+    """A connection with one channel."""
+
+    def __init__(self) -> None:
+        self.opened = StubChannel()
+
+    async def ensure_queue(self, _name: str) -> None:
+        """Always there."""
+
+    async def channel(self) -> StubChannel:
+        """The one."""
+        return self.opened
+
+    def give_up(self, _reason: str) -> None:
+        """Nothing to close."""
+
+
+class Rig:
+    """A consumer with everything around it scripted."""
+
+    def __init__(self) -> None:
+        self.engine = ScriptedEngine()
+        self.sent = Sent()
+        self.consumer = Consumer(
+            engine=cast("Engine", self.engine),
+            queue="q",
+            prefetch=100,
+            nameless=Nameless(run="a", window=100),
+            outgoing=self.sent,
+            log=structlog.wrap_logger(None, processors=[_drop]),
+        )
+        self.connection = StubConnection()
+        self._tag = 0
+
+    async def connect(self) -> StubChannel:
+        """Begins on a new connection."""
+        self.connection = StubConnection()
+        await self.consumer.set_up(cast("Connection", self.connection))
+        return self.connection.opened
+
+    def deliver(self, *kinds: str, tries: int = 0, redelivered: bool = False) -> None:
+        """Has notices of these types delivered, named n1, n2 and so on."""
+        for kind in kinds:
+            self._tag += 1
+            body: dict[str, Any] = {"event": {"type": kind}, "users": [1]}
+            if tries:
+                body["failed_tries"] = tries
+            raw = json.dumps(body).encode()
+            self.connection.opened.take(Delivery(self._tag, redelivered, f"n{self._tag}", raw))
+
+
+def _drop(*_arguments: Any) -> Any:
+    raise structlog.DropEvent
+
+
+@pytest.fixture
+async def rig() -> Rig:
+    made = Rig()
+    await made.connect()
+    return made
+
+
+async def turn() -> None:
+    """Lets what is due have its turn."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_what_arrives_together_is_one_batch_and_acknowledged_once_durable(rig: Rig) -> None:
+    rig.deliver("a", "a", "a")
+    await turn()
+    assert rig.engine.taken == ["n1", "n2", "n3"]
+    assert [count for _, count in rig.engine.waiting] == [3]
+    assert rig.connection.opened.acknowledged == []
+    rig.engine.make_durable()
+    assert rig.connection.opened.acknowledged == [3]
+
+
+async def test_broken_ones_are_dead_letters_and_the_rest_keeps_its_order(rig: Rig) -> None:
+    rig.deliver("a", "bad", "a", "bad", "bad", "a")
+    await turn()
+    assert rig.engine.taken == ["n1", "n3", "n6"]
+    assert [(queue, name) for queue, name, _ in rig.sent.put_into] == [
+        ("q_dead_letters", name) for name in ("n2", "n4", "n5")
+    ]
+    rig.engine.make_durable()
+    assert rig.connection.opened.acknowledged == []
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged == [6]
+
+
+@pytest.mark.parametrize(("tries", "queue"), [(0, "q"), (2, "q"), (3, "q_dead_letters")])
+async def test_one_that_fails_for_no_known_reason_is_tried_four_times_r8_12(
+    rig: Rig, tries: int, queue: str
+) -> None:
+    rig.deliver("a", "fault", "a", tries=tries)
+    await turn()
+    assert rig.engine.taken == ["n1", "n3"]
+    ((where, name, body),) = rig.sent.put_into
+    assert (where, name, body["event"]) == (queue, "n2", {"type": "fault"})
+    assert body["failed_tries"] == (tries + 1 if queue == "q" else 3)
+    rig.engine.make_durable()
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged == [3]
+
+
+async def test_while_nothing_can_be_taken_everything_waits_in_order(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "TRY_AGAIN", 0.001)
+    rig.engine.full = True
+    rig.deliver("a", "bad", "a")
+    await turn()
+    rig.deliver("a")
+    await turn()
+    assert rig.engine.taken == []
+    rig.engine.full = False
+    async with asyncio.timeout(10):
+        while len(rig.engine.taken) < 3:  # noqa: ASYNC110 - the engine is no part of the loop
+            await asyncio.sleep(0.001)
+    assert rig.engine.taken == ["n1", "n3", "n4"]
+    rig.engine.make_durable()
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged[-1] == 4
+
+
+async def test_after_a_lost_connection_nothing_of_it_is_carried_out_or_acknowledged(rig: Rig) -> None:
+    old = rig.connection.opened
+    rig.deliver("a")
+    await turn()
+    rig.deliver("a")
+    rig.consumer.lost()
+    await turn()
+    assert rig.engine.taken == ["n1"]
+    new = await rig.connect()
+    rig.engine.make_durable()
+    # Its acknowledgement goes to its own channel, where nobody hears it any more.
+    assert (old.acknowledged, new.acknowledged) == ([1], [])
+    rig.deliver("a", redelivered=True)
+    await turn()
+    assert rig.engine.taken == ["n1", "n3"]
