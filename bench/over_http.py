@@ -50,11 +50,12 @@ def memory(*, rounds: int) -> None:
 
 
 def variants(*, rounds: int) -> None:
-    """What the log and the journal cost per delivery."""
+    """What the log, the journal and the trails cost per delivery."""
     cases = {
         OURS: _run(tidewire(), 1000),
         "log.level=warning": _run(tidewire("log.level=warning"), 1000),
         "storage.durability=none": _run(tidewire("storage.durability=none"), 1000),
+        "explain.queue_bytes=0": _run(tidewire("explain.queue_bytes=0"), 1000),
         "both": _run(tidewire("log.level=warning", "storage.durability=none"), 1000),
     }
     _compare("Fan-out to 1,000 waiting clients, by settings", cases, rounds, OURS)

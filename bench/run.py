@@ -10,6 +10,7 @@ import abandoned
 import bus
 import crowds
 import durability
+import explaining
 import fan_out
 import heartbeats
 import idle_queues
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
     {
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
+        "explaining": explaining.main,
         "merging": merging.main,
         "notifications": notifications.main,
         "journal": journal.main,

@@ -299,6 +299,8 @@ def limits(settings: Settings) -> Limits:
         max_bytes=settings.queues.max_bytes,
         max_per_user=settings.queues.max_per_user,
         memory_budget=memory_budget(settings.queues.memory_budget),
+        explain_bytes=settings.explain.queue_bytes,
+        explain_ended=settings.explain.ended_queues,
     )
 
 

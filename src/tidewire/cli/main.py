@@ -8,9 +8,12 @@ from tidewire.cli.demo import demo_command
 from tidewire.cli.doctor import doctor_command
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
+from tidewire.cli.explain import explain_command
 from tidewire.cli.publish import publish_command
+from tidewire.cli.queues import queue_command, queues_command
 from tidewire.cli.replay import replay_command
 from tidewire.cli.serve import serve_command
+from tidewire.cli.stats import stats_command, top_command
 from tidewire.cli.tail import tail_command
 
 
@@ -25,6 +28,11 @@ main.add_command(serve_command)
 main.add_command(demo_command)
 main.add_command(publish_command)
 main.add_command(tail_command)
+main.add_command(queues_command)
+main.add_command(queue_command)
+main.add_command(explain_command)
+main.add_command(stats_command)
+main.add_command(top_command)
 main.add_command(check_config_command)
 main.add_command(import_dump_command)
 main.add_command(export_dump_command)

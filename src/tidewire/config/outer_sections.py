@@ -91,6 +91,25 @@ LIMITS = (
     ),
 )
 
+EXPLAIN = (
+    Setting(
+        name="explain.queue_bytes",
+        kind=Integer(maximum=1_048_576),
+        default=2048,
+        meaning="How much each queue records of what became of its events, so that `tidewire explain` can say; at least 512.",
+        unit="bytes",
+        zero="nothing is recorded",
+    ),
+    Setting(
+        name="explain.ended_queues",
+        kind=Integer(maximum=1_000_000),
+        default=1000,
+        meaning="Of how many ended queues the records are kept; the oldest go first.",
+        unit="queues",
+        zero="none are kept",
+    ),
+)
+
 LOG = (
     Setting(
         name="log.format",

@@ -118,6 +118,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explain:
+    """Section `explain`: what is recorded to be explained; 0 is nothing."""
+
+    queue_bytes: int
+    ended_queues: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Section `log`: how the log is written."""
 
@@ -141,6 +149,7 @@ class Settings:
     notifications: Notifications
     compat: Compat
     limits: Limits
+    explain: Explain
     log: Log
 
     @classmethod
@@ -161,6 +170,7 @@ class Settings:
             notifications=Notifications(**section("notifications")),
             compat=Compat(**section("compat")),
             limits=Limits(**section("limits")),
+            explain=Explain(**section("explain")),
             log=Log(**section("log")),
         )
 

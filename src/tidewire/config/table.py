@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidewire.config.outer_sections import LIMITS, LOG
+from tidewire.config.outer_sections import EXPLAIN, LIMITS, LOG
 from tidewire.config.sections import (
     AUTH,
     BUS,
@@ -26,6 +26,7 @@ TABLE: tuple[Setting, ...] = (
     *NOTIFICATIONS,
     *COMPAT,
     *LIMITS,
+    *EXPLAIN,
     *LOG,
 )
 BY_NAME: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in TABLE})

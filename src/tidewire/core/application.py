@@ -15,6 +15,7 @@ from tidewire.core.dispatch import Dispatch, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
+from tidewire.core.merged import waiting
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.formats import Notified
@@ -37,6 +38,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
+from tidewire.core.steps import Known, What
 
 W = TypeVar("W")
 
@@ -46,7 +48,9 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
     _note_time(state, record)
     match record:
         case Registered():
-            state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            descriptor = state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
+            descriptor.trail.is_whole = True
+            state.trails.note(descriptor.trail, What.REGISTERED, record.now)
             state.statistics.registered += 1
         case Imported():
             import_queues(state, record)
@@ -85,6 +89,8 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
     skipped = make_queues(state, record.queues, record.bodies, MERGE_RULES)
     for image in record.queues:
         descriptor = state.directory.get(image.queue_id)
+        if descriptor is not None:
+            state.trails.note(descriptor.trail, What.IMPORTED, record.now)
         if descriptor is not None and descriptor.acceptance.refusal(RELOAD) is None:
             state.reload_set[descriptor.queue_id] = None
     state.statistics.imported += len(record.queues) - len(skipped)
@@ -112,6 +118,8 @@ def apply_notices(
         if notice.id is not None:
             state.remembered.add(notice.id, notice.digest, now)
         dispatch = Dispatch(state, notice.realm_id)
+        if notice.id is not None:
+            state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
         try:
             if notice.kind == "message":
                 dispatch.missed = missed_by(known or candidates(notice), notified)
@@ -139,6 +147,7 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             descriptor.offline = True
+            state.trails.note(descriptor.trail, What.OFFLINE, tick.now)
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
     state.tombstones.forget(tick.now - state.limits.tombstones_for)
@@ -154,6 +163,9 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if descriptor is None:
         return
     if seen.pruned is not None:
+        entries = descriptor.queue.entries
+        if entries and entries[0][0] <= seen.pruned:  # in recovery; a live queue was pruned by the poll
+            state.trails.note_taken(descriptor.trail, entries, seen.pruned, seen.last_active)
         state.memory.entries -= descriptor.queue.prune(seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
@@ -166,9 +178,11 @@ def _seal(state: State[W], record: Sealed) -> None:
         held = len(queue)
         if record.pruned is not None:
             queue.prune(record.pruned)
+        before = waiting(queue)
         merge = Merge(record.placed, record.through, record.joined)
         queue.redo(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
+        state.note_merged(descriptor, before, None)
 
 
 def _push_heartbeats(state: State[W], queue_ids: Sequence[str]) -> None:
@@ -212,6 +226,7 @@ def _take_over(state: State[W], record: Restarted) -> None:
     for descriptor in state.directory:
         # Its booked deadline is now too early, which only means that it is looked at once more.
         descriptor.last_active += away
+        state.trails.note(descriptor.trail, What.RECOVERED, record.now)
         if record.resumed:
             descriptor.queue.resumed = True
     state.seen.clear()

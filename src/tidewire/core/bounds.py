@@ -75,6 +75,8 @@ def decide_pressure(state: State[W], now: float) -> list[Removed]:
     memory = state.memory
     if is_pressed(state):
         memory.sweep_all()
+    if is_pressed(state):
+        state.forget_ended()
     if not is_pressed(state):
         memory.exhausted = False
         return []

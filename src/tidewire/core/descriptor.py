@@ -11,6 +11,7 @@ from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.narrow import Term
 from tidewire.core.queue import EventQueue
 from tidewire.core.shape import Shape, client_class
+from tidewire.core.trails import Trail
 
 W = TypeVar("W")
 
@@ -58,6 +59,8 @@ class Descriptor(Generic[W]):
         idle_second: the bucket of the collector's deadlines that it stands in.
         last_active: when a poll last came, was answered, or was lost (D-3, D-4).
         offline: unpolled for so long that its owner counts as gone (R2.23).
+        trail: what became of its events of late.
+        sent_at: when its events were last read for an answer; 0: never in this process.
         displacements: how many polls displaced each other of late (D-14), as of `displaced_at`.
     """
 
@@ -73,19 +76,30 @@ class Descriptor(Generic[W]):
         "queue",
         "queue_id",
         "ready",
+        "sent_at",
         "shape",
         "spec",
+        "trail",
         "waiter",
     )
 
     def __init__(
-        self, queue_id: QueueId, spec: QueueSpec, shape: Shape, acceptance: Acceptance, *, now: float
+        self,
+        queue_id: QueueId,
+        spec: QueueSpec,
+        shape: Shape,
+        acceptance: Acceptance,
+        *,
+        trail: Trail,
+        now: float,
     ) -> None:
         self.queue_id = queue_id
         self.spec = spec
         self.shape = shape
         self.acceptance = acceptance
         self.queue = EventQueue()
+        self.trail = trail
+        self.sent_at = 0.0
         self.waiter: W | None = None
         self.ready = False
         self.heartbeat_at = 0.0

@@ -12,6 +12,7 @@ from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
+from tidewire.core.trails import Marker
 
 W = TypeVar("W")
 
@@ -23,6 +24,9 @@ class Failure(NamedTuple):
     queue_id: QueueId | None
     error: Exception
 
+
+FAILED = "failed"
+"""What a queue's trail says of an event that could not be put in."""
 
 NOTHING_MISSED: Mapping[UserId, Missed] = MappingProxyType({})
 
@@ -38,6 +42,7 @@ class Dispatch(Generic[W]):
     __slots__ = (
         "_delivered",
         "_look_above",
+        "_marker",
         "_now",
         "_queues_of",
         "_realm_id",
@@ -48,7 +53,9 @@ class Dispatch(Generic[W]):
         "missed",
     )
 
-    def __init__(self, state: State[W], realm_id: RealmId | None = None) -> None:
+    def __init__(
+        self, state: State[W], realm_id: RealmId | None = None, marker: Marker | None = None
+    ) -> None:
         self._state = state
         # The method itself: it is called for every user of a notice.
         self._queues_of = state.directory.by_user.of
@@ -58,8 +65,14 @@ class Dispatch(Generic[W]):
         self._unknown = 0
         self._look_above = state.look_above
         self._now = state.recorded_at
+        self._marker = marker or state.trails.marker(self._now)
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
+
+    @property
+    def number(self) -> int:
+        """Of the notice, as trails count them."""
+        return self._marker.number
 
     @property
     def presentation(self) -> Presentation:
@@ -110,7 +123,7 @@ class Dispatch(Generic[W]):
             if refusal is None:
                 self.push(descriptor, shaped, suffix, missed)
             else:
-                self.refuse(refusal)
+                self.refuse(descriptor, shaped.kind, refusal)
         except Exception as error:  # noqa: BLE001 - whatever one queue's rules do, the others get theirs (D9)
             self.fail(shaped.kind, descriptor, error)
 
@@ -137,13 +150,22 @@ class Dispatch(Generic[W]):
             descriptor.ready = True
             self._state.ready.append(descriptor)
 
-    def refuse(self, refusal: str) -> None:
-        """Counts an event that a queue doesn't get."""
+    def refuse(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
+        """Counts an event that a queue doesn't get, and notes it there."""
         self._state.statistics.refused[refusal] += 1
+        self._note_refusal(descriptor, kind, refusal)
+
+    def _note_refusal(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
+        trails = self._state.trails
+        if trails.most:
+            marker = self._marker
+            record = marker.refused.get(refusal) or marker.refusal(kind, refusal)
+            trails.refuse(descriptor.trail, record)
 
     def fail(self, kind: str, descriptor: Descriptor[W], error: Exception) -> None:
         """Notes that an event of this type could not be put in the queue."""
         self.failures.append(Failure(kind, descriptor.queue_id, error))
+        self._note_refusal(descriptor, kind, FAILED)
 
     def remove_queue(self, queue_id: str, owners: Container[UserId]) -> bool:
         """Ends the queue if one of these users owns it; whether that was so (R4.49)."""
@@ -175,8 +197,11 @@ class Dispatch(Generic[W]):
         statistics.broken += len(self.failures) - self._unknown
         memory = self._state.memory
         memory.entries += self._delivered
+        explains = self._state.trails.most
         for shaped in self._representations:
             if shaped.encoded:
                 statistics.encoded += 1
                 memory.enter(shaped.body)
+                if explains:
+                    memory.marks[id(shaped.body)] = self._marker.mark(shaped.kind, len(shaped.body))
         return self.failures

@@ -15,6 +15,9 @@ from collections import deque
 from collections.abc import Iterable
 from sys import getrefcount
 
+MARK = 160
+"""Bytes of what is kept of a body so that it can be explained (`core/trails.py`)."""
+
 ENTRY = 110
 """Bytes of an entry without its body: a tuple, its number, and its place in a list."""
 
@@ -72,6 +75,8 @@ class Memory:
         bodies: bytes of the bodies that they share.
         connections: how many polls wait or were just answered.
         correction: by which what is counted is multiplied.
+        trails: bytes of what queues record to be explained (`core/trails.py`).
+        marks: where bodies came from, by their `id`, for as long as they are here.
         exhausted: the budget is used up, and no queue is left that could give way.
     """
 
@@ -87,12 +92,16 @@ class Memory:
         "correction",
         "entries",
         "exhausted",
+        "marks",
+        "trails",
     )
 
     def __init__(self) -> None:
         self.entries = 0
         self.bodies = 0
         self.connections = 0
+        self.trails = 0
+        self.marks: dict[int, bytes] = {}
         self.correction = 1.0
         self.exhausted = False
         self._young: list[bytes] = []
@@ -111,7 +120,8 @@ class Memory:
 
     def counted(self, queues: int) -> int:
         """Bytes that all of it takes, uncorrected."""
-        return self.bodies + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
+        held = self.bodies + self.trails + len(self.marks) * MARK
+        return held + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
 
     def used(self, queues: int) -> float:
         """Bytes that all of it takes."""
@@ -143,6 +153,10 @@ class Memory:
         referred = _referred(bodies)
         if len(referred) < len(bodies):
             self.bodies -= _size(bodies) - _size(referred)
+            if self.marks:
+                # Another body may get the place of one that is gone, and with it the `id`.
+                for gone in set(map(id, bodies)).difference(map(id, referred)):
+                    self.marks.pop(gone, None)
         return referred
 
     def _keep(self, bodies: list[bytes]) -> None:

@@ -52,15 +52,19 @@ def poll(
     descriptor = state.owned(queue_id, user_id)
     queue = descriptor.queue
     queue.check(last_event_id)
+    entries = queue.entries
+    if entries and entries[0][0] <= last_event_id:
+        sent_at = descriptor.sent_at if last_event_id <= queue.placed else 0.0
+        state.trails.note_taken(descriptor.trail, entries, last_event_id, now, sent_at)
     dropped = queue.prune(last_event_id)
     if dropped:
         state.memory.entries -= dropped
         if last_event_id >= queue.placed:
             # All that was ever given is acknowledged, so what is left came after the last answer.
             queue.since = descriptor.last_active
+    state.touch(descriptor, now)
     if descriptor.waiter is not None:
         _displace(state, descriptor, now)
-    state.touch(descriptor, now)
     if queue or not block:
         return state.read(descriptor)
     descriptor.waiter = waiter

@@ -38,6 +38,8 @@ def make_queues(
         descriptor.offline = image.offline
         fill_queue(descriptor.queue, image, bodies, rules)
         descriptor.queue.since = image.last_active
+        # Any event may stand for others that nobody tells of any more.
+        descriptor.trail.joined = image.next_event_id - 1
         state.memory.entries += len(descriptor.queue)
         if image.missed:
             # Written for each queue, but one object for all that are equal, as when the message came.

@@ -15,16 +15,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from tidewire.core import application, bounds, capture, decisions, endings, polling, recovery, snapshot
+from tidewire.core import (
+    application,
+    bounds,
+    capture,
+    decisions,
+    endings,
+    explaining,
+    overview,
+    polling,
+    recovery,
+    rehearsal,
+    snapshot,
+)
 from tidewire.core.batches import Part
 from tidewire.core.capture import Capture
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.dump import DumpedQueue
+from tidewire.core.explaining import Story
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
 from tidewire.core.outbox import OutboxPage
+from tidewire.core.overview import Overview, QueueRow, QueueView, Wanted
 from tidewire.core.presentation import Presentation
 from tidewire.core.records import (
     Acknowledged,
@@ -38,6 +52,7 @@ from tidewire.core.records import (
     Ticked,
 )
 from tidewire.core.recovery import KeptRecord, Recovered
+from tidewire.core.rehearsal import Rehearsed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
@@ -212,6 +227,40 @@ class Shard(Generic[W]):
         unwritten = self._state.unwritten
         self._state.unwritten = []
         return unwritten
+
+    # Explaining; nothing changes.
+
+    def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Story:
+        """See `explaining.explain_event`."""
+        return explaining.explain_event(self._state, queue_id, event_id, payload=payload)
+
+    def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Story]:
+        """See `explaining.explain_notice`."""
+        return explaining.explain_notice(self._state, queue_id, notice_id, payload=payload)
+
+    def explain_last(
+        self, *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
+    ) -> list[Story]:
+        """See `explaining.explain_last`."""
+        return explaining.explain_last(
+            self._state, queue_id=queue_id, user_id=user_id, last=last, payload=payload
+        )
+
+    def rehearse(self, notice: Notice, *, most: int, payload: bool = False) -> Rehearsed:
+        """See `rehearsal.rehearse`."""
+        return rehearsal.rehearse(self._state, notice, most=most, payload=payload)
+
+    def list_queues(self, wanted: Wanted) -> tuple[list[QueueRow], int]:
+        """See `overview.list_queues`."""
+        return overview.list_queues(self._state, wanted)
+
+    def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
+        """See `overview.view_queue`."""
+        return overview.view_queue(self._state, queue_id, most=most, payload=payload)
+
+    def overview(self) -> Overview:
+        """See `overview.overview`."""
+        return overview.overview(self._state)
 
     # Looking in, keeping, and coming back.
 

@@ -5,9 +5,11 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 """
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,11 +17,14 @@ from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
+from tidewire.core.ended import Ended, EndedQueues
 from tidewire.core.errors import BadEventQueueId
+from tidewire.core.groups import entry_id
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
+from tidewire.core.merged import merged, waiting
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -28,7 +33,9 @@ from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
+from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
+from tidewire.core.trails import Trails
 from tidewire.core.wire import ANSWER_FRAME, ENTRY_FRAME, Entry
 
 W = TypeVar("W")
@@ -54,6 +61,8 @@ class Limits:
         memory_budget: bytes that all queues may take; 0: no bound (D8).
         tombstones_max: ended queues whose reason is remembered.
         tombstones_for: for how long.
+        explain_bytes: of each queue's records of what became of its events; 0: nothing is recorded.
+        explain_ended: ended queues whose records are kept.
     """
 
     offline_after: float = 600.0
@@ -68,6 +77,8 @@ class Limits:
     memory_budget: int = 0
     tombstones_max: int = 100_000
     tombstones_for: float = 86_400.0
+    explain_bytes: int = 2048
+    explain_ended: int = 1000
 
     @property
     def look_above(self) -> float:
@@ -99,6 +110,7 @@ class State(Generic[W]):
         "_shapes",
         "delayed",
         "directory",
+        "ended",
         "finished",
         "heartbeats",
         "idle",
@@ -119,6 +131,7 @@ class State(Generic[W]):
         "seen",
         "statistics",
         "tombstones",
+        "trails",
         "unwritten",
     )
 
@@ -146,6 +159,8 @@ class State(Generic[W]):
         """Queues that have passed a bound of theirs, and must end."""
         self.look_above = limits.look_above
         self.memory = Memory()
+        self.trails = Trails(self.memory, most=limits.explain_bytes)
+        self.ended = EndedQueues(most=limits.explain_ended if limits.explain_bytes else 0)
         self.seen: dict[Descriptor[W], None] = {}
         """Queues polled since the last tick; its record says what became of them."""
         self.unwritten: list[Sealed] = []
@@ -171,7 +186,9 @@ class State(Generic[W]):
         key = spec.acceptance_key
         acceptance = self._acceptances.acquire(key, lambda: Acceptance(key))
         shape = self._shapes.acquire(spec.shape_key, lambda: Shape(*spec.shape_key))
-        descriptor: Descriptor[W] = Descriptor(queue_id, spec, shape, acceptance, now=now)
+        descriptor: Descriptor[W] = Descriptor(
+            queue_id, spec, shape, acceptance, trail=self.trails.begin(), now=now
+        )
         self.directory.add(descriptor)
         self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
         return descriptor
@@ -179,9 +196,16 @@ class State(Generic[W]):
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
         if reason == "revoked":
+            ended = self._ended(descriptor, reason)
             self.memory.entries -= len(descriptor.queue)
             descriptor.queue = EventQueue()
-        self.finish_waiter(descriptor)
+            self.finish_waiter(descriptor)
+        else:
+            is_answered = descriptor.waiter is not None
+            self.finish_waiter(descriptor)
+            if is_answered:
+                descriptor.sent_at = self.recorded_at
+            ended = self._ended(descriptor, reason)
         self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
         self.over.pop(descriptor, None)
@@ -193,6 +217,34 @@ class State(Generic[W]):
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
         self.statistics.removed[reason] += 1
+        self._forget(self.ended.add(ended))
+
+    def forget_ended(self) -> None:
+        """Drops what is kept of ended queues: explaining them is worth less than any queue."""
+        self._forget(self.ended.clear())
+
+    def _forget(self, going: Iterable[Ended]) -> None:
+        for gone in going:
+            self.trails.end(gone.trail)
+
+    def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
+        queue = descriptor.queue
+        if queue and self.trails.most:
+            waiting = chain.from_iterable(group.contributors for group in queue.groups())
+            count = bisect_right(queue.entries, queue.placed, key=entry_id)
+            sent, unsent = queue.entries[:count], sorted([*queue.entries[count:], *waiting], key=entry_id)
+            for entries, sent_at in ((sent, descriptor.sent_at), (unsent, 0.0)):
+                self.trails.note_gone(descriptor.trail, entries, What.DROPPED, self.recorded_at, sent_at)
+        return Ended(
+            descriptor.queue_id,
+            descriptor.spec,
+            descriptor.trail,
+            queue.next_event_id,
+            queue.newest_pruned_id,
+            reason,
+            self.recorded_at,
+            self.trails.notice,
+        )
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
         """The user's queue of that id.
@@ -248,7 +300,7 @@ class State(Generic[W]):
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
-        held = len(queue) if queue.open or queue.closed else 0
+        held, before = (len(queue), waiting(queue)) if queue.open or queue.closed else (0, [])
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(
             max(1, most - ANSWER_FRAME) if most else 0,
@@ -256,10 +308,16 @@ class State(Generic[W]):
             self.memory.enter,
             merging=self.merging,
         )
+        descriptor.sent_at = descriptor.last_active
         if merge is not None:
             self.memory.entries -= held - len(queue)
+            self.note_merged(descriptor, before, descriptor.sent_at)
             self.unwritten.append(Sealed(descriptor.queue_id, queue.newest_pruned_id, *merge))
         return Batch(descriptor.queue_id, entries)
+
+    def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float | None) -> None:
+        """Notes in its trail what a queue's groups became; `before` is what they were."""
+        self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)
 
     def rule_failed(self, kind: str, error: Exception) -> None:
         """Counts and keeps that a merge rule failed; its events are delivered singly."""

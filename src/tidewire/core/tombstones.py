@@ -43,6 +43,11 @@ class Tombstones:
         known = self._ended.get(queue_id)
         return UNKNOWN if known is None or known[0] != user_id else known[1]
 
+    def end_of(self, queue_id: str) -> tuple[str, float] | None:
+        """Why and when a queue ended, whoever owned it: for operators."""
+        known = self._ended.get(queue_id)
+        return None if known is None else known[1:]
+
     def forget(self, before: float) -> None:
         """Drops the queues that ended before a time."""
         old = takewhile(lambda item: item[1][2] < before, self._ended.items())

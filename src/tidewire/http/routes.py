@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import dump, health, internal, openapi, outbox, public
+from tidewire.http import dump, health, internal, openapi, operators, outbox, public
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -30,6 +30,11 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
         "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),
+        "/api/internal/queues": MappingProxyType({"GET": operators.queues}),
+        "/api/internal/queues/{queue_id}": MappingProxyType({"GET": operators.queue}),
+        "/api/internal/explain": MappingProxyType({"GET": operators.explain}),
+        "/api/internal/explain/dry-run": MappingProxyType({"POST": operators.dry_run}),
+        "/api/internal/stats": MappingProxyType({"GET": operators.stats}),
         "/api/internal/web_reload_clients": MappingProxyType({"POST": internal.web_reload_clients}),
     }
 )

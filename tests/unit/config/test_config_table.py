@@ -72,6 +72,9 @@ headers = 100
 url_bytes = 8192
 connections = 0
 connections_per_address = 0
+[explain]
+queue_bytes = 2048
+ended_queues = 1000
 [log]
 format = "console"
 level = "info"

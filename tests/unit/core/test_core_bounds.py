@@ -174,7 +174,7 @@ BODY_SIZE = 10_000 + len('{"type":"deploy","text":""') + BODY
 
 def budget(queues: int, bodies: float, entries: int = 0) -> Limits:
     """Room for so much."""
-    return Limits(memory_budget=round(queues * QUEUE + bodies * BODY_SIZE + entries * ENTRY))
+    return Limits(memory_budget=round(queues * QUEUE + bodies * BODY_SIZE + entries * ENTRY), explain_bytes=0)
 
 
 def test_the_queue_whose_oldest_event_has_waited_for_longest_gives_way() -> None:

@@ -130,7 +130,7 @@ class _Delivery:
         try:
             verdict = audience[descriptor.shape, descriptor.acceptance]
             if isinstance(verdict, str):
-                dispatch.refuse(verdict)
+                dispatch.refuse(descriptor, "message", verdict)
             elif descriptor.queue_id != self._echo:
                 dispatch.push(descriptor, verdict, audience.suffix, missed)
             else:

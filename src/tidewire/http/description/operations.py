@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from tidewire.core import errors
 from tidewire.http.description import answers, parameters
+from tidewire.http.description.operators import OPERATORS
 from tidewire.http.description.rows import Access, Operation
 
 _FORM = (errors.PayloadTooLarge,)
@@ -184,6 +185,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         **{name.replace(" ", " /api/"): operation for name, operation in _PUBLIC.items()},
         **{other: closed for name in _PUBLIC for other, closed in _of_sessions(name).items()},
         **_INTERNAL,
+        **OPERATORS,
         **_OPEN,
     }
 )

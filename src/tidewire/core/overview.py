@@ -1,0 +1,318 @@
+"""An operator's view of a shard: its queues as a table, one of them in full, and its totals (issue 8)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge, nlargest, nsmallest
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from tidewire.core.capabilities import CAPABILITY_NAMES
+from tidewire.core.descriptor import Descriptor
+from tidewire.core.explaining import Subject, subject_of
+from tidewire.core.groups import entry_id
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.queue import EventQueue
+from tidewire.core.shape import client_class
+from tidewire.core.state import State
+from tidewire.core.steps import What
+from tidewire.core.wire import Entry, encode_entry, entry_size
+
+W = TypeVar("W")
+
+MOST_TYPES = 100
+"""Types of notices that the totals name; publishers choose them."""
+
+
+class Wanted(NamedTuple):
+    """Which queues are asked for, and in which order; None: it doesn't matter."""
+
+    sort: str = "oldest"
+    ascending: bool = False
+    limit: int = 100
+    user_id: UserId | None = None
+    realm_id: RealmId | None = None
+    client: str | None = None
+    waiting: bool | None = None
+    offline: bool | None = None
+
+
+class QueueRow(Struct, frozen=True, kw_only=True):
+    """A queue in a table; times in UNIX seconds.
+
+    Attributes:
+        size: bytes of its events as they would be sent.
+        oldest: when the oldest event that it holds came, or somewhat before; None when it holds none.
+        waiting: a poll waits on it.
+    """
+
+    queue_id: str
+    user_id: int
+    realm_id: int
+    client: str
+    events: int
+    size: int
+    oldest: float | None
+    last_active: float
+    waiting: bool
+    offline: bool
+
+
+class HeldEvent(Struct, frozen=True, kw_only=True):
+    """An event in a queue, in outline."""
+
+    id: int
+    type: str
+    size: int
+    state: str
+    event: msgspec.Raw | None
+
+
+class TrailStep(Struct, frozen=True, kw_only=True):
+    """One step of a queue's timeline: what happened to the queue, or what became of an event in it.
+
+    Attributes:
+        at: when an event was queued or refused.
+        done_at: when it was acknowledged, merged or dropped.
+    """
+
+    what: str
+    at: float | None
+    event_id: int | None
+    type: str | None
+    rule: str | None
+    sent_at: float | None
+    done_at: float | None
+    into: int | None
+
+
+class QueueView(Struct, frozen=True, kw_only=True):
+    """One queue in full; of one that ended, what is left.
+
+    Attributes:
+        capabilities: those that its client has.
+        client_class: of a bridge its name, which messages are shaped by; otherwise empty.
+        contents: the oldest events that it holds.
+        timeline: what became of its events of late, oldest first.
+    """
+
+    queue_id: str
+    user_id: int
+    realm_id: int
+    client: str
+    idle_timeout: int
+    event_types: tuple[str, ...] | None
+    narrow: tuple[tuple[str, str], ...]
+    all_public_streams: bool
+    capabilities: tuple[str, ...]
+    client_class: str
+    next_event_id: int
+    newest_pruned_id: int | None
+    ended: str | None
+    ended_at: float | None
+    row: QueueRow | None
+    contents: list[HeldEvent]
+    timeline: list[TrailStep]
+
+
+class Overview(Struct, frozen=True, kw_only=True):
+    """The totals of a shard since its process began, and what there is now."""
+
+    queues: int
+    users: int
+    waiting: int
+    offline: int
+    events: int
+    bytes: int
+    shapes: int
+    acceptances: int
+    ended_kept: int
+    memory_used: int
+    memory_budget: int
+    memory_trails: int
+    totals: dict[str, int]
+    notices: dict[str, int]
+    refused: dict[str, int]
+    removed: dict[str, int]
+
+
+Key: TypeAlias = Callable[[Descriptor[Any]], Any]
+
+
+def _age(descriptor: Descriptor[Any]) -> float:
+    """The larger, the longer its oldest event waits; queues that hold none come last."""
+    return -descriptor.queue.since if descriptor.queue else float("-inf")
+
+
+SORTS: Mapping[str, Key] = MappingProxyType(
+    {
+        "oldest": _age,
+        "events": lambda descriptor: len(descriptor.queue),
+        "size": lambda descriptor: descriptor.queue.size,
+        "last_active": lambda descriptor: descriptor.last_active,
+        "user_id": lambda descriptor: descriptor.spec.user_id,
+        "queue_id": lambda descriptor: descriptor.queue_id,
+    }
+)
+"""What queues can be sorted by; `oldest` puts those first whose oldest event waits for longest."""
+
+COUNTED: tuple[str, ...] = (
+    "registered",
+    "imported",
+    "repeated",
+    "delivered",
+    "foreign_realm",
+    "broken",
+    "encoded",
+    "parked",
+    "answered",
+    "displaced",
+    "displaced_late",
+    "lost",
+    "heartbeats",
+    "notifications_lost",
+)
+"""Totals of `Statistics` that are one number each."""
+
+
+def list_queues(state: State[W], wanted: Wanted) -> tuple[list[QueueRow], int]:
+    """The first queues in the order that is asked for, and how many there are of the kind in all."""
+    found = list(_found(state, wanted))
+    key = SORTS[wanted.sort]
+    first = nsmallest if wanted.ascending else nlargest
+    return [queue_row(descriptor) for descriptor in first(wanted.limit, found, key=key)], len(found)
+
+
+def _found(state: State[W], wanted: Wanted) -> Iterator[Descriptor[W]]:
+    directory = state.directory
+    client = None if wanted.client is None else wanted.client.lower()
+    for descriptor in directory if wanted.user_id is None else directory.of_user(wanted.user_id):
+        spec = descriptor.spec
+        if (
+            (wanted.realm_id is None or spec.realm_id == wanted.realm_id)
+            and (client is None or client in spec.client_type_name.lower())
+            and (wanted.waiting is None or (descriptor.waiter is not None) is wanted.waiting)
+            and (wanted.offline is None or descriptor.offline is wanted.offline)
+        ):
+            yield descriptor
+
+
+def queue_row(descriptor: Descriptor[W]) -> QueueRow:
+    """A queue as a row of the table."""
+    queue, spec = descriptor.queue, descriptor.spec
+    return QueueRow(
+        queue_id=descriptor.queue_id,
+        user_id=spec.user_id,
+        realm_id=spec.realm_id,
+        client=spec.client_type_name,
+        events=len(queue),
+        size=queue.size,
+        oldest=queue.since if queue else None,
+        last_active=descriptor.last_active,
+        waiting=descriptor.waiter is not None,
+        offline=descriptor.offline,
+    )
+
+
+def view_queue(state: State[W], queue_id: str, *, most: int, payload: bool) -> QueueView:
+    """One queue, with up to `most` of its events and as many steps of its timeline.
+
+    Raises:
+        NotFound: there is no such queue.
+    """
+    subject = subject_of(state, queue_id)
+    descriptor = state.directory.get(queue_id)
+    spec = subject.spec
+    return QueueView(
+        queue_id=subject.queue_id,
+        user_id=spec.user_id,
+        realm_id=spec.realm_id,
+        client=spec.client_type_name,
+        idle_timeout=spec.idle_timeout,
+        event_types=spec.event_types,
+        narrow=spec.narrow,
+        all_public_streams=spec.all_public_streams,
+        capabilities=tuple(name for name in CAPABILITY_NAMES if getattr(spec.capabilities, name)),
+        client_class=client_class(spec.client_type_name),
+        next_event_id=subject.next_event_id,
+        newest_pruned_id=subject.newest_pruned_id,
+        ended=subject.ended,
+        ended_at=subject.ended_at,
+        row=None if descriptor is None else queue_row(descriptor),
+        contents=[] if subject.queue is None else list(_contents(subject.queue, most, payload=payload)),
+        timeline=_timeline(subject, most),
+    )
+
+
+class _Typed(Struct):
+    type: str
+
+
+_TYPE = msgspec.json.Decoder(_Typed)
+
+
+def _contents(queue: EventQueue, most: int, *, payload: bool) -> Iterator[HeldEvent]:
+    waiting = [(group.kind, group.contributors) for group in queue.groups()]
+    mergeable = {entry[0] for _, contributors in waiting for entry in contributors}
+    everything = merge(queue.entries, *(contributors for _, contributors in waiting), key=entry_id)
+    for entry in islice(everything, most):
+        yield _held(entry, _state_of(entry, queue, mergeable), payload=payload)
+
+
+def _state_of(entry: Entry, queue: EventQueue, mergeable: set[int]) -> str:
+    if entry[0] in mergeable:
+        return "mergeable"
+    return "sent" if entry[0] <= queue.placed else "waiting"
+
+
+def _held(entry: Entry, state: str, *, payload: bool) -> HeldEvent:
+    shown = encode_entry(entry)
+    return HeldEvent(
+        id=entry[0],
+        type=_TYPE.decode(shown).type,
+        size=entry_size(entry),
+        state=state,
+        event=msgspec.Raw(shown) if payload else None,
+    )
+
+
+def _timeline(subject: Subject, most: int) -> list[TrailStep]:
+    return [
+        TrailStep(
+            what=What(step.what).name.lower(),
+            at=step.at,
+            event_id=step.event_id,
+            type=step.kind or None,
+            rule=step.rule or None,
+            sent_at=step.sent_at,
+            done_at=step.done_at,
+            into=step.into,
+        )
+        for step in subject.steps[-most:]
+    ]
+
+
+def overview(state: State[W]) -> Overview:
+    """The totals; looks at every queue."""
+    statistics, memory = state.statistics, state.memory
+    queues = list(state.directory)
+    return Overview(
+        queues=len(queues),
+        users=state.directory.users(),
+        waiting=sum(descriptor.waiter is not None for descriptor in queues) + len(state.delayed),
+        offline=sum(descriptor.offline for descriptor in queues),
+        events=memory.entries,
+        bytes=sum(descriptor.queue.size for descriptor in queues),
+        shapes=state.shapes(),
+        acceptances=state.acceptances(),
+        ended_kept=len(state.ended),
+        memory_used=round(memory.used(len(queues))),
+        memory_budget=state.limits.memory_budget,
+        memory_trails=memory.trails,
+        totals={name: getattr(statistics, name) for name in COUNTED},
+        notices=dict(statistics.notices.most_common(MOST_TYPES)),
+        refused=dict(statistics.refused),
+        removed=dict(statistics.removed),
+    )

@@ -1,0 +1,114 @@
+"""The operators' views: which queues there are, what became of their events, and what a notice would do (issue 8).
+
+All of it is reading: nothing here changes a queue. Payloads are left out unless they are asked for.
+"""
+
+from starlette.requests import Request
+
+from tidewire.core.errors import BadRequest, MissingParameter, NotFound
+from tidewire.core.explaining import Story
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.overview import SORTS, Wanted
+from tidewire.http import answers
+from tidewire.http.answers import Answer
+from tidewire.http.body import query_parameters, read_body
+from tidewire.http.internal import MAX_NOTICES_BYTES, check_internal, notices_of
+from tidewire.http.parameters import Parameters
+from tidewire.http.site import Site
+
+USUAL_QUEUES = 100
+USUAL_EVENTS = 100
+USUAL_STORIES = 20
+USUAL_OUTCOMES = 100
+MOST = 1000
+"""Queues, events, stories or outcomes of one answer."""
+
+
+async def queues(request: Request, site: Site) -> Answer:
+    """`GET /api/internal/queues`: the queues as a table, sorted and filtered."""
+    parameters = _asked(request, site)
+    user_id, realm_id = parameters.integer("user_id", minimum=0), parameters.integer("realm_id", minimum=0)
+    sort = parameters.text("sort") or "oldest"
+    if sort not in SORTS:
+        raise BadRequest(f"sort must be one of {', '.join(SORTS)}")
+    wanted = Wanted(
+        sort=sort,
+        ascending=parameters.boolean("ascending", default=False),
+        limit=_limit(parameters, "limit", USUAL_QUEUES),
+        user_id=None if user_id is None else UserId(user_id),
+        realm_id=None if realm_id is None else RealmId(realm_id),
+        client=parameters.text("client_name"),
+        waiting=parameters.optional_boolean("waiting"),
+        offline=parameters.optional_boolean("offline"),
+    )
+    rows, found = site.engine.shard.list_queues(wanted)
+    payload = {"queues": rows, "found": found, "now": site.now()}
+    return answers.success(payload, ignored=parameters.ignored())
+
+
+async def queue(request: Request, site: Site) -> Answer:
+    """`GET /api/internal/queues/{queue_id}`: one queue with its contents in outline and its timeline."""
+    parameters = _asked(request, site)
+    view = site.engine.shard.view_queue(
+        request.path_params["queue_id"],
+        most=_limit(parameters, "limit", USUAL_EVENTS),
+        payload=parameters.boolean("payload", default=False),
+    )
+    return answers.success({"queue": view, "now": site.now()}, ignored=parameters.ignored())
+
+
+async def explain(request: Request, site: Site) -> Answer:
+    """`GET /api/internal/explain`: what became of an event, of a notice, or of the last that a queue or user was offered."""
+    parameters = _asked(request, site)
+    queue_id, user_id = parameters.text("queue_id"), parameters.integer("user_id", minimum=0)
+    event_id, notice_id = parameters.integer("event_id", minimum=0), parameters.text("notice_id")
+    last = _limit(parameters, "last", USUAL_STORIES)
+    payload = parameters.boolean("payload", default=False)
+    shard = site.engine.shard
+    stories: list[Story] = []
+    if queue_id is None:
+        if user_id is None:
+            raise MissingParameter("queue_id")
+        if event_id is not None or notice_id is not None:
+            raise BadRequest("event_id and notice_id need a queue_id")
+        stories = shard.explain_last(queue_id=None, user_id=UserId(user_id), last=last, payload=payload)
+    else:
+        if event_id is not None:
+            stories.append(shard.explain_event(queue_id, event_id, payload=payload))
+        if notice_id is not None:
+            stories += shard.explain_notice(queue_id, notice_id, payload=payload)
+        if event_id is None and notice_id is None:
+            stories = shard.explain_last(queue_id=queue_id, user_id=None, last=last, payload=payload)
+        if user_id is not None and any(story.user_id != user_id for story in stories):
+            raise NotFound(f"The queue {queue_id} is not one of user {user_id}")
+    return answers.success({"stories": stories, "now": site.now()}, ignored=parameters.ignored())
+
+
+async def dry_run(request: Request, site: Site) -> Answer:
+    """`POST /api/internal/explain/dry-run`: what one notice would bring to whom; nothing is delivered."""
+    parameters = _asked(request, site)
+    limit = _limit(parameters, "limit", USUAL_OUTCOMES)
+    payload = parameters.boolean("payload", default=False)
+    taken = notices_of(await read_body(request, MAX_NOTICES_BYTES))
+    if len(taken) != 1:
+        raise BadRequest("The request must have exactly one notice in its body")
+    rehearsed = site.engine.shard.rehearse(taken[0], most=limit, payload=payload)
+    members = {name: getattr(rehearsed, name) for name in rehearsed.__struct_fields__}
+    return answers.success(members, ignored=parameters.ignored())
+
+
+async def stats(request: Request, site: Site) -> Answer:
+    """`GET /api/internal/stats`: what there is, and the totals since the process began."""
+    parameters = _asked(request, site)
+    overview = site.engine.shard.overview()
+    members = {name: getattr(overview, name) for name in overview.__struct_fields__}
+    return answers.success({**members, "now": site.now()}, ignored=parameters.ignored())
+
+
+def _asked(request: Request, site: Site) -> Parameters:
+    check_internal(request, site)
+    return Parameters(query_parameters(request))
+
+
+def _limit(parameters: Parameters, name: str, usual: int) -> int:
+    return min(parameters.integer(name, minimum=1) or usual, MOST)
