@@ -15,7 +15,8 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from tidewire import TidewireError
 
 CONNECT_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT = 0.75
+"""Seconds that a broker gets to answer to the closing of a connection."""
 HEARTBEAT = 30
 """Seconds: after two of them without a sign a silent broker is given up."""
 

@@ -209,6 +209,17 @@ def test_a_queue_that_was_deleted_is_made_again(broker: Broker, shard: Shard) ->
         assert shard.numbers(2) == [0, 1]
 
 
+def test_a_broker_that_answers_nothing_does_not_hold_up_a_stop(broker: Broker, shard: Shard) -> None:
+    with Publisher(broker.url, shards=OneShard(shard.queue)) as publisher:
+        publisher.send([step(0)])
+        assert shard.numbers(1) == [0]
+        with broker.frozen():
+            assert shard.server.stop() == 0
+        shard.server.start()
+        publisher.send([step(1)])
+    assert shard.numbers(2) == [0, 1]
+
+
 async def test_the_publisher_for_asyncio(broker: Broker, shard: Shard) -> None:
     async with AsyncPublisher(broker.url, shards=OneShard(shard.queue)) as publisher:
         assert await publisher.send([step(0), step(1)]) == 2

@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -29,8 +30,9 @@ MOST_TRIES = 4
 TRY_AGAIN = 0.5
 """Seconds until what could not be carried out now is tried again."""
 
-SETTLE_WITHIN = 2.0
-"""Seconds that a stop waits for acknowledgements."""
+SETTLE_WITHIN = 1.5
+"""Seconds that a stop waits for the broker and for acknowledgements: with two connections to be closed and the polls to
+be ended it must be done in five."""
 
 
 class Consumer:
@@ -96,13 +98,12 @@ class Consumer:
         channel = self._channel
         if channel is None:
             return
-        try:
-            await channel.cancel(self._tag)
-        except BrokerLost:
-            return
-        deadline = self._loop.time() + SETTLE_WITHIN
-        while self._loop.time() < deadline and (self._arrived or not self._acknowledger.is_idle):  # noqa: ASYNC110 - once in a life
-            await asyncio.sleep(0.01)
+        # What is not acknowledged in time comes again, and is known then.
+        with contextlib.suppress(BrokerLost, TimeoutError):
+            async with asyncio.timeout(SETTLE_WITHIN):
+                await channel.cancel(self._tag)
+                while self._arrived or not self._acknowledger.is_idle:  # noqa: ASYNC110 - once in a life
+                    await asyncio.sleep(0.01)
 
     # Deliveries.
 
@@ -169,14 +170,13 @@ class Consumer:
                 return
 
     def _all_published(self, run: Run, first: list[Incoming], rest: list[Incoming]) -> bool:
-        """Publishes what was found to be right; False when it has to wait, and `rest` with it."""
-        if not first:
-            return True
-        try:
-            self._publish(run, first)
-        except WireError as error:
-            self._hold(run, [*first, *rest], error)
-            return False
+        """Publishes what was found to be right; False when it could not be, and `rest` was seen to with it."""
+        if first:
+            try:
+                self._publish(run, first)
+            except Exception:  # noqa: BLE001 - whatever it is, it is said of the one that it comes from
+                self._one_by_one(run, [*first, *rest])
+                return False
         return True
 
     def _publish(self, run: Run, incoming: list[Incoming]) -> None:

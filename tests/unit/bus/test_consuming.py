@@ -27,7 +27,7 @@ class Shard:
 
 
 class ScriptedEngine:
-    """Refuses notices of the type `bad`, fails at `fault`, and is full while `full` is set."""
+    """Refuses notices of the type `bad`, fails at `fault`, or at `late` when all is right; is full while `full` is set."""
 
     shard = Shard()
 
@@ -45,6 +45,8 @@ class ScriptedEngine:
                 raise ZeroDivisionError
         if self.full:
             raise Unavailable("full")
+        if any(notice.kind == "late" for notice in notices):
+            raise ZeroDivisionError
         self.taken += [notice.id for notice in notices]
         self.waiting.append((slot, len(notices)))
 
@@ -191,6 +193,16 @@ async def test_broken_ones_are_dead_letters_and_the_rest_keeps_its_order(rig: Ri
     assert rig.connection.opened.acknowledged == []
     rig.sent.confirm()
     assert rig.connection.opened.acknowledged == [6]
+
+
+async def test_a_fault_in_those_before_a_broken_one_is_that_one_s_alone(rig: Rig) -> None:
+    rig.deliver("a", "late", "bad", "a")
+    await turn()
+    assert rig.engine.taken == ["n1", "n4"]
+    assert [(queue, name) for queue, name, _ in rig.sent.put_into] == [("q_dead_letters", "n3"), ("q", "n2")]
+    rig.engine.make_durable()
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged == [4]
 
 
 @pytest.mark.parametrize(("tries", "queue"), [(0, "q"), (2, "q"), (3, "q_dead_letters")])
