@@ -18,6 +18,7 @@ from tidewire._http.values import (
     BadUrl,
     Timing,
     TransportFailed,
+    bearer,
     error_of,
 )
 
@@ -34,5 +35,6 @@ __all__ = [
     "Connection",
     "Timing",
     "TransportFailed",
+    "bearer",
     "error_of",
 ]

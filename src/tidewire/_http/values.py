@@ -43,6 +43,17 @@ class TransportFailed(TidewireError):
     retry_helps = True
 
 
+def bearer(secret: str) -> dict[str, str]:
+    """The header that shows a secret.
+
+    Raises:
+        ValueError: it can't stand there.
+    """
+    if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ValueError("must be printable ASCII without spaces")
+    return {"Authorization": f"Bearer {secret}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Where waiting, durations and chance come from; tests give their own.

@@ -15,12 +15,11 @@ from tidewire.cli.dump_files import DumpFileError, dumps_at, read_file, retire, 
 from tidewire.cli.dump_server import DumpServer, Imported
 from tidewire.cli.dump_stopped import Stopped, open_stopped
 from tidewire.cli.errors import FAILED
+from tidewire.cli.options import URL, required
 from tidewire.cli.serve import load_settings
 from tidewire.core.dump import split_dump
 from tidewire.core.errors import BadRequest, StateError
 from tidewire.escaping import escaped
-
-URL = "http://127.0.0.1:9800"
 
 
 class _Place(Protocol):
@@ -124,12 +123,7 @@ def _place(context: click.Context, where: _Where, *, must_exist: bool = False) -
 
 
 def _server(url: str, secret: str | None) -> DumpServer:
-    if not secret:
-        raise click.UsageError(
-            "No secret: give --secret or set TIDEWIRE_SECRET; the server has it in its settings, or in the "
-            "file that it made in its state directory. Of a stopped server, give --state-dir or --config."
-        )
-    return DumpServer(url, secret)
+    return DumpServer(url, required(secret, " Of a stopped server, give --state-dir or --config."))
 
 
 def _pairs(path: Path) -> list[msgspec.Raw]:

@@ -10,6 +10,7 @@ import msgspec
 
 from tidewire import TidewireError
 from tidewire._http import Answer, BadUrl, Connection, TransportFailed, error_of
+from tidewire.cli.options import header_of
 from tidewire.http.dump import QUEUE_EXISTS
 
 PATH = "/api/internal/dump"
@@ -61,10 +62,9 @@ class DumpServer:
         Raises:
             click.BadParameter: it can't be used.
         """
-        if not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise click.BadParameter("must be printable ASCII without spaces", param_hint="--secret")
+        headers = header_of(secret)
         try:
-            self._connection = _Streaming(url, headers={"Authorization": f"Bearer {secret}"})
+            self._connection = _Streaming(url, headers=headers)
         except BadUrl as error:
             raise click.BadParameter(str(error), param_hint="--url") from error
 

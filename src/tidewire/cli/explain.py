@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "too_early": "the notice came before the queue was there",
         "too_late": "the notice came after the queue had ended",
         "not_yet": "the queue has given out no such id yet",
-        "unknown": "that is no longer known",
+        "unknown": "nothing is known of that, or no longer",
     }
 )
 """What each state means."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from tidewire._http import BadUrl, Connection, error_of
+from tidewire.cli.options import header_of, required, secret_option, url_option
 from tidewire.escaping import escaped
 
 OK = 200
@@ -23,16 +24,8 @@ def operator_options(command: F) -> F:
     """The options that all of these commands have."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON."),
-        click.option(
-            "--secret", envvar="TIDEWIRE_SECRET", help="The server's secret [env: TIDEWIRE_SECRET]."
-        ),
-        click.option(
-            "--url",
-            default="http://127.0.0.1:9800",
-            envvar="TIDEWIRE_URL",
-            show_default=True,
-            help="The server.",
-        ),
+        secret_option,
+        url_option,
     ):
         command = option(command)
     return command
@@ -47,15 +40,9 @@ class Operator:
         Raises:
             click.UsageError: there is no secret, or the address or the secret can't be used.
         """
-        if not secret:
-            raise click.UsageError(
-                "No secret: give --secret or set TIDEWIRE_SECRET; the server has it in its settings, "
-                "or in the file that it made in its state directory."
-            )
-        if not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise click.BadParameter("must be printable ASCII without spaces", param_hint="--secret")
+        headers = header_of(required(secret))
         try:
-            self._connection = Connection(url, headers={"Authorization": f"Bearer {secret}"})
+            self._connection = Connection(url, headers=headers)
         except BadUrl as error:
             raise click.BadParameter(str(error), param_hint="--url") from error
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NoReturn, TextIO
 import click
 
 from tidewire.cli.lines import Limits, Line, batches, source_of
+from tidewire.cli.options import required, secret_option, url_option
 from tidewire.escaping import escaped
 from tidewire.publisher import BadUrl, OneShard, Publisher, PublishFailed
 from tidewire.publisher.ways import is_amqp
@@ -24,14 +25,12 @@ Numbered = tuple[int, dict[str, Any]]
 
 
 @click.command("publish")
-@click.option(
-    "--url", default="http://127.0.0.1:9800", envvar="TIDEWIRE_URL", show_default=True, help="The server."
-)
+@url_option
 @click.option(
     "--bus", metavar="URL", envvar="TIDEWIRE_BUS__URL", help="RabbitMQ instead of the server: amqp://..."
 )
 @click.option("--queue", metavar="NAME", help="With --bus, the shard's queue [notify_tornado].")
-@click.option("--secret", envvar="TIDEWIRE_SECRET", help="The server's secret [env: TIDEWIRE_SECRET].")
+@secret_option
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
 def publish_command(url: str, bus: str | None, queue: str | None, secret: str | None, file: BinaryIO) -> None:
     """Send notices from FILE, or from standard input, one JSON object a line.
@@ -43,11 +42,8 @@ def publish_command(url: str, bus: str | None, queue: str | None, secret: str | 
     broker = bus if bus and is_amqp(bus) else None
     if bus and broker is None and bus != "memory:":
         raise click.BadParameter("it begins with amqp:// or amqps://", param_hint="--bus")
-    if not broker and not secret:
-        raise click.UsageError(
-            "No secret: give --secret or set TIDEWIRE_SECRET; the server has it in its settings, "
-            "or in the file that it made in its state directory."
-        )
+    if not broker:
+        required(secret)
     with _publisher(broker or url, secret, queue) as publisher:
         sending = _Sending(publisher, _Progress(file, sys.stderr))
         try:

@@ -15,7 +15,7 @@ from tidewire.core.bounds import check_memory, decide_room_for
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dump import DumpedQueue
-from tidewire.core.errors import InvalidNotice, NoticeIdReused, UserDeactivated
+from tidewire.core.errors import InvalidNotice, UserDeactivated
 from tidewire.core.ids import QueueId
 from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.notice import Notice
@@ -31,6 +31,7 @@ from tidewire.core.records import (
     Seen,
     Ticked,
 )
+from tidewire.core.remembered import reused
 from tidewire.core.state import RELOAD, State
 
 W = TypeVar("W")
@@ -121,11 +122,7 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
             if known == notice.digest:
                 continue
             if known is not None:
-                raise NoticeIdReused(
-                    f"The notice id '{notice.id}' was used before for another notice",
-                    index=index,
-                    id=notice.id,
-                )
+                raise reused(notice.id, index=index)
             within[notice.id] = notice.digest
         fresh.append(notice)
         try:

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import FAILED, Dispatch
-from tidewire.core.errors import NoticeIdReused
 from tidewire.core.ids import UserId
 from tidewire.core.notice import Notice
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.processors import check_event, processor_for
 from tidewire.core.queue import EventQueue
+from tidewire.core.remembered import reused
 from tidewire.core.representation import Representation
 from tidewire.core.state import State
 from tidewire.core.trails import Marker
@@ -74,8 +74,8 @@ def rehearse(state: State[W], notice: Notice, *, most: int, payload: bool) -> Re
         NoticeIdReused: another notice has had its id.
     """
     known = None if notice.id is None else state.remembered.digest(notice.id)
-    if known is not None and known != notice.digest:
-        raise NoticeIdReused(f"The notice id '{notice.id}' was used before for another notice", id=notice.id)
+    if notice.id is not None and known not in {None, notice.digest}:
+        raise reused(notice.id)
     check_event(notice.event)
     rehearsal = _Rehearsal(state, notice, most=most, payload=payload)
     if known is None:

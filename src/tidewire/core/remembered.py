@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from tidewire.core.errors import NoticeIdReused
+
 DIGEST_SIZE = 16
 """Bytes of a notice's digest: two notices that share an id by accident are told apart for certain enough."""
 
@@ -17,6 +19,13 @@ PIECE = 1000
 
 RememberedId: TypeAlias = tuple[str, bytes, float]
 """An id, the digest of what was published under it, and when that was."""
+
+
+def reused(notice_id: str, **data: object) -> NoticeIdReused:
+    """What is said of an id that stands for another notice already; `data` goes with it."""
+    return NoticeIdReused(
+        f"The notice id '{notice_id}' was used before for another notice", id=notice_id, **data
+    )
 
 
 class Piece(NamedTuple):

@@ -3,6 +3,7 @@
 All of it is reading: nothing here changes a queue. Payloads are left out unless they are asked for.
 """
 
+import msgspec
 from starlette.requests import Request
 
 from tidewire.core.errors import BadRequest, MissingParameter, NotFound
@@ -93,16 +94,14 @@ async def dry_run(request: Request, site: Site) -> Answer:
     if len(taken) != 1:
         raise BadRequest("The request must have exactly one notice in its body")
     rehearsed = site.engine.shard.rehearse(taken[0], most=limit, payload=payload)
-    members = {name: getattr(rehearsed, name) for name in rehearsed.__struct_fields__}
-    return answers.success(members, ignored=parameters.ignored())
+    return answers.success(msgspec.structs.asdict(rehearsed), ignored=parameters.ignored())
 
 
 async def stats(request: Request, site: Site) -> Answer:
     """`GET /api/internal/stats`: what there is, and the totals since the process began."""
     parameters = _asked(request, site)
-    overview = site.engine.shard.overview()
-    members = {name: getattr(overview, name) for name in overview.__struct_fields__}
-    return answers.success({**members, "now": site.now()}, ignored=parameters.ignored())
+    totals = msgspec.structs.asdict(site.engine.shard.overview())
+    return answers.success({**totals, "now": site.now()}, ignored=parameters.ignored())
 
 
 def _asked(request: Request, site: Site) -> Parameters:

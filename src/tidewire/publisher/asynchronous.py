@@ -1,20 +1,21 @@
 """The publisher for asyncio."""
 
-import asyncio
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from tidewire._http import REAL_ASYNC_TIMING, AsyncTiming
 from tidewire.publisher.encoding import identified, notice_of
-from tidewire.publisher.publisher import Publisher
+from tidewire.publisher.http import AsyncHttpWay
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.ways import amqp_module, is_amqp
+from tidewire.publisher.ways import AsyncWay, amqp_module, is_amqp
 
 
 class AsyncPublisher:
     """`Publisher` for asyncio, with the same arguments; made and used on one loop.
 
-    Over HTTP its requests are made on threads, through RabbitMQ on the loop itself.
+    Over HTTP its tasks don't wait for each other; through RabbitMQ they take turns.
     """
 
     def __init__(
@@ -24,14 +25,22 @@ class AsyncPublisher:
         secret: str | None = None,
         timeout: float = 10.0,
         retry_for: float = 30.0,
+        ssl_context: ssl.SSLContext | None = None,
         shards: ShardQueues | None = None,
+        _timing: AsyncTiming = REAL_ASYNC_TIMING,
     ) -> None:
-        self._session: Any = None
-        self._publisher: Publisher | None = None
+        self._way: AsyncWay
         if is_amqp(url):
-            self._session = amqp_module().Session(url, shards=shards, timeout=timeout, retry_for=retry_for)
+            self._way = amqp_module().Session(url, shards=shards, timeout=timeout, retry_for=retry_for)
         else:
-            self._publisher = Publisher(url, secret=secret, timeout=timeout, retry_for=retry_for)
+            self._way = AsyncHttpWay(
+                url,
+                secret=secret or "",
+                timeout=timeout,
+                retry_for=retry_for,
+                ssl_context=ssl_context,
+                timing=_timing,
+            )
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,10 +52,7 @@ class AsyncPublisher:
 
     async def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
-        if self._publisher is None:
-            await self._session.close()
-        else:
-            await asyncio.to_thread(self._publisher.close)
+        await self._way.close()
 
     async def send_event(
         self,
@@ -62,9 +68,4 @@ class AsyncPublisher:
 
     async def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
         """See `Publisher.send`."""
-        if not notices:
-            return 0
-        if self._publisher is not None:
-            return await asyncio.to_thread(self._publisher.send, notices)
-        accepted: int = await self._session.deliver(identified(notices))
-        return accepted
+        return await self._way.deliver(identified(notices)) if notices else 0

@@ -23,6 +23,18 @@ class Way(Protocol):
         ...
 
 
+class AsyncWay(Protocol):
+    """The same on an event loop."""
+
+    async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
+        """See `Way.deliver`."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnects."""
+        ...
+
+
 def is_amqp(url: str) -> bool:
     """Whether a URL is that of a broker."""
     return url.startswith(("amqp://", "amqps://"))
