@@ -18,6 +18,7 @@ from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
 from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.rules import load_rules
+from tidewire.config.shard_map import read_shard_map
 from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.fingerprint import fingerprint
 from tidewire.core.idle_timeout import IdleTimeouts
@@ -30,6 +31,7 @@ from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
@@ -78,6 +80,16 @@ class App:
             self.engine.announce_restart(self.site.restart)
         if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
+
+    def reload_map(self) -> str | None:
+        """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
+        neighbours, file = self.site.neighbours, self.settings.shards.map_file
+        if neighbours is None or file is None:
+            return None
+        try:
+            return neighbours.adopt(read_shard_map(file))
+        except ConfigError as error:
+            return str(error)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +234,7 @@ def _site(
         directory=settings.storage.directory,
     )
     return Site(
+        neighbours=_neighbours(settings, authenticator=authenticator, secret=secret, log=log),
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
         access=_access(settings, secret),
@@ -235,6 +248,21 @@ def _site(
         restart=restart_event(settings),
         now=now,
         lines=lines,
+    )
+
+
+def _neighbours(
+    settings: Settings, *, authenticator: UsersFileAuthenticator, secret: str, log: FilteringBoundLogger
+) -> Neighbours | None:
+    if settings.shards.map_file is None:
+        return None
+    return Neighbours(
+        read_shard_map(settings.shards.map_file),
+        index=settings.shards.index,
+        mode=settings.shards.wrong_shard,
+        directory=authenticator,
+        secret=secret,
+        log=log,
     )
 
 

@@ -1,7 +1,7 @@
 """A server's life: recover, listen, tick, and stop in named stages.
 
 - start: take the state directory, restore, listen, say that it is ready;
-- run: a tick a second; SIGHUP and a changed users file reload the users;
+- run: a tick a second; SIGHUP reloads users and shard map, a changed users file the users;
 - stop: consume no more, refuse new work, stop accepting, end the parked polls over a second, close connections, write the
   state (R9.15).
 """
@@ -111,7 +111,7 @@ class _Life:
                 ),
                 more_routes=self._more_routes,
             )
-            loop.add_signal_handler(signal.SIGHUP, self._reload_users, app)
+            loop.add_signal_handler(signal.SIGHUP, self._reload, app)
             try:
                 self._begin(app)
                 bus = open_bus(app, log=self._log)
@@ -121,6 +121,8 @@ class _Life:
                     finally:
                         await bus.close()
             finally:
+                if app.site.neighbours is not None:
+                    app.site.neighbours.close()
                 await threads.finish()
                 # However it ended; what can't be kept now is still in the journal, if there is one. After a
                 # failure of the disk nobody knows what a snapshot would replace.
@@ -187,6 +189,8 @@ class _Life:
 
     async def _release_polls(self, app: App) -> None:
         """Ends what is parked with an empty answer, a share at a time (D5)."""
+        if app.site.neighbours is not None:
+            app.site.neighbours.release()
         waiting = app.engine.waiting()
         share = -(-waiting // RELEASE_STEPS)
         for _ in range(RELEASE_STEPS):
@@ -209,6 +213,18 @@ class _Life:
             except Exception:  # noqa: BLE001 - whatever it is, the next second must come
                 # Without it no poll would end and no queue expire.
                 self._log.exception("tick failed")
+
+    def _reload(self, app: App) -> None:
+        self._reload_users(app)
+        neighbours = app.site.neighbours
+        if neighbours is None:
+            return
+        problem = app.reload_map()
+        if problem is None:
+            shard_map = neighbours.map
+            self._log.info("shard map reloaded", version=shard_map.version, shards=len(shard_map.shards))
+        else:
+            self._log.error("shard map is wrong; the one read before stays in force", problem=problem)
 
     def _reload_users(self, app: App) -> None:
         try:

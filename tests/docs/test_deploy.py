@@ -145,6 +145,21 @@ def test_systemd_rates_the_unit_as_hardly_exposed() -> None:
     assert float(rated[1]) <= EXPOSURE_AT_MOST
 
 
+@pytest.mark.parametrize("name", ["tidewire@.service", "tidewire-shards.service"])
+def test_a_unit_for_shards_is_the_one_for_a_server_but_for_what_it_starts(name: str) -> None:
+    """So that what hardens one hardens all."""
+
+    def lines(unit: str) -> set[str]:
+        return {line for line in text(unit).splitlines() if line and not line.startswith("#")}
+
+    differing = {line.partition("=")[0] for line in lines(name) ^ lines(UNIT.name)}
+    assert differing <= {"Description", "ExecStart", "Type", "TimeoutStartSec", "TimeoutStopSec"}
+    (start,) = [line for line in lines(name) if line.startswith("ExecStart=")]
+    arguments = shlex.split(start.replace("%i", "1"))[1:]
+    given = str(LOADED_CONFIGURATIONS[UNIT.name])
+    arguments_fit([given if part == "/etc/tidewire/tidewire.toml" else part for part in arguments])
+
+
 # The container.
 
 

@@ -244,22 +244,19 @@ SHARDS = (
         name="shards.map_file",
         kind=File(optional=True),
         default="",
-        meaning="The file that says which shard serves which users; empty when there is one shard.",
-        effective=False,
+        meaning="The file that says which shard serves which users; empty when there is one shard. Read again on SIGHUP.",
     ),
     Setting(
         name="shards.index",
         kind=Integer(),
         default=0,
-        meaning="Which shard of the map this process is.",
-        effective=False,
+        meaning="Which shard of the map this process is; its port there is the one it listens on.",
     ),
     Setting(
         name="shards.wrong_shard",
         kind=Choice(("proxy", "redirect")),
         default="proxy",
         meaning="Whether a request for another shard's user is passed on by the shard or sent on by nginx.",
-        effective=False,
     ),
 )
 

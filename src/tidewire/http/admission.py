@@ -6,6 +6,7 @@ Nothing here knows a framework. Internal requests that have shown the secret are
 from tidewire.core.errors import BadRequest, RateLimitHit, WireError
 from tidewire.core.users import User
 from tidewire.http.limits import Allowance
+from tidewire.http.neighbours import Neighbours
 from tidewire.http.note import Note
 from tidewire.http.site import Site
 
@@ -46,6 +47,18 @@ def admit_user(note: Note, site: Site) -> User:
     note.user = user
     _count(note, site.limits.take_for_user(user.id, site.now()))
     return user
+
+
+def is_served_here(note: Note, site: Site, neighbours: Neighbours) -> bool:
+    """Whether the user whom the credentials name is this shard's; whoever they don't name is told so here.
+
+    Nothing is counted, for whoever asks next will.
+    """
+    try:
+        user = site.authenticator.authenticate(note.headers.get("authorization"), note.headers.get("host"))
+    except WireError:
+        return True
+    return neighbours.serves(user)
 
 
 def admit_anybody(note: Note, site: Site) -> None:

@@ -27,6 +27,7 @@ from tidewire.http.registration import (
 )
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
+from tidewire.http.wrong_shard import answer_from_elsewhere
 
 ROLE_CODES: Mapping[Role, int] = MappingProxyType(
     {
@@ -49,6 +50,9 @@ def authenticated(request: Request, site: Site) -> User:
 async def register(request: Request, site: Site) -> Answer:
     """`POST /api/v1/register`: makes a queue (R6.50-R6.57)."""
     user = authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
     parameters = await parameters_of(request)
     user_agent = request.headers.get("user-agent")
     client = noted_client(request, parameters)
@@ -79,6 +83,9 @@ async def _create(site: Site, spec: QueueSpec) -> QueueId:
 async def get_events(request: Request, site: Site) -> Answer:
     """`GET /api/v1/events`: the poll (6B)."""
     user = authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
     parameters = await parameters_of(request)
     client = noted_client(request, parameters)
     owner = Owner.of(user, rights=site.authenticator.rights(user.id))
@@ -162,6 +169,9 @@ async def _wait(
 async def delete_events(request: Request, site: Site) -> Answer:
     """`DELETE /api/v1/events`: ends a queue (R6.63)."""
     user = authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
     parameters = await parameters_of(request)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")

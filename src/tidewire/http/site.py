@@ -13,6 +13,7 @@ from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
 from tidewire.ports import Authenticator
 
@@ -86,6 +87,7 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
+        neighbours: the other shards; None when there is one shard only.
     """
 
     engine: Engine
@@ -102,3 +104,11 @@ class Site:
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
+    neighbours: Neighbours | None = None
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever it may no longer hold who somebody is, or that this shard serves them."""
+        if self.neighbours is None:
+            return self.authenticator.generation
+        return self.authenticator.generation + self.neighbours.generation

@@ -5,11 +5,11 @@ from typing import Any
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
 from tidewire.core.wire import encode_answer
-from tidewire.http.admission import admit_user
+from tidewire.http.admission import admit_user, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
 from tidewire.http.client_name import client_of
-from tidewire.http.internal import notices_of, publish
+from tidewire.http.internal import publish
 from tidewire.http.lane import publishing
 from tidewire.http.lane.framing import FramedConnection
 from tidewire.http.lane.head import Head
@@ -67,11 +67,13 @@ class LaneConnection(FramedConnection):
         if poll is None or unusual:
             return False
         lane = self._lane
+        note = self._note(head, "GET", POLL_PATH)
+        if lane.site.neighbours is not None and not is_served_here(note, lane.site, lane.site.neighbours):
+            return False
         lane.statistics.polls += 1
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
         self._repoll = None
-        note = self._note(head, "GET", POLL_PATH)
         self._began = note.began
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
@@ -83,14 +85,14 @@ class LaneConnection(FramedConnection):
             return True
         found = digest_of(raw) if head.keep_alive and note.allowance is None else None
         if found is not None:
-            generation = lane.site.authenticator.generation
+            generation = lane.site.generation
             self._repoll = Repoll(*found, generation, poll.queue_id, user.id, poll.block, self._line)
         return True
 
     def _poll_again(self, repoll: Repoll, acknowledged: int) -> bool:
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
-        if repoll.generation != lane.site.authenticator.generation:
+        if repoll.generation != lane.site.generation:
             return False
         lane.idle.discard(self)
         self._began = lane.site.timer()
@@ -157,14 +159,21 @@ class LaneConnection(FramedConnection):
             return True
         lane.sending.discard(self)
         self._needed = 0
-        body, self._buffer = bytes(self._buffer[size:total]), bytes(self._buffer[total:])
+        body = bytes(self._buffer[size:total])
+        taken = publishing.read_notices(body)
+        if not publishing.is_all_for_here(taken, lane.site):
+            return False
+        self._buffer = bytes(self._buffer[total:])
         self._keep_alive = head.keep_alive
         self._repoll = None
         note.internal = True
         lane.statistics.publishes += 1
+        if isinstance(taken, Exception):
+            self._fail(note, taken, lane.internal)
+            return True
         self._busy = True
         try:
-            publish(notices_of(body), lane.site, publishing.Confirmation(note, self._confirm))
+            publish(taken, lane.site, publishing.Confirmation(note, self._confirm))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.internal)
         return True

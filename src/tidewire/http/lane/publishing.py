@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from tidewire.core.errors import WireError
+from tidewire.core.notice import Notice
 from tidewire.http import answers
 from tidewire.http.answers import Answer
-from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.internal import MAX_NOTICES_BYTES, notices_of
 from tidewire.http.lane.head import Head
 from tidewire.http.note import Note
 from tidewire.http.site import Site
@@ -44,3 +45,16 @@ def is_admitted(note: Note, site: Site) -> bool:
     except WireError:
         return False
     return True
+
+
+def read_notices(body: bytes) -> list[Notice] | Exception:
+    """The notices of a body, or what is wrong with it, to be raised once the request is taken."""
+    try:
+        return notices_of(body)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the connection gets an answer
+        return error
+
+
+def is_all_for_here(taken: list[Notice] | Exception, site: Site) -> bool:
+    """Whether no other shard has a part in it; those that are for others too take the ordinary route."""
+    return site.neighbours is None or isinstance(taken, Exception) or site.neighbours.serves_all(taken)
