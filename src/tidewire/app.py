@@ -4,9 +4,8 @@ import importlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -20,25 +19,31 @@ from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.rules import load_rules
 from tidewire.config.shard_map import read_shard_map
 from tidewire.core.errors import StateError, Unavailable
-from tidewire.core.fingerprint import fingerprint
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
-from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
+from tidewire.doors import door
 from tidewire.engine import Engine, PollSlot
-from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
-from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
-from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.machine import memory_of_machine, resident_memory
-from tidewire.pace import Pace
+from tidewire.http.site import Lifecycle, Site
+from tidewire.initial_state import StateProvider
+from tidewire.machine import resident_memory
 from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+from tidewire.stating import state_source
+from tidewire.tuning import (
+    access,
+    compat,
+    fingerprint_of,
+    idle_timeouts,
+    limits,
+    pace,
+    presentation,
+    rate_limits,
+    restart_event,
+)
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -73,6 +78,11 @@ class App:
                 self.announce_restart()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.engine.tick()
+        self.site.sessions.sweep()
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -123,17 +133,54 @@ def build(
     turns: Turns,
     lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    providers: Sequence[StateProvider] = (),
     time_of: Callable[[float], Clock] = wall_clock,
 ) -> App:
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret or the merge rules can't be had.
+        ConfigError: the shared secret, the merge rules or the state providers can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
-    authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
+    authenticator = UsersFileAuthenticator(
+        path=settings.auth.users_file, required="users" in settings.auth.kind
+    )
     lifecycle = Lifecycle()
+    engine, comeback, clock = _engine(
+        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of
+    )
+    site = _site(
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        lines=lines,
+        now=clock.now,
+        providers=providers,
+    )
+    return App(
+        settings=settings,
+        engine=engine,
+        asgi=build_application(site, more_routes),
+        site=site,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        comeback=comeback,
+    )
+
+
+def _engine(
+    settings: Settings,
+    store: StateStore,
+    *,
+    reporter: Reporter,
+    turns: Turns,
+    lifecycle: Lifecycle,
+    time_of: Callable[[float], Clock],
+) -> tuple[Engine, Comeback, Clock]:
+    """The engine on the state that an earlier process left, what that was, and its clock."""
     shard, comeback, written_under = _recovered(settings, store)
     clock = time_of(shard.recorded_at)
     engine = Engine(
@@ -156,24 +203,7 @@ def build(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    site = _site(
-        settings,
-        engine=engine,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        log=log,
-        lines=lines,
-        now=clock.now,
-    )
-    return App(
-        settings=settings,
-        engine=engine,
-        asgi=build_application(site, more_routes),
-        site=site,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        comeback=comeback,
-    )
+    return engine, comeback, clock
 
 
 def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
@@ -227,6 +257,7 @@ def _site(
     log: FilteringBoundLogger,
     lines: Lines | None,
     now: Callable[[], float],
+    providers: Sequence[StateProvider],
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
@@ -237,17 +268,20 @@ def _site(
         neighbours=_neighbours(settings, authenticator=authenticator, secret=secret, log=log),
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
-        access=_access(settings, secret),
+        access=access(settings, secret),
         idle_timeouts=idle_timeouts(settings),
-        compat=_compat(settings),
+        compat=compat(settings),
         lifecycle=lifecycle,
         log=log,
-        limits=_rate_limits(settings),
+        limits=rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
         dump_max_bytes=settings.limits.dump_max_bytes,
         restart=restart_event(settings),
         now=now,
         lines=lines,
+        door=door(settings, authenticator=authenticator, secret=secret, log=log, revoke=engine.revoke),
+        session_origins=frozenset(origin.lower() for origin in settings.auth.session_origins),
+        state=state_source(settings, users=authenticator, secret=secret, providers=providers, log=log),
     )
 
 
@@ -263,93 +297,4 @@ def _neighbours(
         directory=authenticator,
         secret=secret,
         log=log,
-    )
-
-
-def restart_event(settings: Settings) -> dict[str, Any]:
-    """What queues that another process made are told (R1.23)."""
-    compat = settings.compat
-    return {
-        "type": "restart",
-        "zulip_version": compat.version,
-        "zulip_merge_base": compat.version,
-        "zulip_feature_level": compat.feature_level,
-        "server_generation": int(time.time()),
-    }
-
-
-def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
-    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
-    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
-    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
-
-
-def _access(settings: Settings, secret: str) -> Access:
-    return Access(
-        secret=secret,
-        internal_from=settings.server.internal_from,
-        trusted_proxies=settings.server.trusted_proxies,
-    )
-
-
-def _rate_limits(settings: Settings) -> RateLimits:
-    return RateLimits(
-        user_per_minute=settings.limits.user_requests_per_minute,
-        address_per_minute=settings.limits.address_requests_per_minute,
-    )
-
-
-def _compat(settings: Settings) -> Compat:
-    return Compat(
-        version=settings.compat.version,
-        feature_level=settings.compat.feature_level,
-        bad_queue_text=settings.compat.legacy_bad_queue_text,
-    )
-
-
-def idle_timeouts(settings: Settings) -> IdleTimeouts:
-    """The idle times that registrations get."""
-    queues = settings.queues
-    return IdleTimeouts(
-        default=queues.idle_timeout, maximum=queues.max_idle_timeout, minimum=queues.min_idle_timeout
-    )
-
-
-def limits(settings: Settings) -> Limits:
-    """What the core works by."""
-    return Limits(
-        offline_after=settings.queues.offline_after,
-        remember_ids_for=settings.storage.remember_ids_for,
-        remember_ids_max=settings.storage.remember_ids_max,
-        answer_max_bytes=settings.queues.answer_max_bytes,
-        outbox_max=settings.notifications.outbox_max,
-        max_events=settings.queues.max_events,
-        max_bytes=settings.queues.max_bytes,
-        max_per_user=settings.queues.max_per_user,
-        memory_budget=memory_budget(settings.queues.memory_budget),
-        explain_bytes=settings.explain.queue_bytes,
-        explain_ended=settings.explain.ended_queues,
-    )
-
-
-def memory_budget(wanted: int | Literal["auto"]) -> int:
-    """How many bytes the queues may take."""
-    return memory_of_machine() // 2 if wanted == "auto" else wanted
-
-
-def presentation(settings: Settings) -> Presentation:
-    """How the core shows people, and who hears public channels."""
-    return Presentation(
-        realm_host=settings.compat.realm_host,
-        avatar_salt=settings.compat.avatar_salt,
-        narrow_hears_public_channels=settings.compat.narrow_hears_public_channels,
-    )
-
-
-def pace(settings: Settings) -> Pace:
-    """What the engine keeps time by."""
-    return Pace(
-        heartbeat_min=settings.queues.heartbeat_min,
-        heartbeat_max=settings.queues.heartbeat_max,
-        collect_every=settings.queues.collect_every,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.door import SessionDoor
 from support.lane_server import LaneServer, Peer, lane_server, until
 from support.raw_http import basic, request_bytes
 from support.server_process import KEYS, SECRET, credentials, email
@@ -75,6 +76,83 @@ async def test_events_that_are_there_are_answered_alike(tmp_path: Path) -> None:
         assert b'"events":[{"type":"a","id":0},{"type":"b","id":1}]' in answer
         assert b'"events":[{"type":"b","id":1}]' in await both(server, poll(queue_id, 0))
         assert b'"events":[]' in await both(server, poll(queue_id, 1, more="&dont_block=true"))
+
+
+def bearer(request: bytes) -> bytes:
+    """The same request with a token."""
+    return request.replace(ADA["Authorization"].encode(), b"Bearer ada")
+
+
+async def test_the_lane_hands_over_until_somebody_was_asked(tmp_path: Path) -> None:
+    """D5: what is known the lane serves by itself; what must be asked the ordinary route asks."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    door = SessionDoor(local.site.authenticator, asks=True)
+    async with lane_server(local.changed(door=door)) as server, await server.connect() as peer:
+        statistics = server.lane.statistics
+        seen = []
+        for number, last in enumerate((-1, -1, 0)):
+            peer.send(bearer(poll(queue_id, last)))
+            seen.append(await peer.answer())
+            assert (statistics.handed_over, statistics.polls) == (1, min(number, 1))
+        assert seen[0] == seen[1]
+        assert statistics.repolls == 1
+        # What has to be asked again is handed over again, also on a connection that is well known.
+        door.forget()
+        door.keep_until = 0.0
+        local.site.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
+        peer.send(bearer(poll(queue_id, 0)))
+        assert await peer.answer() == seen[2]
+        assert statistics.handed_over == 2
+        assert len(door.asked) == 2
+
+
+async def test_a_repeated_poll_is_looked_at_again_when_its_time_has_come(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b", "c")
+    door = SessionDoor(local.site.authenticator)
+    door.keep_until = local.clock.now() + 10
+    async with lane_server(local.changed(door=door)) as server:
+        local.clock.advance(0)
+        async with await server.connect() as peer:
+            for last in (-1, 0):
+                peer.send(bearer(poll(queue_id, last)))
+                await peer.answer()
+            assert server.lane.statistics.repolls == 1
+            local.clock.advance(11)
+            peer.send(bearer(poll(queue_id, 1)))
+            await peer.answer()
+            assert (server.lane.statistics.repolls, server.lane.statistics.polls) == (1, 2)
+
+
+@pytest.mark.parametrize("way", ["lane", "ordinary"])
+async def test_a_token_that_ends_ends_the_poll_that_waits(tmp_path: Path, way: str) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    door = SessionDoor(local.site.authenticator, ends_at=local.clock.now() + 0.2)
+    async with lane_server(local.changed(door=door)) as server:
+        request = bearer(poll(queue_id))
+        peer = await park(server, request if way == "lane" else ordinary(request))
+        local.clock.advance(1)
+        server.lane.sweep(asyncio.get_running_loop().time())
+        answer = await peer.answer()
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert b'"code":"INVALID_TOKEN"' in answer
+        assert local.engine.waiting() == 0
+        assert server.lane.expiring == {}
+
+
+async def test_a_revoked_session_ends_the_poll_that_waits_on_the_lane(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    local = local.changed(door=SessionDoor(local.site.authenticator))
+    async with lane_server(local) as server:
+        peer = await park(server, bearer(poll(queue_id)))
+        answer = await local.internal("/api/internal/revoke_session", form={"session": "session-of-ada"})
+        assert answer.json["queues_ended"] == 1
+        assert b'"events":[]' in await peer.answer()
+        peer.send(bearer(poll(queue_id)))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 401")
 
 
 @pytest.mark.parametrize(

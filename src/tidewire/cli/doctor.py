@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from tidewire.app import fingerprint_of
 from tidewire.cli.checkup import Checkup, Finding, check_up
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import config_option, set_option
@@ -15,6 +14,7 @@ from tidewire.cli.settings import load_settings
 from tidewire.config.rules import load_rules
 from tidewire.escaping import escaped
 from tidewire.storage.inspect import Seen
+from tidewire.tuning import fingerprint_of
 
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
 

@@ -112,9 +112,11 @@ class Shard(Generic[W]):
         """See `endings.decide_delete`."""
         return endings.decide_delete(self._state, queue_id, user_id, now)
 
-    def decide_revoke(self, user_ids: Iterable[UserId], *, now: float) -> list[Removed]:
+    def decide_revoke(
+        self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId], *, now: float
+    ) -> list[Removed]:
         """See `endings.decide_revoke`."""
-        return endings.decide_revoke(self._state, user_ids, now)
+        return endings.decide_revoke(self._state, user_ids, queue_ids, now)
 
     def decide_changed(self, rights: Callable[[UserId], bytes], *, now: float) -> list[Removed]:
         """See `endings.decide_changed`."""

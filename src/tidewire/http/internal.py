@@ -96,6 +96,16 @@ async def web_reload_clients(request: Request, site: Site) -> Answer:
     return answers.success(payload, ignored=parameters.ignored())
 
 
+async def revoke_session(request: Request, site: Site) -> Answer:
+    """`POST /api/internal/revoke_session`: a session or token lets nobody in any more; what it had ends."""
+    parameters = await internal_parameters(request, site)
+    session = parameters.required_text("session")
+    if site.door is not None:
+        site.door.revoke(session, site.now())
+    ended = site.engine.revoke((), site.sessions.take(session))
+    return answers.success({"queues_ended": ended}, ignored=parameters.ignored())
+
+
 async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
     """Has notices carried out, here and elsewhere; None when they were, else another shard's refusal."""
     slot: AsgiSlot[int] = AsgiSlot()

@@ -1,5 +1,6 @@
 """What is noted of a request while it is served: for its log line and the head of its answer."""
 
+from tidewire.admitting import Admitted
 from tidewire.core.state import Batch
 from tidewire.core.users import User
 from tidewire.http.access import Headers
@@ -23,10 +24,13 @@ class Note:
         batch: what a poll was answered with.
         displaced: the poll took the place of another and was answered at once (R11.4).
         allowance: what is left of the rate limit that it was counted for.
+        admitted: how the user was let in, when not by the users file alone.
+        is_session: the request came by a route for browser sessions.
         gone: the client went away, so nobody gets an answer (R6.16).
     """
 
     __slots__ = (
+        "admitted",
         "allowance",
         "batch",
         "began",
@@ -35,6 +39,7 @@ class Note:
         "gone",
         "headers",
         "internal",
+        "is_session",
         "method",
         "path",
         "peer",
@@ -55,4 +60,6 @@ class Note:
         self.batch: Batch | None = None
         self.displaced = False
         self.allowance: Allowance | None = None
+        self.admitted: Admitted | None = None
+        self.is_session = False
         self.gone = False

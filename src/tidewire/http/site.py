@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from structlog.typing import FilteringBoundLogger
 
+from tidewire.admitting import Door
 from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.engine import Engine
@@ -15,6 +16,8 @@ from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
+from tidewire.http.sessions import Sessions
+from tidewire.initial_state import StateSource
 from tidewire.ports import Authenticator
 
 
@@ -88,6 +91,10 @@ class Site:
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
         neighbours: the other shards; None when there is one shard only.
+        door: who lets requests in; None: the users file alone, and no browser sessions.
+        sessions: which queues belong to which session.
+        session_origins: origins whose pages may use browser sessions, beside the own one.
+        state: where `register` has the initial state from; None: it answers without.
     """
 
     engine: Engine
@@ -105,10 +112,17 @@ class Site:
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
     neighbours: Neighbours | None = None
+    state: StateSource | None = None
+    door: Door | None = None
+    sessions: Sessions = field(init=False)
+    session_origins: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Gives it the sessions of its own engine."""
+        object.__setattr__(self, "sessions", Sessions(self.engine.shard.find))
 
     @property
     def generation(self) -> int:
         """Rises whenever it may no longer hold who somebody is, or that this shard serves them."""
-        if self.neighbours is None:
-            return self.authenticator.generation
-        return self.authenticator.generation + self.neighbours.generation
+        people = self.authenticator.generation if self.door is None else self.door.generation
+        return people if self.neighbours is None else people + self.neighbours.generation

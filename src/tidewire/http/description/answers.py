@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tidewire.core.notice import MAX_ID
+from tidewire.core.users import ROLE_CODES
 from tidewire.http.description.kinds import BOOLEAN, INTEGER, NATURAL, TEXT, members
 from tidewire.http.description.rows import Schema
 from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS
-from tidewire.http.public import ROLE_CODES
 
 EVENT: Schema = MappingProxyType(
     {
@@ -39,7 +39,10 @@ VERSIONS: Mapping[str, Schema] = MappingProxyType(
 REGISTERED: Mapping[str, Schema] = MappingProxyType(
     {
         "queue_id": QUEUE_ID,
-        "last_event_id": {**INTEGER, "description": "What the first poll acknowledges."},
+        "last_event_id": {
+            **INTEGER,
+            "description": "What the first poll acknowledges: the last event that the state shows.",
+        },
         "idle_queue_timeout_secs": IDLE_TIMEOUT,
         **VERSIONS,
     }
@@ -54,6 +57,10 @@ POLLED: Mapping[str, Schema] = MappingProxyType(
             "description": "When a queue was made: seconds that it lives.",
         },
     }
+)
+
+ENDED: Mapping[str, Schema] = MappingProxyType(
+    {"queues_ended": {**NATURAL, "description": "How many queues ended."}}
 )
 
 SERVER_SETTINGS: Mapping[str, Schema] = MappingProxyType(

@@ -23,9 +23,9 @@ _POLL = (
 _PUBLIC: Mapping[str, Operation] = MappingProxyType(
     {
         "POST v1/register": Operation(
-            "Makes a queue. It gets events from this moment on.",
+            "Makes a queue. It gets events from this moment on. The answer also has the members of the initial state.",
             Access.USER,
-            (errors.ParameterConflict, errors.Unavailable, *_FORM),
+            (errors.ParameterConflict, errors.Unavailable, errors.StateUnavailable, *_FORM),
             answers.REGISTERED,
             parameters=(
                 *parameters.QUEUE,
@@ -136,6 +136,13 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             bodies={"application/json": {"type": "array", "items": answers.DUMPED}},
             body_example=[],
         ),
+        "POST /api/internal/revoke_session": Operation(
+            "Lets nobody in any more by a session or token. Its polls and queues end at once.",
+            Access.INTERNAL,
+            (errors.Unavailable, *_FORM),
+            answers.ENDED,
+            parameters=(parameters.SESSION, parameters.CLIENT, parameters.SECRET),
+        ),
         "POST /api/internal/web_reload_clients": Operation(
             "Tells web clients of an earlier process to reload.",
             Access.INTERNAL,
@@ -170,14 +177,14 @@ _OPEN: Mapping[str, Operation] = MappingProxyType(
 
 
 def _of_sessions(name: str) -> dict[str, Operation]:
-    """The two names that a public operation has for browser sessions, of which this version knows no kind."""
+    """The two names that a public operation has for browser sessions."""
     method, path = name.split(" ")
-    closed = Operation(
-        f"Refuses every request, in this version. The form for browser sessions of `{method} /api/{path}`.",
-        Access.SESSION,
-        has_form=False,
+    session = _PUBLIC[name]._replace(
+        meaning=f"The form for browser sessions of `{method} /api/{path}`. Refuses every request until a kind of "
+        "session is configured.",
+        access=Access.SESSION,
     )
-    return {f"{method} /json/{path.removeprefix('v1/')}": closed, f"{method} /json/{path}": closed}
+    return {f"{method} /json/{path.removeprefix('v1/')}": session, f"{method} /json/{path}": session}
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

@@ -129,19 +129,30 @@ REGISTER_CAPABILITIES = (
 SNAPSHOT = (
     Parameter(
         "fetch_event_types",
-        "Checked and without effect: this server has no initial state to give.",
+        "Which parts of the initial state are wanted; `null`: those of `event_types`.",
         defaulting(STRINGS, None),
         example=["message"],
     ),
     Parameter(
         "include_subscribers",
-        'Checked and without effect. "partial" may stand bare.',
+        'Told to the application that provides the state. "partial" may stand bare.',
         {"enum": [True, False, "partial"]},
         example="partial",
     ),
-    Parameter("presence_history_limit_days", "Checked and without effect.", NATURAL, example=14),
+    Parameter(
+        "presence_history_limit_days", "Told to the application that provides the state.", NATURAL, example=14
+    ),
 )
 """What `register` takes about the initial state."""
+
+SESSION = Parameter(
+    "session",
+    "What the application calls the session, or the `jti` of a token.",
+    TEXT,
+    is_text=True,
+    is_required=True,
+    example="c7d8f0",
+)
 
 OWNER = (
     Parameter(

@@ -1,11 +1,15 @@
 """One connection of the fast lane: a poll waits on it as the engine's slot, and its answer is one write."""
 
+import math
 from typing import Any
 
+from starlette.datastructures import Headers
+
+from tidewire.admitting import Admitted, MustAsk
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
 from tidewire.core.wire import encode_answer
-from tidewire.http.admission import admit_user, is_served_here
+from tidewire.http.admission import admit_user, expired, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
 from tidewire.http.client_name import client_of
@@ -24,7 +28,7 @@ from tidewire.http.request_log import NO_LINE, POLL_PATH
 class LaneConnection(FramedConnection):
     """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
 
-    __slots__ = ("_began", "_displaces", "_line", "_parked", "_repoll", "_waits_on")
+    __slots__ = ("_began", "_displaces", "_ends_at", "_line", "_parked", "_repoll", "_waits_on")
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(lane)
@@ -36,6 +40,8 @@ class LaneConnection(FramedConnection):
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
+        self._ends_at = math.inf
+        """When what the poll under way was let in by ends."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the engine when a poll waited here (R2.21)."""
@@ -75,18 +81,34 @@ class LaneConnection(FramedConnection):
         self._buffer = self._buffer[len(raw) :]
         self._repoll = None
         self._began = note.began
+        self._ends_at = math.inf
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
             user = admit_user(note, lane.site)
             self._line = lane.log.poll_line(note)
+            if note.admitted is not None:
+                self._ends_at = note.admitted.ends_at
             self._poll(poll.queue_id, user.id, poll.last_event_id, block=poll.block)
+            lane.site.sessions.use(note.admitted, poll.queue_id)
+        except MustAsk:
+            # The ordinary route can wait for those who know.
+            lane.statistics.polls -= 1
+            self._buffer = raw + self._buffer
+            return False
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.polls)
             return True
         found = digest_of(raw) if head.keep_alive and note.allowance is None else None
         if found is not None:
-            generation = lane.site.generation
-            self._repoll = Repoll(*found, generation, poll.queue_id, user.id, poll.block, self._line)
+            self._repoll = Repoll(
+                *found,
+                lane.site.generation,
+                poll.queue_id,
+                user.id,
+                poll.block,
+                self._line,
+                *_times(note.admitted),
+            )
         return True
 
     def _poll_again(self, repoll: Repoll, acknowledged: int) -> bool:
@@ -94,9 +116,12 @@ class LaneConnection(FramedConnection):
         lane = self._lane
         if repoll.generation != lane.site.generation:
             return False
+        if repoll.known_until != math.inf and lane.site.now() >= repoll.known_until:
+            return False
         lane.idle.discard(self)
         self._began = lane.site.timer()
         self._line = repoll.line
+        self._ends_at = repoll.ends_at
         try:
             self._poll(repoll.queue_id, repoll.user_id, acknowledged, block=repoll.block)
         except Exception:  # noqa: BLE001 - it will be raised again, and answered then
@@ -126,6 +151,8 @@ class LaneConnection(FramedConnection):
             raise
         if self._busy:
             self._parked = site.timer()
+            if self._ends_at != math.inf:
+                self._lane.expiring[self] = self._ends_at
             if self._displaces:
                 site.log.info("poll displaced", **self._named(queue_id))
 
@@ -133,6 +160,8 @@ class LaneConnection(FramedConnection):
         """Takes the answer to the poll that waits here; called by the engine."""
         lane = self._lane
         self._waits_on = None
+        if self._ends_at != math.inf:
+            lane.expiring.pop(self, None)
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
@@ -144,6 +173,18 @@ class LaneConnection(FramedConnection):
         busy = lane.site.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
         lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+
+    def expire(self) -> None:
+        """What the poll here was let in by has ended: it is told so, unless its answer is under way."""
+        site, queue_id = self._lane.site, self._waits_on
+        if queue_id is None or not site.engine.lost(queue_id, self):
+            return
+        self._waits_on = None
+        self._repoll = None
+        note = Note(
+            method="GET", path=POLL_PATH, peer=self._address or None, headers=Headers(), began=self._began
+        )
+        self._fail(note, expired(note), self._lane.polls)
 
     def _take_notices(self, head: Head, size: int) -> bool:
         lane = self._lane
@@ -217,3 +258,8 @@ class LaneConnection(FramedConnection):
             )
         )
         lane.log.finished(note, answer, ended=ended)
+
+
+def _times(admitted: Admitted | None) -> tuple[float, float]:
+    """Until when the credentials hold unseen, and the right to poll."""
+    return (math.inf, math.inf) if admitted is None else (admitted.known_until, admitted.ends_at)

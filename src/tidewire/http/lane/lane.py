@@ -25,6 +25,9 @@ class Peer(Protocol):
     def abort(self) -> None:
         """It does not read what it asked for."""
 
+    def expire(self) -> None:
+        """What its poll was let in by has ended."""
+
 
 @dataclass(slots=True)
 class LaneStatistics:
@@ -88,6 +91,8 @@ class Lane:
         """Peers whose request's head has not come whole."""
         self.sending: Waitlist[Peer] = Waitlist(bounds.request_deadline, lambda peer: peer.too_slow())
         """Peers whose request's body has not come whole."""
+        self.expiring: dict[Peer, float] = {}
+        """Peers whose poll waits, and when what it was let in by ends."""
         self.idle: Waitlist[Peer] = Waitlist(bounds.keep_alive, lambda peer: peer.end())
         self.blocked: Waitlist[Peer] = Waitlist(bounds.write_deadline, lambda peer: peer.abort())
 
@@ -97,8 +102,14 @@ class Lane:
         self.idle.sweep(now)
         for waiting in (self.slow, self.sending, self.blocked):
             self.statistics.timed_out += waiting.sweep(now)
+        if self.expiring:
+            time = self.site.now()
+            for peer in [peer for peer, ends_at in self.expiring.items() if ends_at <= time]:
+                del self.expiring[peer]
+                peer.expire()
 
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
         for waiting in (self.idle, self.slow, self.sending, self.blocked):
             waiting.discard(peer)
+        self.expiring.pop(peer, None)
