@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire._bus_names import inbound_queue
 from tidewire.auth import UsersFileAuthenticator
+from tidewire.auth.application import Judge
 from tidewire.auth.caching import CachingAuthenticator
 from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
@@ -134,6 +135,7 @@ def build(
     lines: Lines | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
+    inside: Judge | None = None,
     time_of: Callable[[float], Clock] = wall_clock,
 ) -> App:
     """Puts a server together and brings its state back.
@@ -159,6 +161,7 @@ def build(
         lines=lines,
         now=clock.now,
         providers=providers,
+        inside=inside,
     )
     return App(
         settings=settings,
@@ -258,6 +261,7 @@ def _site(
     lines: Lines | None,
     now: Callable[[], float],
     providers: Sequence[StateProvider],
+    inside: Judge | None,
 ) -> Site:
     secret = shared_secret(
         secret=settings.server.secret,
@@ -279,7 +283,14 @@ def _site(
         restart=restart_event(settings),
         now=now,
         lines=lines,
-        door=door(settings, authenticator=authenticator, secret=secret, log=log, revoke=engine.revoke),
+        door=door(
+            settings,
+            authenticator=authenticator,
+            secret=secret,
+            log=log,
+            revoke=engine.revoke,
+            inside=inside,
+        ),
         session_origins=frozenset(origin.lower() for origin in settings.auth.session_origins),
         state=state_source(settings, users=authenticator, secret=secret, providers=providers, log=log),
     )

@@ -7,7 +7,7 @@ from types import ModuleType
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.admitting import Door
-from tidewire.auth.application import ApplicationKind
+from tidewire.auth.application import ApplicationKind, Judge
 from tidewire.auth.changes import Changes
 from tidewire.auth.door import Kind, KindsDoor
 from tidewire.auth.revoked import Revoked
@@ -32,8 +32,11 @@ def door(
     secret: str,
     log: FilteringBoundLogger,
     revoke: Callable[[Iterable[UserId]], object],
+    inside: Judge | None = None,
 ) -> Door | None:
     """Who lets requests in; None when the users file alone does.
+
+    `inside` is the application in whose process the server runs, if it does.
 
     Raises:
         ConfigError: a kind can't be had.
@@ -46,31 +49,48 @@ def door(
     def report(error: Exception) -> None:
         log.warning("authentication failed to ask", error=str(error))
 
+    judge = _judge(settings, secret, inside)
     return KindsDoor(
         users=authenticator if "users" in auth.kind else None,
         tokens=_tokens(settings, authenticator, revoked, report) if "jwt" in auth.kind else None,
-        application=_application(settings, secret, revoked, report, revoke) if "http" in auth.kind else None,
+        application=None if judge is None else _application(settings, judge, revoked, report, revoke),
         revoked=revoked,
         directory=authenticator,
     )
 
 
-def _application(
-    settings: Settings,
-    secret: str,
-    revoked: Revoked,
-    report: Callable[[Exception], None],
-    revoke: Callable[[Iterable[UserId]], object],
-) -> Kind:
+def _judge(settings: Settings, secret: str, inside: Judge | None) -> Judge | None:
     auth = settings.auth
-    caller = Caller(
+    if "django" in auth.kind:
+        if inside is None:
+            raise ConfigError(
+                [Problem("auth.kind", "auth.kind", "to be served by manage.py runtidewire", "django")]
+            )
+        if "http" in auth.kind:
+            raise ConfigError(
+                [Problem("auth.kind", "auth.kind", "one application to ask", "http and django")]
+            )
+        return inside
+    if "http" not in auth.kind:
+        return None
+    return Caller(
         auth.http_url,
         timeout=auth.http_timeout,
         max_bytes=MAX_ANSWER,
         headers=(("X-Tidewire-Secret", secret),),
     )
+
+
+def _application(
+    settings: Settings,
+    judge: Judge,
+    revoked: Revoked,
+    report: Callable[[Exception], None],
+    revoke: Callable[[Iterable[UserId]], object],
+) -> Kind:
+    auth = settings.auth
     return ApplicationKind(
-        caller,
+        judge,
         keep_for=auth.http_keep_for,
         cookies=auth.http_cookies,
         revoked=revoked,

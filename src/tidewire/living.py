@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app import App, Turns, build, open_bus
+from tidewire.auth.application import Judge
 from tidewire.auth.users_file import UsersFileError
 from tidewire.bus import Bus, Embedded
 from tidewire.config import Settings
@@ -38,6 +39,7 @@ class Life:
         lines: Lines | None = None,
         more_routes: Mapping[str, Methods] = NO_MORE,
         providers: Sequence[StateProvider] = (),
+        inside: Judge | None = None,
     ) -> None:
         """Takes what `build` does, and whom to tell that the disk has failed, so that the server has to end."""
         self._settings = settings
@@ -46,6 +48,7 @@ class Life:
         self._lines = lines
         self._more_routes = more_routes
         self._providers = providers
+        self._inside = inside
         self._failure: Exception | None = None
         self.bus: Bus = Embedded()
         """Where notices come from; the one of the settings once the server is open."""
@@ -75,6 +78,7 @@ class Life:
                 lines=self._lines,
                 more_routes=self._more_routes,
                 providers=self._providers,
+                inside=self._inside,
             )
             try:
                 self._begin(app)

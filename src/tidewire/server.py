@@ -14,12 +14,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import uvloop
+from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app import App
+from tidewire.auth.application import Judge
 from tidewire.config import Settings
 from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
@@ -36,6 +38,14 @@ collection every 700 allocations goes through all queues again and again, and fr
 polls it took half of the time."""
 
 
+Around: TypeAlias = Callable[[ASGIApp], ASGIApp]
+
+
+def as_it_is(application: ASGIApp) -> ASGIApp:
+    """Puts nothing around it."""
+    return application
+
+
 def run(
     settings: Settings,
     *,
@@ -43,6 +53,8 @@ def run(
     on_ready: Callable[[App], None] | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
+    inside: Judge | None = None,
+    around: Around = as_it_is,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -52,13 +64,19 @@ def run(
         on_ready: called on the loop when clients can be served.
         more_routes: served beside the server's own.
         providers: of the initial state, beside those that the settings name.
+        inside: the application in whose process this is, when `auth.kind` names it.
+        around: puts something around the application that answers what the fast lane does not.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log, more_routes, providers).serve(on_ready))
+        runner.run(
+            _Life(settings, log, more_routes, providers=providers, inside=inside, around=around).serve(
+                on_ready
+            )
+        )
 
 
 class _Life:
@@ -69,12 +87,17 @@ class _Life:
         settings: Settings,
         log: FilteringBoundLogger,
         more_routes: Mapping[str, Methods],
+        *,
         providers: Sequence[StateProvider],
+        inside: Judge | None,
+        around: Around,
     ) -> None:
         self._settings = settings
         self._log = log
         self._more_routes = more_routes
         self._providers = providers
+        self._inside = inside
+        self._around = around
         self._stop = asyncio.Event()
 
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
@@ -92,6 +115,7 @@ class _Life:
             lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
             more_routes=self._more_routes,
             providers=self._providers,
+            inside=self._inside,
         )
         with contextlib.closing(bind(self._settings.server.host, self._settings.server.port)) as listener:
             async with life.opened() as app:
@@ -109,7 +133,9 @@ class _Life:
             app.lifecycle.ready = True
             accepting.set()
 
-        server = Listener(app.asgi, site=app.site, bounds=bounds(app.settings), on_started=started)
+        server = Listener(
+            self._around(app.asgi), site=app.site, bounds=bounds(app.settings), on_started=started
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())
         self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())

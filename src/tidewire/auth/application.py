@@ -5,6 +5,7 @@ The application answers `{"user": {...}, "session": "...", "expires_in": 3600}`,
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -14,12 +15,24 @@ from tidewire.auth.basic import SCHEME as BASIC
 from tidewire.auth.remembering import Remembered, digest_of
 from tidewire.auth.revoked import Revoked
 from tidewire.auth.standing import admissible
-from tidewire.calling import Caller, CallFailed
+from tidewire.calling import CallFailed, Lines, Reply
 from tidewire.core.errors import AuthenticationUnavailable, InvalidApiKey, InvalidToken, WireError
 from tidewire.core.users import User
 
 OK = 200
 REFUSALS = frozenset({401, 403})
+
+
+class Judge(Protocol):
+    """The application: a `tidewire.calling.Caller`, or what asks it without HTTP."""
+
+    async def post(self, body: bytes, headers: Lines = (), /) -> Reply:
+        """Asks it, with one header that says who asks.
+
+        Raises:
+            CallFailed: it could not be asked.
+        """
+        ...
 
 
 class _Answer(Struct):
@@ -37,7 +50,7 @@ class ApplicationKind:
 
     def __init__(
         self,
-        caller: Caller,
+        judge: Judge,
         *,
         keep_for: float,
         cookies: Iterable[str],
@@ -48,14 +61,14 @@ class ApplicationKind:
         """Takes what it needs.
 
         Args:
-            caller: the application's address.
+            judge: who is asked.
             keep_for: seconds that an answer holds.
             cookies: names of the cookies that are passed on; none is all.
             revoked: the sessions that were revoked.
             report: told why the application could not be asked.
             on_seen: told of every user whom the application names.
         """
-        self._caller = caller
+        self._judge = judge
         self._keep_for = keep_for
         self._cookies = frozenset(cookies)
         self._revoked = revoked
@@ -130,7 +143,7 @@ class ApplicationKind:
         header = "Cookie" if credentials.is_session else "Authorization"
         body = _ENCODER.encode({"is_session": credentials.is_session, "host": credentials.host})
         try:
-            reply = await self._caller.post(body, [(header, shown)])
+            reply = await self._judge.post(body, [(header, shown)])
             if reply.status in REFUSALS:
                 raise _refusal(credentials)
             if reply.status != OK:

@@ -15,9 +15,9 @@ SHARED_ALGORITHMS = ("HS256", "HS384", "HS512")
 AUTH = (
     Setting(
         name="auth.kind",
-        kind=Choices(("users", "http", "jwt")),
+        kind=Choices(("users", "http", "jwt", "django")),
         default=("users",),
-        meaning="Who judges what a request shows: the users file (HTTP Basic), the application over HTTP (cookies, and any `Authorization`), or the signature of a token (Bearer).",
+        meaning="Who judges what a request shows: the users file (HTTP Basic), the application over HTTP (cookies, and any `Authorization`), the signature of a token (Bearer), or the Django project in whose process the server runs (`manage.py runtidewire`).",
     ),
     Setting(
         name="auth.users_file",

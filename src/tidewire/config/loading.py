@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from tidewire.config.checks import Settled, contradictions, missing
 from tidewire.config.kinds import Misfit
@@ -11,6 +12,8 @@ from tidewire.config.records import Settings
 from tidewire.config.sources import Given, from_environment, from_file, from_overrides
 from tidewire.config.table import TABLE
 
+NO_DEFAULTS: Mapping[str, object] = MappingProxyType({})
+
 
 def load(
     *,
@@ -18,6 +21,7 @@ def load(
     environ: Mapping[str, str],
     overrides: Sequence[str] = (),
     working_directory: Path | None = None,
+    defaults: Mapping[str, object] = NO_DEFAULTS,
 ) -> Settings:
     """Reads the settings: overrides over the environment, over the file, over the defaults.
 
@@ -26,12 +30,16 @@ def load(
         environ: the environment; only `TIDEWIRE_<SECTION>__<KEY>` count.
         overrides: `section.key=value` each, from `--set` and from flags that stand for a setting.
         working_directory: what relative paths start from when there is no file; by default the process's.
+        defaults: what a program that runs the server has in place of the usual defaults, by `section.key`.
 
     Raises:
         ConfigError: something is wrong; it holds every problem of every source, also of values that another
             source would have replaced.
     """
-    settled = {setting.name: Settled(setting.kind.fit(setting.default)) for setting in TABLE}
+    settled = {
+        setting.name: Settled(setting.kind.fit(defaults.get(setting.name, setting.default)))
+        for setting in TABLE
+    }
     problems: list[Problem] = []
     for item in chain(from_file(file), from_environment(environ), from_overrides(overrides)):
         outcome = item if isinstance(item, Problem) else _fitted(item)

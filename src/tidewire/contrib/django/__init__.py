@@ -6,16 +6,25 @@
 `docs/howto/use-with-django.md` says how the parts work together.
 """
 
+from tidewire.contrib.django.identity import Bearer
 from tidewire.contrib.django.provided import provide
-from tidewire.contrib.django.publishing import restore_user, revoke_session, revoke_user, send_event
+from tidewire.contrib.django.publishing import (
+    restore_user,
+    revoke_session,
+    revoke_token,
+    revoke_user,
+    send_event,
+)
 from tidewire.initial_state import Asked, Provider
 
 __all__ = [
     "Asked",
+    "Bearer",
     "Provider",
     "provide",
     "restore_user",
     "revoke_session",
+    "revoke_token",
     "revoke_user",
     "send_event",
 ]

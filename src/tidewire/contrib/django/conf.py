@@ -27,6 +27,7 @@ class Conf:
         batch: notices of one request.
         interval: seconds between two looks into an empty outbox.
         database: the alias of the database that the outbox is in.
+        threads: of a server inside Django, how many requests are authenticated side by side.
     """
 
     url: str
@@ -38,6 +39,7 @@ class Conf:
     batch: int = 500
     interval: float = 0.1
     database: str = "default"
+    threads: int = 8
 
     def function(self, name: str) -> Callable[..., Any]:
         """The function that the member `name` names."""

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 
 from tidewire.contrib.django.conf import conf
-from tidewire.contrib.django.identity import session_name
+from tidewire.contrib.django.identity import session_name, token_name
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import decode_notice
 
@@ -62,6 +62,11 @@ def restore_user(user_id: int) -> None:
 def revoke_session(session_key: str) -> None:
     """Ends the polls and queues of a session; a logout does so by itself."""
     _write("session", session_name(session_key))
+
+
+def revoke_token(token: str) -> None:
+    """Ends the polls and queues of a token, by the name that `AUTHENTICATE` gave it."""
+    _write("session", token_name(token))
 
 
 def _write(kind: str, content: str) -> None:

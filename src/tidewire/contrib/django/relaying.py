@@ -6,22 +6,27 @@ harmless. Rows are taken by what is there, not by a position, so one whose trans
 
 import json
 import logging
+import random
+import threading
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
-from django.db import connections, transaction
+from django.db import DatabaseError, close_old_connections, connections, transaction
 from django.utils import timezone
 
 from tidewire._http import Connection, TransportFailed, error_of
-from tidewire.contrib.django.conf import Conf
+from tidewire.contrib.django.conf import Conf, conf
 from tidewire.publisher import Publisher, PublishFailed
 
 OK = 200
 FORM = "application/x-www-form-urlencoded"
 REVOKE = "/api/internal/revoke_session"
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds that it waits after a failure, doubled up to the longest, with chance."""
 
 _log = logging.getLogger("tidewire.relay")
 
@@ -118,3 +123,20 @@ class Relay:
         row.refused = timezone.now()
         row.reason = str(error)
         row.save(update_fields=["refused", "reason"])
+
+
+def keep_relaying(relay: Relay, stop: threading.Event, *, report: Callable[[str], object]) -> None:
+    """Sends what comes into the outbox until told to stop; `report` is told of failures, which are tried again."""
+    pause = FIRST_PAUSE
+    while not stop.is_set():
+        try:
+            done = relay.run_once()
+        except (PublishFailed, DatabaseError) as error:
+            report(f"The outbox waits: {error}")
+            close_old_connections()
+            stop.wait(random.uniform(pause / 2, pause))  # noqa: S311 - to spread relays, no secret
+            pause = min(pause * 2, LONGEST_PAUSE)
+            continue
+        pause = FIRST_PAUSE
+        if not done:
+            stop.wait(conf().interval)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -15,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from tidewire.contrib.django.conf import conf
-from tidewire.contrib.django.identity import session_name
+from tidewire.contrib.django.identity import identified
 from tidewire.contrib.django.provided import registered
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import User
@@ -35,7 +36,8 @@ def _for_the_server(secret_of: Callable[[HttpRequest], str]) -> Callable[[View],
                 return JsonResponse({"msg": "Access denied"}, status=403)
             return view(request)
 
-        wrapped: View = csrf_exempt(never_cache(require_POST(guarded)))
+        # The server has no account to log in with.
+        wrapped: View = login_not_required(csrf_exempt(never_cache(require_POST(guarded))))
         return wrapped
 
     return decorate
@@ -54,14 +56,8 @@ def _of_bearer(request: HttpRequest) -> str:
 def whoami(request: HttpRequest) -> HttpResponse:
     """Who a request of the server's comes from: its cookies or header are this request's own (`auth.http_url`)."""
     is_session = json.loads(request.body or b"{}").get("is_session", False)
-    user = request.user if is_session else conf().function("authenticate")(request)
-    if user is None or not user.is_authenticated:
-        return JsonResponse({"msg": "Nobody"}, status=401)
-    answer = {"user": conf().function("describe")(user)}
-    if is_session and request.session.session_key:
-        answer["session"] = session_name(request.session.session_key)
-        answer["expires_in"] = request.session.get_expiry_age()
-    return JsonResponse(answer)
+    answer = identified(request, is_session=is_session)
+    return JsonResponse({"msg": "Nobody"}, status=401) if answer is None else JsonResponse(answer)
 
 
 @_for_the_server(_of_bearer)
