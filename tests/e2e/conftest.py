@@ -1,10 +1,12 @@
 """Fixtures of the tests over real sockets and processes."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.django_process import Project, made_database
 from support.server_process import ServerProcess, StartServer
 
 
@@ -44,3 +46,18 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     assert is_running
     assert code == 0
     assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a Django project with two users."""
+    return made_database(tmp_path_factory.mktemp("database"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, database: Path) -> Iterator[Project]:
+    """A Django project with two users; all its processes are gone after the test."""
+    made = Project(tmp_path)
+    shutil.copy(database, made.database)
+    yield made
+    made.destroy()

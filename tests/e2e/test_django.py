@@ -1,117 +1,19 @@
 """A Django project beside a real server: its transactions, sessions and state, and what a crash costs (issue 9)."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.django_process import Project, session_headers
 from support.raw_http import Answer, Closed, RawConnection, request_bytes
-from support.server_process import ServerProcess, StartServer, clean_environment, free_port
-from support.waiting import eventually
+from support.server_process import ServerProcess, StartServer
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
 WITHIN = 2.0
 """Seconds in which a logout has ended the session's polls."""
-
-
-class Project:
-    """The project's processes; all are gone after `destroy`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.environment = {
-            **clean_environment(),
-            "PYTHONPATH": f"{TESTS}:{os.environ.get('PYTHONPATH', '')}",
-            "DJANGO_SETTINGS_MODULE": "support.django_project.settings",
-            "TEST_DATABASE": str(folder / "project.sqlite3"),
-        }
-        self._log_path = folder / "project.log"
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    @property
-    def url(self) -> str:
-        """Where its pages are."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def manage(self, *arguments: str) -> str:
-        """A command of `manage.py` to its end."""
-        done = subprocess.run(  # noqa: S603 - our own commands
-            [sys.executable, "-m", "django", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A command of `manage.py` that goes on."""
-        with self._log_path.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own commands
-                [sys.executable, "-m", "django", *arguments],
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._processes.append(process)
-        return process
-
-    def serve(self) -> subprocess.Popen[bytes]:
-        """Its pages, once they are there."""
-        process = self.start("runserver", "--noreload", f"127.0.0.1:{self.port}")
-        eventually(self._answers, what="the project answers")
-        return process
-
-    def ask(self, path: str, cookie: str = "", **form: Any) -> Answer:
-        """One request to its pages."""
-        with RawConnection(self.port) as connection:
-            headers = {"Host": "127.0.0.1", "Cookie": cookie, "Connection": "close"}
-            connection.send(request_bytes("POST", path, form=form, headers=headers))
-            answer = connection.answer()
-        assert answer.status == 200, self._log_path.read_text()
-        return answer
-
-    def log_in(self, name: str) -> tuple[int, str]:
-        """The user's id and cookie."""
-        answer = self.ask("/login", name=name)
-        return int(answer.body), answer.headers["set-cookie"].partition(";")[0]
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.ask("/logout"))
-        except (OSError, Closed):
-            return False
-
-    def destroy(self) -> None:
-        """Ends everything."""
-        for process in self._processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with a database and two users."""
-    made = Project(tmp_path)
-    made.manage("migrate", "--run-syncdb", "--verbosity", "0")
-    users = (
-        "from django.contrib.auth.models import User\nfor n in ('ada', 'bob'): User.objects.create_user(n)"
-    )
-    made.manage("shell", "--verbosity", "0", "-c", users)
-    yield made
-    made.destroy()
 
 
 @pytest.fixture
@@ -126,10 +28,6 @@ def live(project: Project, start_server: StartServer) -> ServerProcess:
     project.environment["TEST_SERVER"] = server.url
     project.serve()
     return server
-
-
-def session_headers(cookie: str) -> dict[str, str]:
-    return {"Host": "chat.example", "Origin": "https://chat.example", "Cookie": f"other=1; {cookie}"}
 
 
 def register(server: ServerProcess, cookie: str) -> Answer:

@@ -18,6 +18,7 @@ INSTALLED_APPS = (
     "support.django_project.todos",
 )
 MIDDLEWARE = (
+    "support.django_project.counting.noting_requests",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -10,5 +10,6 @@ urlpatterns = (
     path("admin/", admin.site.urls),
     path("login", views.login),
     path("logout", views.logout),
+    path("revoke", views.revoke),
     path("add", views.add),
 )

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from support.django_project.todos.models import Todo
+from tidewire.contrib.django import revoke_token
 
 
 @csrf_exempt
@@ -22,6 +23,13 @@ def login(request: HttpRequest) -> HttpResponse:
 def logout(request: HttpRequest) -> HttpResponse:
     """Logs out."""
     auth.logout(request)
+    return HttpResponse()
+
+
+@csrf_exempt
+def revoke(request: HttpRequest) -> HttpResponse:
+    """Revokes a token."""
+    revoke_token(request.POST["name"])
     return HttpResponse()
 
 
