@@ -288,3 +288,10 @@ def test_settings_without_effect_are_named_when_they_are_given_another_value() -
     """There is none at present that could be given another value."""
     given = ("shards.index=1", "shards.wrong_shard=redirect", "shards.map_file=m", "queues.idle_timeout=700")
     assert settings(*given).not_effective() == ()
+
+
+def test_a_program_may_have_other_defaults_which_everything_else_replaces(tmp_path: Path) -> None:
+    file = written(tmp_path, "[server]\nport = 9900\n")
+    usual = {"server.port": 8000, "server.secret": "of-the-program"}
+    loaded = load(file=file, environ={}, defaults=usual)
+    assert (loaded.server.port, loaded.server.secret) == (9900, "of-the-program")

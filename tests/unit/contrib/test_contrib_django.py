@@ -271,6 +271,8 @@ def ids(settings: dict[str, Any], **more: Any) -> list[str]:
 )
 def test_the_setting_is_checked(settings: dict[str, Any], found: list[str]) -> None:
     assert ids(settings) == found
+    kept_in_cookies = ids(settings, SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
+    assert kept_in_cookies == (found if found == ["tidewire.E001"] else [*found, "tidewire.W004"])
     assert set(ids(settings, MIDDLEWARE=())) >= ({"tidewire.W001"} if found != ["tidewire.E001"] else set())
 
 

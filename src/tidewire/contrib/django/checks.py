@@ -32,7 +32,7 @@ def check_settings(**_arguments: Any) -> list[CheckMessage]:
     except (TypeError, AttributeError) as error:
         hint = f'{NAME} = {{"URL": "http://127.0.0.1:9800", "SECRET": "..."}}'
         return [Error(f"The setting {NAME} is wrong: {error}.", hint=hint, id="tidewire.E001")]
-    return [*_connection(found), *_functions(found), *_middleware()]
+    return [*_connection(found), *_functions(found), *_middleware(), *_sessions()]
 
 
 def _connection(found: Conf) -> list[CheckMessage]:
@@ -72,6 +72,18 @@ def _middleware() -> list[CheckMessage]:
         Warning(f"{name} is missing, so that browser sessions can't log in.", id="tidewire.W001")
         for name in NEEDED
         if name not in settings.MIDDLEWARE
+    ]
+
+
+def _sessions() -> list[CheckMessage]:
+    if settings.SESSION_ENGINE != "django.contrib.sessions.backends.signed_cookies":
+        return []
+    return [
+        Warning(
+            "Sessions that are kept in cookies have no lasting key, so that a logout can't end their polls.",
+            hint='Use another SESSION_ENGINE, such as "django.contrib.sessions.backends.db".',
+            id="tidewire.W004",
+        )
     ]
 
 
