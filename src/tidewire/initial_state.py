@@ -88,6 +88,15 @@ def no_change(_state: State, _event: Event) -> None:
     """The `apply` of a state that no event changes."""
 
 
+def by_rule(rule: Callable[[State, Event], Mapping[str, Any]]) -> Callable[[State, Event], None]:
+    """The `apply` of a state that a rule of `tidewire.state` keeps, as clients keep it by the same rule."""
+
+    def apply(state: State, event: Event) -> None:
+        state.update(rule(state, event))
+
+    return apply
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """A `StateProvider` made of functions."""

@@ -93,6 +93,8 @@ class RaceChecker:
     Args:
         read: reads the whole state of the user, as `register` would. It is called in the middle of the action, so
             with a database it needs a connection of its own, which sees what is committed.
+        published: gives the notices that were published so far, where something else than `publisher` takes them, such
+            as an outbox.
         apply: for each fetch type how an event changes the state.
         user: whose events count; all events do when None.
 
@@ -101,10 +103,16 @@ class RaceChecker:
     """
 
     def __init__(
-        self, *, read: Callable[[], Mapping[str, Any]], apply: Mapping[str, Apply], user: int | None = None
+        self,
+        *,
+        read: Callable[[], Mapping[str, Any]],
+        apply: Mapping[str, Apply],
+        user: int | None = None,
+        published: Callable[[], Sequence[dict[str, Any]]] | None = None,
     ) -> None:
         self.publisher = CapturedNotices()
         self.async_publisher = AsyncCapturedNotices(self.publisher)
+        self._published = published or (lambda: self.publisher.notices)
         self._read = read
         self._apply = apply
         self._user = user
@@ -128,17 +136,17 @@ class RaceChecker:
         return self._judged(moments, first)
 
     def _begun(self) -> tuple[list[Moment], int]:
-        return [Moment("the beginning", 0, _as_json(self._read()))], len(self.publisher.notices)
+        return [Moment("the beginning", 0, _as_json(self._read()))], len(self._published())
 
     def _look(self, moments: list[Moment], where: str, first: int) -> None:
-        published, state = len(self.publisher.notices) - first, _as_json(self._read())
+        published, state = len(self._published()) - first, _as_json(self._read())
         if (published, state) != moments[-1][1:]:
             moments.append(Moment(where, published, state))
         if len(moments) > MOST_MOMENTS:
             raise RuntimeError(f"The action changes its state more than {MOST_MOMENTS} times")
 
     def _judged(self, moments: list[Moment], first: int) -> list[dict[str, Any]]:
-        notices = self.publisher.notices[first:]
+        notices = self._published()[first:]
         end = Moment("the end", len(notices), _as_json(self._read()))
         for registration in _registrations([*moments, end]):
             self._judge(registration, notices, end.state)

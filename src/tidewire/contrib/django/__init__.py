@@ -15,12 +15,13 @@ from tidewire.contrib.django.publishing import (
     revoke_user,
     send_event,
 )
-from tidewire.initial_state import Asked, Provider
+from tidewire.initial_state import Asked, Provider, by_rule
 
 __all__ = [
     "Asked",
     "Bearer",
     "Provider",
+    "by_rule",
     "provide",
     "restore_user",
     "revoke_session",

@@ -51,7 +51,7 @@ def identified(request: HttpRequest, *, is_session: bool) -> dict[str, Any] | No
     bearer = found if isinstance(found, Bearer) else Bearer(found)
     if bearer.user is None or not bearer.user.is_authenticated:
         return None
-    answer = {"user": conf().function("describe")(bearer.user)}
+    answer: dict[str, Any] = {"user": described(bearer.user)}
     if bearer.token:
         answer["session"] = token_name(bearer.token)
     if bearer.expires_in is not None:
@@ -63,7 +63,7 @@ def _of_session(request: HttpRequest) -> dict[str, Any] | None:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return None
-    answer = {"user": conf().function("describe")(user)}
+    answer: dict[str, Any] = {"user": described(user)}
     if request.session.session_key:
         answer["session"] = session_name(request.session.session_key)
         answer["expires_in"] = request.session.get_expiry_age()
@@ -75,6 +75,12 @@ def _authenticated(request: HttpRequest) -> Any:
     return (async_to_sync(authenticate) if inspect.iscoroutinefunction(authenticate) else authenticate)(
         request
     )
+
+
+def described(user: Any) -> dict[str, Any]:
+    """What the project tells the server of a user."""
+    told: dict[str, Any] = conf().function("describe")(user)
+    return told
 
 
 def session_name(session_key: str) -> str:

@@ -1,4 +1,4 @@
-"""The addresses that the server asks: `path("live/", include("tidewire.contrib.django.urls"))`."""
+"""The addresses that the server asks, and the client for pages: `path("live/", include("tidewire.contrib.django.urls"))`."""
 
 from django.urls import path
 
@@ -6,4 +6,8 @@ from tidewire.contrib.django import views
 
 app_name = "tidewire"
 
-urlpatterns = (path("whoami", views.whoami, name="whoami"), path("state", views.state, name="state"))
+urlpatterns = (
+    path("whoami", views.whoami, name="whoami"),
+    path("state", views.state, name="state"),
+    path("tidewire.js", views.javascript_client, name="client"),
+)

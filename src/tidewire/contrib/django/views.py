@@ -5,7 +5,9 @@ import hmac
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
+from hashlib import blake2b
+from importlib import resources
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,7 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import condition, require_POST, require_safe
 
 from tidewire.contrib.django.conf import conf
 from tidewire.contrib.django.identity import identified
@@ -79,6 +81,23 @@ def state(request: HttpRequest) -> HttpResponse:
             if event["type"] in provider.event_types:
                 provider.apply(whole, event)
     return _json({"state": whole})
+
+
+@cache
+def _source() -> tuple[bytes, str]:
+    """The client for pages, and its tag."""
+    source = (resources.files("tidewire.console") / "static" / "tidewire.js").read_bytes()
+    return source, f'"{blake2b(source, digest_size=8).hexdigest()}"'
+
+
+@login_not_required
+@condition(etag_func=lambda _request: _source()[1])
+@require_safe
+def javascript_client(_request: HttpRequest) -> HttpResponse:
+    """`tidewire.js` of the installed version, for `import` in pages."""
+    return HttpResponse(
+        _source()[0], content_type="text/javascript", headers={"Cache-Control": "max-age=300"}
+    )
 
 
 def _asked(told: Mapping[str, Any]) -> Asked:

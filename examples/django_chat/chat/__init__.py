@@ -1,0 +1,1 @@
+"""Channels, messages, who has read what, and who is typing."""
