@@ -48,6 +48,7 @@ def test_registrations_at_every_moment_of_a_change_see_it(tmp_path: Path, databa
 
 def test_a_planted_race_is_found_within_a_second(tmp_path: Path, database: Path) -> None:
     seconds, _, told = run(Chat(tmp_path, database), "planted").partition("\n")
-    assert "A client that made its queue at" in told
-    assert "messages" in told
+    assert "A client that made its queue at chat_races.py" in told
+    assert "then nothing came" in told
+    assert "marks = {}" in told
     assert float(seconds) < 1

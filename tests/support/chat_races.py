@@ -8,19 +8,18 @@ import django
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
-from django.utils import timezone  # noqa: E402
 
 from chat import changes  # noqa: E402 - Django has to be set up before its models are imported
-from chat.models import Channel, Message  # noqa: E402
+from chat.models import Channel, Mark, Message  # noqa: E402
 from tidewire.contrib.django.testing import Committed  # noqa: E402
 from tidewire.testing.races import RaceChecker, RaceFound  # noqa: E402
 
 
-def say_telling_first(channel: Channel, user_id: int, text: str) -> None:
+def read_telling_first(channel: Channel, user_id: int, through: int) -> None:
     """As somebody might write it who does not know better: tells, then changes."""
-    message = Message(pk=1000, channel=channel, sender_id=user_id, text=text, sent=timezone.now())
-    changes.tell(channel, {"type": "chat_message", "message": message.as_state()})
-    message.save()
+    mark = Mark(channel=channel, user_id=user_id, through=through)
+    changes.tell(channel, {"type": "chat_mark", "mark": mark.as_state()})
+    mark.save()
 
 
 def main(what: str) -> None:
@@ -34,7 +33,7 @@ def main(what: str) -> None:
         if what == "planted":
             began = time.perf_counter()
             try:
-                checker.check(lambda: say_telling_first(channel, bob.pk, "hello"))
+                checker.check(lambda: read_telling_first(channel, bob.pk, 1))
             except RaceFound as found:
                 sys.stdout.write(f"{time.perf_counter() - began}\n{found}\n")
             return
