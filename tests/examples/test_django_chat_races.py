@@ -23,7 +23,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(chat: Chat, what: str) -> str:
     """Runs one of the checks, and returns what it prints."""
-    environment = {**chat.environment, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    environment = dict(chat.environment)
     environment["PYTHONPATH"] += f":{CHECK.parents[2] / 'examples' / 'django_chat'}"
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-W", "error", str(CHECK), what],

@@ -38,6 +38,7 @@ class Chat:
         self.environment = {
             **clean_environment(),
             "PYTHONPATH": str(SOURCE),
+            "DJANGO_SETTINGS_MODULE": "project.settings",  # other tests set it for the whole process
             "CHAT_DATABASE": str(folder / "chat.sqlite3"),
             "CHAT_TIDEWIRE": f"http://127.0.0.1:{self.server_port}",
         }
