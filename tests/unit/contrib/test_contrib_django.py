@@ -27,6 +27,8 @@ from tidewire.contrib.django.models import Outgoing
 from tidewire.contrib.django.relaying import Relay
 from tidewire.core.errors import InvalidNotice
 from tidewire.publisher import PublishFailed
+from tidewire.testing.builders import a_notice
+from tidewire.testing.server import TidewireServer
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -300,13 +302,31 @@ def test_the_admin_shows_what_was_refused_and_the_server_s_queues(stub: StubServ
     (row,) = Outgoing.objects.all()
     client.post("/admin/tidewire/outgoing/", {"action": "try_again", "_selected_action": [row.pk]})
     assert Outgoing.objects.get().refused is None
-    stub.script(success(queues=[{"queue_id": "q-1", "user_id": 7}]), failure(404, "NOT_FOUND", "Not Found"))
+    stub.script(failure(404, "NOT_FOUND", "Not Found"))
     with override_settings(TIDEWIRE={**SETTINGS, "URL": stub.url}):
-        page = client.get("/admin/tidewire/queue/").content
-        assert b"q-1" in page
-        assert b"1 queue<" in page
         assert b"Not Found" in client.get("/admin/tidewire/queue/").content
-    assert stub.asked[0].path == "/api/internal/queues"
+    with override_settings(TIDEWIRE=SETTINGS):
+        assert b"does not say" in client.get("/admin/tidewire/queue/").content
+
+
+def test_the_admin_shows_the_queues_that_a_real_server_has(ada: int, tidewire_server: TidewireServer) -> None:
+    get_user_model().objects.create_superuser("root")
+    client = Client()
+    client.post("/login", {"name": "root"})
+    (owner,) = (account for account in tidewire_server.accounts.values() if account.id == ada)
+    with tidewire_server.client(owner.name) as queues:
+        queue_id = queues.register(event_types=["note"]).queue_id
+    tidewire_server.publish(a_notice("note", [ada], text="held"))
+    with override_settings(TIDEWIRE={"URL": tidewire_server.url, "SECRET": tidewire_server.secret}):
+        page = client.get("/admin/tidewire/queue/").content.decode()
+        none = client.get("/admin/tidewire/queue/", {"user_id": 999, "sort": "events"}).content.decode()
+        wrong = client.get("/admin/tidewire/queue/", {"sort": "colour"}).content.decode()
+    assert f"<code>{queue_id}</code>" in page
+    assert f"ada ({ada})" in page
+    assert "1 of 1 queue<" in page
+    assert "2026" in page  # the server's clock stands in that year
+    assert "0 of 0 queues" in none
+    assert "sort must be one of" in wrong
 
 
 def test_the_queues_are_for_those_who_may_see_them(ada: int) -> None:  # noqa: ARG001 - wanted for what it does
