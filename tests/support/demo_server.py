@@ -43,7 +43,7 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TIDEWIRE_", "PYTHON", "VIRTUAL_ENV", "COV_"))
+        if not name.startswith(("TIDEWIRE_", "DJANGO_", "PYTHON", "VIRTUAL_ENV", "COV_"))
     }
 
 

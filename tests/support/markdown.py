@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _FENCE = re.compile(r"^```(?P<info>.*)$")
 _DIRECTIVE = re.compile(r"^\{(?P<name>[\w-]+)\}(?P<argument>.*)$")
 _HEADING = re.compile(r"^(?P<marks>#{1,6}) +(?P<text>.+?) *$")
-_MARKER = re.compile(r"^<!-- (?P<verb>run|start|repeat|output|part) (?P<name>[\w-]+) -->$")
+_MARKER = re.compile(r"^<!-- (?P<verb>\w+) (?P<name>[\w./-]+) -->$")
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
