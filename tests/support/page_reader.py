@@ -154,7 +154,7 @@ class Reader:
         if self._server is not None:
             text = text.replace(DEMO_URL, self._server.url)
         for port, own in self._ports.items():
-            text = re.sub(rf"(127\.0\.0\.1:|port[= ]){port}\b", rf"\g<1>{own}", text)
+            text = re.sub(rf"(127\.0\.0\.1:|port ?=? ?){port}\b", rf"\g<1>{own}", text)
         return UUID.sub(lambda match: self._queue_ids.get(match[0], match[0]), text)
 
     def _compare(self, block: Block) -> None:
