@@ -81,11 +81,17 @@ def test_it_holds_the_package_and_its_files_and_nothing_else(wheel: Path) -> Non
         "tidewire/cli/demo_users.toml",
         "tidewire/console/static/tidewire.js",
         "tidewire/state/__init__.py",
+        "tidewire/contrib/asgi.py",
+        "tidewire/contrib/django/management/commands/runtidewire.py",
+        "tidewire/contrib/django/management/commands/tidewire_relay.py",
+        "tidewire/contrib/django/migrations/0001_initial.py",
+        "tidewire/contrib/django/templates/tidewire/queues.html",
         f"{info}/licenses/LICENSE",
         f"{info}/entry_points.txt",
     } <= names
     assert {name.partition("/")[0] for name in names} == {"tidewire", info}
-    assert not {name for name in names if "test" in name.removeprefix("tidewire/testing")}
+    kits = ("tidewire/testing/", "tidewire/contrib/django/testing.py")
+    assert not {name for name in names if "test" in name and not name.startswith(kits)}
 
 
 def test_client_and_publisher_need_nothing_else(bare: Path) -> None:
@@ -93,6 +99,18 @@ def test_client_and_publisher_need_nothing_else(bare: Path) -> None:
     printed = run(bare / "bin" / "python", "-I", "-W", "error", "-c", code, cwd=bare)
 
     assert Path(printed.strip()).is_relative_to(_site_packages(bare))
+
+
+def test_a_django_project_runs_from_the_wheel(complete: Path, tmp_path: Path) -> None:
+    python = complete / "bin" / "python"
+    run(python, "-m", "django", "startproject", "made", tmp_path, cwd=tmp_path)
+    settings = tmp_path / "made" / "settings.py"
+    with settings.open("a") as file:
+        file.write('INSTALLED_APPS += ["tidewire.contrib.django"]\n')
+        file.write('TIDEWIRE = {"URL": "http://127.0.0.1:9800", "SECRET": "s" * 32}\n')
+    assert "tidewire" in run(python, "manage.py", "migrate", cwd=tmp_path)
+    assert run(python, "manage.py", "tidewire_relay", "--once", cwd=tmp_path) == ""
+    assert "--pages" in run(python, "manage.py", "runtidewire", "--help", cwd=tmp_path)
 
 
 def test_the_command_says_its_version(complete: Path) -> None:

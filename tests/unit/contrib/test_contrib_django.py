@@ -147,6 +147,21 @@ def test_revocations_keep_their_place_among_events(stub: StubServer, relay: Rela
     assert third.notices[0]["event"] == {"type": "revoke_user", "user_id": 7}
 
 
+def test_a_session_is_revoked_on_every_shard(stub: StubServer, relay: Relaying) -> None:
+    live.revoke_session("key")
+    with StubServer() as other:
+        stub.script(success(queues_ended=1))
+        other.script(failure(503, "UNAVAILABLE", "The server is stopping"), success(queues_ended=1))
+        sender = relay(SHARDS=[stub.url, other.url])
+        with pytest.raises(PublishFailed):
+            sender.run_once()
+        assert Outgoing.objects.count() == 1
+        stub.script(success(queues_ended=0))
+        assert sender.run_once() == 1
+        assert [asked.path for asked in other.asked] == ["/api/internal/revoke_session"] * 2
+        sender.close()
+
+
 def test_the_command_empties_the_outbox_once_or_says_why_not(stub: StubServer) -> None:
     note("a")
     stub.script(success(accepted=1))
@@ -266,6 +281,7 @@ def ids(settings: dict[str, Any], **more: Any) -> list[str]:
         ({}, ["tidewire.E001"]),
         ({**SETTINGS, "URLS": "x"}, ["tidewire.E001"]),
         ({**SETTINGS, "URL": "amqp://x"}, ["tidewire.E002"]),
+        ({**SETTINGS, "SHARDS": ["http://127.0.0.1:1", "x"]}, ["tidewire.E002"]),
         ({**SETTINGS, "SECRET": "short"}, ["tidewire.E003"]),
         ({**SETTINGS, "DESCRIBE": "there.is.none"}, ["tidewire.E004"]),
         ({**SETTINGS, "DATABASE": "other"}, ["tidewire.E005"]),

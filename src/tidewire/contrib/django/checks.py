@@ -37,13 +37,11 @@ def check_settings(**_arguments: Any) -> list[CheckMessage]:
 
 def _connection(found: Conf) -> list[CheckMessage]:
     problems: list[CheckMessage] = []
-    parts = urlsplit(found.url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        problems.append(
-            Error(
-                f"{NAME}['URL'] is no address of a server.", hint="http://127.0.0.1:9800", id="tidewire.E002"
-            )
-        )
+    for key, url in (("URL", found.url), *(("SHARDS", shard) for shard in found.shards)):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            sentence = f"{NAME}['{key}'] has {url!r}, which is no address of a server."
+            problems.append(Error(sentence, hint="http://127.0.0.1:9800", id="tidewire.E002"))
     if len(found.secret) < LEAST_SECRET and not settings.DEBUG:
         problems.append(
             Error(

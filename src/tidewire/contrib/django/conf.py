@@ -27,6 +27,7 @@ class Conf:
         batch: notices of one request.
         interval: seconds between two looks into an empty outbox.
         database: the alias of the database that the outbox is in.
+        shards: the addresses of all shards, where there are several: a session ends on each.
         threads: of a server inside Django, how many requests are authenticated side by side.
     """
 
@@ -39,6 +40,7 @@ class Conf:
     batch: int = 500
     interval: float = 0.1
     database: str = "default"
+    shards: tuple[str, ...] = ()
     threads: int = 8
 
     def function(self, name: str) -> Callable[..., Any]:
@@ -54,4 +56,5 @@ def conf() -> Conf:
         TypeError: a key is missing, or unknown.
     """
     given = getattr(settings, NAME, {})
-    return Conf(**{name.lower(): value for name, value in given.items()})
+    found = {name.lower(): value for name, value in given.items()}
+    return Conf(**{**found, "shards": tuple(found.get("shards", ()))})

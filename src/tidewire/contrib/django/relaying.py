@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,12 +38,14 @@ class Relay:
         """Takes the settings, and the seconds for which a batch is tried before it waits for the next turn."""
         self._conf = conf
         self._publisher = Publisher(conf.url, secret=conf.secret, timeout=conf.timeout, retry_for=retry_for)
-        self._connection = Connection(conf.url, headers={"Authorization": f"Bearer {conf.secret}"})
+        headers = {"Authorization": f"Bearer {conf.secret}"}
+        self._connections = [Connection(url, headers=headers) for url in conf.shards or (conf.url,)]
 
     def close(self) -> None:
         """Disconnects."""
         self._publisher.close()
-        self._connection.close()
+        for connection in self._connections:
+            connection.close()
 
     def run_once(self) -> int:
         """Sends one batch; returns how many rows are done with, whether taken or refused.
@@ -100,10 +102,10 @@ class Relay:
         self._publisher.send([json.loads(row.content) for row in batch])
 
     def _revoke(self, batch: Sequence[Any]) -> None:
-        for row in batch:
+        for row, connection in product(batch, self._connections):
             body = urlencode({"session": row.content}).encode()
             try:
-                answer = self._connection.request(
+                answer = connection.request(
                     "POST", REVOKE, timeout=self._conf.timeout, body=body, content_type=FORM
                 )
             except TransportFailed as error:
