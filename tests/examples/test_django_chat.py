@@ -116,6 +116,27 @@ def test_messages_typing_and_read_marks_cross_through_restarts_of_both(chat: Cha
     assert "Traceback" not in chat.log, chat.log
 
 
+def test_nothing_is_missed_while_shards_are_restarted_one_after_the_other(chat: Chat, opened: Open) -> None:
+    require_programs("nginx")
+    chat.serve_pages()
+    chat.serve_shards()
+    chat.serve_front()
+    ada, bob = opened(chat, "ada"), opened(chat, "bob")  # whose queues are on different shards
+    restarting = chat.restart_shards()
+    said: list[str] = []
+    while restarting.poll() is None:
+        said.append(f"number {len(said)}")
+        say(bob, said[-1])
+        expect(bob.get_by_label("Message", exact=True)).to_have_value("")
+    assert restarting.returncode == 0, chat.log
+    assert len(said) > 2
+    for page in (ada, bob):
+        expect(page.locator("#status")).to_have_text("connected")
+        expect(page.locator(".bubble")).to_have_count(len(said))
+        assert sorted(bubbles(page)) == sorted(said)
+    assert bubbles(ada) == bubbles(bob)
+
+
 def test_a_logout_ends_the_page_s_polls(together: Chat, opened: Open) -> None:
     ada, bob = opened(together, "ada"), opened(together, "bob")
     other_tab = ada.context.new_page()

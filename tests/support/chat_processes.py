@@ -11,10 +11,12 @@ from pathlib import Path
 
 from support.demo_server import free_port
 from support.server_process import clean_environment
+from support.shard_group import free_ports
 from support.waiting import eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "django_chat"
 SOURCE = EXAMPLE.parents[1] / "src"
+TIDEWIRE = [sys.executable, "-m", "tidewire"]
 STOP_WITHIN = 10.0
 
 
@@ -44,6 +46,7 @@ class Chat:
         }
         if database is not None:
             shutil.copy(database, folder / "chat.sqlite3")
+        self.shard_ports = [self.server_port]
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -86,12 +89,39 @@ class Chat:
         self._await(f"http://127.0.0.1:{self.server_port}/health/ready", process)
         return process
 
+    def serve_shards(self) -> subprocess.Popen[bytes]:
+        """Two shards beside Django, which ask it over HTTP, and the relay."""
+        self.shard_ports = free_ports(2)
+        self.server_port = self.shard_ports[0]
+        self.environment["CHAT_TIDEWIRE"] = f"http://127.0.0.1:{self.server_port}"
+        asked = f"http://127.0.0.1:{self.pages_port}/live"
+        (self.folder / "tidewire.toml").write_text(
+            f"[server]\nport = {self.server_port}\nsecret = 'known-to-everybody'\n"
+            f"[auth]\nkind = 'http'\nhttp_url = '{asked}/whoami'\nhttp_cookies = ['sessionid']\n"
+            f"[state]\ncallback_url = '{asked}/state'\n"
+        )
+        process = self._start(
+            [*TIDEWIRE, "serve", "--config", str(self.folder / "tidewire.toml"), "--shards", "2"]
+        )
+        for port in self.shard_ports:
+            self._await(f"http://127.0.0.1:{port}/health/ready", process)
+        self._start([sys.executable, "manage.py", "tidewire_relay"])
+        return process
+
+    def restart_shards(self) -> subprocess.Popen[bytes]:
+        """Begins to restart one after the other."""
+        settings = str(self.folder / "tidewire.toml")
+        return self._start([*TIDEWIRE, "restart", "--config", settings, "--reload-rate", "0"])
+
     def serve_front(self) -> subprocess.Popen[bytes]:
         """Nginx with the example's own configuration, on other ports."""
         text = (EXAMPLE / "nginx.conf").read_text()
-        for port, own in (("9800", self.server_port), ("8000", self.pages_port), ("8080", self.front_port)):
-            assert text.count(f"127.0.0.1:{port}") == 1
-            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{own}")
+        for usual, own in (("9800", self.server_port), ("8000", self.pages_port), ("8080", self.front_port)):
+            assert text.count(f"127.0.0.1:{usual}") == 1
+            text = text.replace(f"127.0.0.1:{usual}", f"127.0.0.1:{own}")
+        for port in self.shard_ports[1:]:
+            first = f"server 127.0.0.1:{self.server_port} max_fails=0;"
+            text = text.replace(first, f"{first} server 127.0.0.1:{port} max_fails=0;")
         (self.folder / "nginx.conf").write_text(text)
         environment = {**self.environment, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
         nginx = shutil.which("nginx", path=environment["PATH"]) or "nginx"
