@@ -16,6 +16,7 @@ import heartbeats
 import idle_queues
 import journal
 import merging
+import metrics
 import notifications
 import over_http
 import publish_scaling
@@ -31,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "fan_out": fan_out.main,
         "explaining": explaining.main,
         "merging": merging.main,
+        "metrics": metrics.main,
         "notifications": notifications.main,
         "journal": journal.main,
         "recovery": recovery.main,

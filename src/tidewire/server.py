@@ -27,6 +27,7 @@ from tidewire.http.routes import Methods
 from tidewire.initial_state import StateProvider
 from tidewire.listening import Listener, bind, most_connections
 from tidewire.living import Life
+from tidewire.log_control import LogControl
 from tidewire.logs import ForwardingHandler
 from tidewire.request_lines import RequestLines
 
@@ -43,6 +44,7 @@ def run(
     on_ready: Callable[[App], None] | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
+    log_control: LogControl | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -52,13 +54,14 @@ def run(
         on_ready: called on the loop when clients can be served.
         more_routes: served beside the server's own.
         providers: of the initial state, beside those that the settings name.
+        log_control: by which the log is changed while the server runs.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log, more_routes, providers).serve(on_ready))
+        runner.run(_Life(settings, log, more_routes, providers, log_control).serve(on_ready))
 
 
 class _Life:
@@ -70,11 +73,13 @@ class _Life:
         log: FilteringBoundLogger,
         more_routes: Mapping[str, Methods],
         providers: Sequence[StateProvider],
+        log_control: LogControl | None,
     ) -> None:
         self._settings = settings
         self._log = log
         self._more_routes = more_routes
         self._providers = providers
+        self._log_control = log_control
         self._stop = asyncio.Event()
 
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
@@ -90,6 +95,7 @@ class _Life:
             self._log,
             on_failure=self._stop.set,
             lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
+            log_control=self._log_control,
             more_routes=self._more_routes,
             providers=self._providers,
         )

@@ -104,6 +104,7 @@ async def _wait(
     named: dict[str, Any] = {"queue_id": queue_id}
     if spec is not None:
         named |= {"user_id": spec.user_id, "client": spec.client_type_name}
+    named["request_id"] = site.request_ids.shown(note.number)
     if displaces:
         site.log.info("poll displaced", **named)
     began = site.timer()

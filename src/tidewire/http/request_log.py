@@ -20,6 +20,8 @@ from tidewire.http.access import Access
 from tidewire.http.answers import Answer
 from tidewire.http.client_name import Client, client_of
 from tidewire.http.note import Note
+from tidewire.http.request_ids import RequestIds
+from tidewire.log_control import LogControl
 
 SLOW = 1.2
 """Seconds of work, waiting left out, from which on a request is said to be slow (R11.16)."""
@@ -83,6 +85,7 @@ class Polled(NamedTuple):
     busy: float
     waited: float | None
     displaced: bool
+    request_id: str
 
     def members(self) -> dict[str, Any]:
         """As members of an entry."""
@@ -94,16 +97,16 @@ class Polled(NamedTuple):
             entry["type"] = self.kind
         if self.displaced:
             entry["displaced"] = True
-        return entry
+        return entry | {"request_id": self.request_id}
 
     def sentence(self, line: PollLine) -> str:
         """The line for a person: `console_line` of the whole entry."""
-        batch, kind, busy, waited, displaced = self
+        batch, kind, busy, waited, displaced, request_id = self
         waiting = "" if waited is None else f" (lp: {_duration(waited)})"
         events = len(batch.entries) if kind is None else f"1/{escaped(kind)}"
         return (
             f"{line.start}{_duration(busy):>5}{waiting} {POLL_PATH} [{batch.queue_id}/{events}]"
-            f"{' [was connected]' if displaced else ''}{line.end}"
+            f"{' [was connected]' if displaced else ''}{line.end} {request_id}"
         )
 
 
@@ -117,18 +120,33 @@ class RequestLog:
         access: Access,
         realm: Callable[[RealmId], Realm | None],
         lines: Lines | None = None,
+        ids: RequestIds | None = None,
+        control: LogControl | None = None,
     ) -> None:
-        """Takes the log, who can say where a request came from and what realm is meant, and the shorter way.
+        """Takes what it needs.
 
-        Without `lines`, request entries go to the log as all others.
+        Args:
+            log: where entries go.
+            access: says where a request came from.
+            realm: says what realm is meant.
+            lines: the shorter way; without it request entries go to the log as all others.
+            ids: names requests.
+            control: by which the log's level may change.
         """
         self._log = log
         self._access = access
         self._realm = realm
         self._lines = lines
+        self._ids = ids or RequestIds()
         self.writes = log.is_enabled_for(logging.INFO)
+        if control is not None:
+            control.listen(self._look)
         self._last_body = b""
         self._last_type = ""
+
+    def _look(self) -> None:
+        """The level has changed."""
+        self.writes = self._log.is_enabled_for(logging.INFO)
 
     def poll_line(self, note: Note) -> PollLine:
         """What the entries of this client's polls have in common."""
@@ -141,14 +159,21 @@ class RequestLog:
         return PollLine(entry | ({"version": client.version} if client.version else {}), start, end)
 
     def polled(
-        self, line: PollLine, batch: Batch, *, busy: float, waited: float | None, displaced: bool
+        self,
+        line: PollLine,
+        batch: Batch,
+        *,
+        busy: float,
+        waited: float | None,
+        displaced: bool,
+        number: int = 0,
     ) -> None:
-        """Writes of an answered poll."""
+        """Writes of an answered poll, the request with this number."""
         is_slow = busy > SLOW
         if not (self.writes or is_slow):
             return
         kind = self._type_of(batch.entries[0]) if len(batch.entries) == 1 else None
-        poll = Polled(batch, kind, busy, waited, displaced)
+        poll = Polled(batch, kind, busy, waited, displaced, self._ids.shown(number))
         if self._lines is None:
             self._log.info(REQUEST, **line.entry, **poll.members())
         elif self.writes:
@@ -182,7 +207,7 @@ class RequestLog:
             self._lines.write(entry)
         # The 40x answers, 400 to 409.
         if answer.status // 10 == 40 and answer.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
-            self._log.info("refused", status=answer.status, answer=_shown(answer.body), who=entry["who"])
+            self._log.info("refused", status=answer.status, answer=_shown(answer.body), **_whose(entry))
         if is_slow:
             self._log.warning(SLOW_REQUEST, **entry)
 
@@ -206,6 +231,7 @@ class RequestLog:
         entry |= {"who": self._who(note), "client": client.name}
         if client.version:
             entry["version"] = client.version
+        entry["request_id"] = self._ids.shown(note.number)
         return entry
 
     def _client(self, note: Note) -> Client:
@@ -222,6 +248,10 @@ class RequestLog:
         return f"{note.user.id}@{realm.host if realm is not None else note.user.realm_id}"
 
 
+def _whose(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"who": entry["who"], "request_id": entry["request_id"]}
+
+
 def _shown(body: bytes) -> str:
     text = body.decode().strip()
     return text if len(text) <= SHOWN_BODY else f"({len(text)} characters, not shown)"
@@ -231,10 +261,11 @@ def console_line(entry: Mapping[str, Any]) -> str:
     """An entry as a line for a person, its fields in the order of R11.1."""
     waited = f" (lp: {_duration(entry['waited_s'])})" if "waited_s" in entry else ""
     version = f"/{entry['version']}" if "version" in entry else ""
+    request = f" {entry['request_id']}" if "request_id" in entry else ""
     line = (
         f"{entry['address']:<15} {entry['method']:<7} {entry['status']:>3} "
         f"{_duration(entry['duration_ms'] / 1000):>5}{waited} {entry['path']}{_extra(entry)} "
-        f"({entry['who']} via {entry['client']}{version})"
+        f"({entry['who']} via {entry['client']}{version}){request}"
     )
     return escaped(line)
 

@@ -28,7 +28,16 @@ from tidewire.http.request_log import NO_LINE, POLL_PATH
 class LaneConnection(FramedConnection):
     """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
 
-    __slots__ = ("_began", "_displaces", "_ends_at", "_line", "_parked", "_repoll", "_waits_on")
+    __slots__ = (
+        "_began",
+        "_displaces",
+        "_ends_at",
+        "_line",
+        "_number",
+        "_parked",
+        "_repoll",
+        "_waits_on",
+    )
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(lane)
@@ -37,6 +46,8 @@ class LaneConnection(FramedConnection):
         self._repoll: Repoll | None = None
         self._line = NO_LINE
         """What the log says of the poll under way."""
+        self._number = 0
+        """Of the request that asks for it."""
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
@@ -80,7 +91,7 @@ class LaneConnection(FramedConnection):
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
         self._repoll = None
-        self._began = note.began
+        self._began, self._number = note.began, note.number
         self._ends_at = math.inf
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
@@ -119,7 +130,7 @@ class LaneConnection(FramedConnection):
         if repoll.known_until != math.inf and lane.site.now() >= repoll.known_until:
             return False
         lane.idle.discard(self)
-        self._began = lane.site.timer()
+        self._began, self._number = lane.site.timer(), lane.site.request_ids.take()
         self._line = repoll.line
         self._ends_at = repoll.ends_at
         try:
@@ -165,6 +176,7 @@ class LaneConnection(FramedConnection):
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
+        lane.requests.polls += 1
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping
@@ -172,7 +184,9 @@ class LaneConnection(FramedConnection):
         waited = came - self._parked if self._parked else None
         busy = lane.site.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
-        lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+        lane.log.polled(
+            self._line, answer, busy=busy, waited=waited, displaced=displaced, number=self._number
+        )
 
     def expire(self) -> None:
         """What the poll here was let in by has ended: it is told so, unless its answer is under way."""
@@ -182,7 +196,12 @@ class LaneConnection(FramedConnection):
         self._waits_on = None
         self._repoll = None
         note = Note(
-            method="GET", path=POLL_PATH, peer=self._address or None, headers=Headers(), began=self._began
+            method="GET",
+            path=POLL_PATH,
+            peer=self._address or None,
+            headers=Headers(),
+            began=self._began,
+            number=self._number,
         )
         self._fail(note, expired(note), self._lane.polls)
 
@@ -222,6 +241,7 @@ class LaneConnection(FramedConnection):
     def _confirm(self, note: Note, answer: Answer) -> None:
         lane = self._lane
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.internal.success(answer.body, stopping=stopping, keep_alive=self._keep_alive))
         lane.log.finished(note, answer, ended=ended)
@@ -233,14 +253,18 @@ class LaneConnection(FramedConnection):
             peer=self._address or None,
             headers=head.as_mapping(),
             began=self._lane.site.timer(),
+            number=self._lane.site.request_ids.take(),
         )
 
     def _named(self, queue_id: str) -> dict[str, Any]:
-        descriptor = self._lane.site.engine.shard.find(queue_id)
+        site = self._lane.site
+        descriptor = site.engine.shard.find(queue_id)
+        request_id = site.request_ids.shown(self._number)
         if descriptor is None:
-            return {"queue_id": queue_id}
+            return {"queue_id": queue_id, "request_id": request_id}
         spec = descriptor.spec
-        return {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        named = {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        return named | {"request_id": request_id}
 
     # Answers.
 
@@ -249,6 +273,7 @@ class LaneConnection(FramedConnection):
         lane = self._lane
         answer = failure_of(error, note, lane.site)
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         self._finish(
             renderer.answer(
                 answer,
