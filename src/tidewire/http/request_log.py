@@ -2,7 +2,7 @@
 
 An entry is structured; `console_line` is how a person reads it. Where the log leaves such entries out, nothing
 of them is put together. There is one for every event that a client gets, so they take a shorter way into the log
-than others (`Lines`), and what is the same from poll to poll is put together once (`PollLine`).
+than others (`Lines`), and what is the same from one to the next is put together once (`KnownLine`).
 """
 
 import logging
@@ -38,6 +38,9 @@ UNLOGGED_REFUSALS = frozenset({401, 404, 405})
 POLL_PATH = "/api/v1/events"
 """Of the polls that there are short lines for."""
 
+PUBLISH_PATH = "/api/internal/notices"
+"""The same of what is published."""
+
 REQUEST = "request"
 SLOW_REQUEST = "slow request"
 
@@ -54,18 +57,18 @@ class Lines(Protocol):
         """Takes an entry."""
         ...
 
-    def write_poll(self, line: "PollLine", poll: "Polled") -> None:
-        """Takes what is the same in the entries of a client's polls, and what is not."""
+    def write_known(self, line: "KnownLine", rest: "Polled | Published") -> None:
+        """Takes what is the same in the entries of a client's requests of one kind, and what is not."""
         ...
 
 
-class PollLine(NamedTuple):
-    """What is the same in the entries of a client's polls.
+class KnownLine(NamedTuple):
+    """What is the same in the entries of a client's polls, or of what it publishes on one connection.
 
     Attributes:
         entry: those of its members.
         start: how the line for a person begins.
-        end: how it ends, behind what was polled.
+        end: how it ends, behind what differs.
     """
 
     entry: Mapping[str, Any]
@@ -73,7 +76,22 @@ class PollLine(NamedTuple):
     end: str
 
 
-NO_LINE = PollLine({}, "", "")
+class Published(NamedTuple):
+    """What is not the same in the entries of requests to publish."""
+
+    busy: float
+    request_id: str
+
+    def members(self) -> dict[str, Any]:
+        """As members of an entry."""
+        return {"duration_ms": round(self.busy * 1000, 3), "request_id": self.request_id}
+
+    def sentence(self, line: KnownLine) -> str:
+        """The line for a person: `console_line` of the whole entry."""
+        return f"{line.start}{_duration(self.busy):>5} {PUBLISH_PATH}{line.end} {self.request_id}"
+
+
+NO_LINE = KnownLine({}, "", "")
 """Of a connection on which no poll has come yet."""
 
 
@@ -99,7 +117,7 @@ class Polled(NamedTuple):
             entry["displaced"] = True
         return entry | {"request_id": self.request_id}
 
-    def sentence(self, line: PollLine) -> str:
+    def sentence(self, line: KnownLine) -> str:
         """The line for a person: `console_line` of the whole entry."""
         batch, kind, busy, waited, displaced, request_id = self
         waiting = "" if waited is None else f" (lp: {_duration(waited)})"
@@ -148,19 +166,19 @@ class RequestLog:
         """The level has changed."""
         self.writes = self._log.is_enabled_for(logging.INFO)
 
-    def poll_line(self, note: Note) -> PollLine:
-        """What the entries of this client's polls have in common."""
+    def known_line(self, note: Note) -> KnownLine:
+        """What the entries of this client's further requests of the kind have in common, if they succeed."""
         address = self._access.shown_address(note.peer, note.headers)
         client, who = self._client(note), self._who(note)
         start = escaped(f"{address:<15} {note.method:<7} 200 ")
         end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
-        entry = {"address": address, "method": note.method, "status": 200, "path": POLL_PATH}
+        entry = {"address": address, "method": note.method, "status": 200, "path": note.path}
         entry |= {"who": who, "client": client.name}
-        return PollLine(entry | ({"version": client.version} if client.version else {}), start, end)
+        return KnownLine(entry | ({"version": client.version} if client.version else {}), start, end)
 
     def polled(
         self,
-        line: PollLine,
+        line: KnownLine,
         batch: Batch,
         *,
         busy: float,
@@ -177,9 +195,22 @@ class RequestLog:
         if self._lines is None:
             self._log.info(REQUEST, **line.entry, **poll.members())
         elif self.writes:
-            self._lines.write_poll(line, poll)
+            self._lines.write_known(line, poll)
         if is_slow:
             self._log.warning(SLOW_REQUEST, **line.entry, **poll.members())
+
+    def published(self, line: KnownLine, *, busy: float, number: int) -> None:
+        """Writes of notices that were taken, the request with this number."""
+        is_slow = busy > SLOW
+        if not (self.writes or is_slow):
+            return
+        rest = Published(busy, self._ids.shown(number))
+        if self._lines is None:
+            self._log.info(REQUEST, **line.entry, **rest.members())
+        elif self.writes:
+            self._lines.write_known(line, rest)
+        if is_slow:
+            self._log.warning(SLOW_REQUEST, **line.entry, **rest.members())
 
     def _type_of(self, entry: Entry) -> str:
         # The same event goes to one client after the other.

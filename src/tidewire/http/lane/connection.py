@@ -20,9 +20,10 @@ from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
 from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
+from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.note import Note
-from tidewire.http.request_log import NO_LINE, POLL_PATH
+from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH
 
 
 class LaneConnection(FramedConnection):
@@ -36,6 +37,7 @@ class LaneConnection(FramedConnection):
         "_number",
         "_parked",
         "_repoll",
+        "_republish",
         "_waits_on",
     )
 
@@ -44,6 +46,7 @@ class LaneConnection(FramedConnection):
         self._waits_on: str | None = None
         """The queue that a poll waits on here."""
         self._repoll: Repoll | None = None
+        self._republish: Republish | None = None
         self._line = NO_LINE
         """What the log says of the poll under way."""
         self._number = 0
@@ -68,15 +71,18 @@ class LaneConnection(FramedConnection):
         if head.method == b"GET":
             return self._take_poll(head, raw)
         if head.method == b"POST" and head.target == publishing.PATH:
-            return self._take_notices(head, len(raw))
+            return self._take_notices(head, raw)
         return False
 
     def _take_again(self, data: bytes) -> bool:
-        repoll = self._repoll
-        if repoll is None:
-            return False
-        acknowledged = repoll.acknowledged(data)
-        return acknowledged is not None and self._poll_again(repoll, acknowledged)
+        repoll, republish = self._repoll, self._republish
+        if repoll is not None:
+            acknowledged = repoll.acknowledged(data)
+            return acknowledged is not None and self._poll_again(repoll, acknowledged)
+        if republish is not None:
+            body = republish.body_of(data)
+            return body is not None and self._publish_again(republish, body)
+        return False
 
     def _take_poll(self, head: Head, raw: bytes) -> bool:
         poll = parse_poll(head.target)
@@ -90,13 +96,13 @@ class LaneConnection(FramedConnection):
         lane.statistics.polls += 1
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
-        self._repoll = None
+        self._repoll = self._republish = None
         self._began, self._number = note.began, note.number
         self._ends_at = math.inf
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
             user = admit_user(note, lane.site)
-            self._line = lane.log.poll_line(note)
+            self._line = lane.log.known_line(note)
             if note.admitted is not None:
                 self._ends_at = note.admitted.ends_at
             self._poll(poll.queue_id, user.id, poll.last_event_id, block=poll.block)
@@ -205,10 +211,10 @@ class LaneConnection(FramedConnection):
         )
         self._fail(note, expired(note), self._lane.polls)
 
-    def _take_notices(self, head: Head, size: int) -> bool:
+    def _take_notices(self, head: Head, raw: bytes) -> bool:
         lane = self._lane
-        length = publishing.body_length(head)
-        note = self._note(head, "POST", publishing.PATH.decode())
+        size, length = len(raw), publishing.body_length(head)
+        note = self._note(head, "POST", PUBLISH_PATH)
         if length is None or not publishing.is_admitted(note, lane.site):
             return False
         total = size + length
@@ -227,6 +233,7 @@ class LaneConnection(FramedConnection):
         self._keep_alive = head.keep_alive
         self._repoll = None
         note.internal = True
+        self._remember(raw, note)
         lane.statistics.publishes += 1
         if isinstance(taken, Exception):
             self._fail(note, taken, lane.internal)
@@ -237,6 +244,47 @@ class LaneConnection(FramedConnection):
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.internal)
         return True
+
+    def _remember(self, raw: bytes, note: Note) -> None:
+        """Notes the head of a publisher that was let in, for the next of its requests."""
+        parts = parts_of(raw) if self._keep_alive else None
+        line = self._lane.log.known_line
+        self._republish = None if parts is None else Republish(*parts, note.headers, line(note))
+
+    def _publish_again(self, republish: Republish, body: bytes) -> bool:
+        """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
+        lane = self._lane
+        began = lane.site.timer()
+        taken = publishing.read_notices(body)
+        if isinstance(taken, Exception) or not publishing.is_all_for_here(taken, lane.site):
+            return False
+        lane.idle.discard(self)
+        number = lane.site.request_ids.take()
+        lane.statistics.publishes += 1
+        self._busy = True
+        try:
+            publish(taken, lane.site, publishing.Repetition(began, number, self._confirm_again))
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            note = Note(
+                method="POST",
+                path=PUBLISH_PATH,
+                peer=self._address or None,
+                headers=republish.headers,
+                began=began,
+                number=number,
+            )
+            note.internal = True
+            self._fail(note, error, lane.internal)
+        return True
+
+    def _confirm_again(self, began: float, number: int, accepted: int) -> None:
+        lane = self._lane
+        ended = lane.site.timer()
+        lane.requests.answers[PUBLISH_PATH, "POST", 200] += 1
+        body, stopping = publishing.confirmation(accepted).body, lane.site.lifecycle.stopping
+        line = NO_LINE if self._republish is None else self._republish.line
+        self._finish(lane.internal.success(body, stopping=stopping, keep_alive=self._keep_alive))
+        lane.log.published(line, busy=ended - began, number=number)
 
     def _confirm(self, note: Note, answer: Answer) -> None:
         lane = self._lane
