@@ -37,6 +37,9 @@ from tidewire.machine import memory_of_machine, resident_memory
 from tidewire.pace import Pace
 from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+from tidewire.traced import open_traces, shard_for
+from tidewire.tracing.engine import kind_for
+from tidewire.tracing.traces import Traces
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -53,6 +56,7 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
+    traces: Traces | None
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -71,6 +75,11 @@ class App:
                 self.announce_restart()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
+
+    def end_traces(self) -> None:
+        """At a stop: hands on what is traced, as it is."""
+        if self.traces is not None:
+            self.traces.close(self.site.now())
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -116,15 +125,16 @@ def build(
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret or the merge rules can't be had.
+        ConfigError: the shared secret, the merge rules or what traces can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
-    shard, comeback, written_under = _recovered(settings, store)
+    traces = open_traces(settings.tracing, log=log)
+    shard, comeback, written_under = _recovered(settings, store, traces)
     clock = time_of(shard.recorded_at)
-    engine = Engine(
+    engine = kind_for(shard)(
         shard=shard,
         journal=store.journal(
             fingerprint=written_under,
@@ -161,6 +171,7 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
+        traces=traces,
     )
 
 
@@ -193,10 +204,12 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     return made
 
 
-def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
+def _recovered(
+    settings: Settings, store: StateStore, traces: Traces | None
+) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    shard = shard_for(traces, limits=limits(settings), rules=rules, presentation=presentation(settings))
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under
 

@@ -120,6 +120,7 @@ class _Life:
                         await self._listen(app, listener, bus, on_ready)
                     finally:
                         await bus.close()
+                        app.end_traces()
             finally:
                 await threads.finish()
                 # However it ended; what can't be kept now is still in the journal, if there is one. After a
@@ -221,9 +222,9 @@ class _Life:
 
     @contextlib.contextmanager
     def _library_logs(self) -> Iterator[None]:
-        """Has uvicorn's and asyncio's warnings in this server's log while it runs."""
+        """Has the warnings of libraries in this server's log while it runs."""
         handler = ForwardingHandler(self._log)
-        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
+        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio", "opentelemetry")]
         for logger in loggers:
             logger.addHandler(handler)
         try:

@@ -6,12 +6,12 @@ that says so follows, before the answer (`Sealed`) or with the next tick (`Seen`
 all there is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from typing import TypeVar
 
 from tidewire.core.descriptor import Descriptor
-from tidewire.core.dispatch import Dispatch, Failure
+from tidewire.core.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
@@ -102,11 +102,11 @@ def apply_notices(
     record: Published,
     notices: Sequence[Notice | None],
     found: Sequence[Candidates | None] | None = None,
-    dispatching: Callable[[Notice], Dispatch[W]] | None = None,
+    by: Dispatching[W] | None = None,
 ) -> list[Failure]:
     """Carries out a record whose notices are decoded already; `found` are their candidates, if known.
 
-    With `dispatching`, the dispatch of each notice comes from there: somebody wants to know whom it reaches.
+    With `by`, the dispatch of each notice comes from there: somebody wants to know whom it reaches.
 
     In place of a notice that is no longer understood stands None; whom it notifies was decided long ago.
     """
@@ -120,7 +120,7 @@ def apply_notices(
             continue
         if notice.id is not None:
             state.remembered.add(notice.id, notice.digest, now)
-        dispatch = Dispatch(state, notice.realm_id) if dispatching is None else dispatching(notice)
+        dispatch = Dispatch(state, notice.realm_id) if by is None else by(notice)
         if notice.id is not None:
             state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
         try:

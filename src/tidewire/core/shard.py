@@ -31,7 +31,7 @@ from tidewire.core import (
 from tidewire.core.batches import Part
 from tidewire.core.capture import Capture
 from tidewire.core.descriptor import Descriptor, QueueSpec
-from tidewire.core.dispatch import Failure
+from tidewire.core.dispatch import Dispatching, Failure
 from tidewire.core.dump import DumpedQueue
 from tidewire.core.explaining import Story
 from tidewire.core.ids import QueueId, UserId
@@ -163,9 +163,9 @@ class Shard(Generic[W]):
         """Carries a journalled record out; returns the deliveries that failed."""
         return application.apply_record(self._state, record)
 
-    def apply_part(self, record: Published, part: Part) -> list[Failure]:
+    def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
-        return application.apply_notices(self._state, record, part.notices, part.candidates)
+        return application.apply_notices(self._state, record, part.notices, part.candidates, by)
 
     # Polls.
 
