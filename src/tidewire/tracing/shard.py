@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
+from tidewire.core import polling
 from tidewire.core.batches import Part
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Dispatching, Failure
@@ -135,7 +136,9 @@ class TracedShard(Shard[W]):
         heartbeat_at: float,
     ) -> Batch | None:
         """See `Shard.poll`."""
-        batch = super().poll(
+        # Not by way of `super`, which would cost each poll another call with all of this.
+        batch = polling.poll(
+            self._state,
             queue_id,
             user_id=user_id,
             last_event_id=last_event_id,
