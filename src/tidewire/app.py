@@ -39,7 +39,7 @@ from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.traced import open_traces, shard_for
 from tidewire.tracing.engine import kind_for
-from tidewire.tracing.traces import Traces
+from tidewire.tracing.shard import TracedShard
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -56,7 +56,6 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: Lifecycle
     comeback: Comeback
-    traces: Traces | None
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -78,8 +77,9 @@ class App:
 
     def end_traces(self) -> None:
         """At a stop: hands on what is traced, as it is."""
-        if self.traces is not None:
-            self.traces.close(self.site.now())
+        shard = self.engine.shard
+        if isinstance(shard, TracedShard):
+            shard.traces.close(self.site.now())
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -131,8 +131,7 @@ def build(
     """
     authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
     lifecycle = Lifecycle()
-    traces = open_traces(settings.tracing, log=log)
-    shard, comeback, written_under = _recovered(settings, store, traces)
+    shard, comeback, written_under = _recovered(settings, store, log)
     clock = time_of(shard.recorded_at)
     engine = kind_for(shard)(
         shard=shard,
@@ -171,7 +170,6 @@ def build(
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
-        traces=traces,
     )
 
 
@@ -205,10 +203,11 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
 
 
 def _recovered(
-    settings: Settings, store: StateStore, traces: Traces | None
+    settings: Settings, store: StateStore, log: FilteringBoundLogger
 ) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
+    traces = open_traces(settings.tracing, log=log)
     shard = shard_for(traces, limits=limits(settings), rules=rules, presentation=presentation(settings))
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under

@@ -120,7 +120,7 @@ def test_what_traces_lack_is_logged() -> None:
         traces = open_traces(settings(f"tracing.endpoint={HERE}"), log=structlog.get_logger())
         assert traces is not None
         traces.losses = Losses(malformed=2)
-        traces.tell()
+        traces.tell(0.0)
         traces.close(0.0)
     assert entries == [
         {

@@ -57,7 +57,7 @@ class TracedEngine(Engine):
     def tick(self) -> None:
         """See `Engine.tick`."""
         super().tick()
-        self._traces.tell()
+        self._traces.tell(self._clock.now())
 
 
 def kind_for(shard: Shard[PollSlot]) -> type[Engine]:

@@ -105,7 +105,19 @@ class TracedShard(Shard[W]):
     def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
         """See `Shard.apply_part`."""
         traces = self.traces
+        if not (traces.publishing or traces.queues):
+            return super().apply_part(record, part, by)
         before = self.queues()
+        failures = (
+            self._apply_traced(record, part) if traces.publishing else super().apply_part(record, part, by)
+        )
+        if self.queues() < before:
+            # Some notices end queues, even one that another notice of the part has just reached.
+            self._look_for_ended(list(traces.queues))
+        return failures
+
+    def _apply_traced(self, record: Published, part: Part) -> list[Failure]:
+        traces = self.traces
         dispatches: list[tuple[Publishing, TracedDispatch[W]]] = []
 
         def dispatching(notice: Notice) -> Dispatch[W]:
@@ -116,12 +128,9 @@ class TracedShard(Shard[W]):
             dispatches.append((publishing, dispatch))
             return dispatch
 
-        failures = super().apply_part(record, part, dispatching if traces.publishing else by)
+        failures = super().apply_part(record, part, dispatching)
         for publishing, dispatch in dispatches:
             traces.carried_out(publishing, dispatch.reach(), record.now)
-        if traces.queues and self.queues() < before:
-            # Some notices end queues, even one that another notice of the part has just reached.
-            self._look_for_ended(list(traces.queues))
         return failures
 
     def poll(

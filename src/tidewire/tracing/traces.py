@@ -35,6 +35,9 @@ MOST_PUBLISHING = 1000
 """Notices that are on their way in at a time and have a span: with OpenTelemetry each takes some 20 us and 3 kB, and a
 batch may have thousands."""
 
+TELL_EVERY = 60.0
+"""Seconds between two words on what traces lack: publishers can cause them with each notice."""
+
 
 class Reached(NamedTuple):
     """A queue that a notice put an event in; `variant` says which of the notice's representations, from 0."""
@@ -126,6 +129,7 @@ class Traces:
         self._order: OrderedDict[Delivery, None] = OrderedDict()
         self._publishing = 0
         self._told = Losses()
+        self._tell_at = 0.0
         self.queues: dict[str, dict[int, Delivery]] = {}
         self.publishing: dict[Notice, Publishing] = {}
         self.losses = Losses()
@@ -224,17 +228,18 @@ class Traces:
 
     # The server's life.
 
-    def tell(self) -> None:
-        """Says what traces lack, if that has become more."""
-        if self.losses != self._told:
-            self._told = self.losses
+    def tell(self, now: float) -> None:
+        """Says what traces lack, if that has become more, and not again within `TELL_EVERY`."""
+        if self.losses != self._told and now >= self._tell_at:
+            self._told, self._tell_at = self.losses, now + TELL_EVERY
             self._on_losses(self.losses)
 
     def close(self, now: float) -> None:
         """At a stop: hands on what is open, as it is."""
         for delivery in list(self._order):
             self._end(delivery, now, SERVER_STOPPED)
-        self.tell()
+        self._tell_at = now
+        self.tell(now)
         self._tracer.close()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -187,3 +188,17 @@ def test_a_collector_that_never_answers_does_not_hold_a_stop() -> None:
         began = time.monotonic()
         tracer.close()
         assert 0.9 < time.monotonic() - began < 2
+
+
+def test_what_an_application_injects_is_what_is_read() -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    carrier: dict[str, str] = {}
+    with provider.get_tracer("application").start_as_current_span("request") as span:
+        inject(carrier)
+    found = read_traceparent(carrier["traceparent"])
+    assert found is not None
+    assert (found.trace_id, found.span_id) == (
+        span.get_span_context().trace_id,
+        span.get_span_context().span_id,
+    )
+    assert found.is_sampled

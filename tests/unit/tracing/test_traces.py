@@ -346,6 +346,19 @@ def test_when_too_many_are_open_the_oldest_end_as_they_are() -> None:
     assert rig.losses == [Losses(gave_way=1)]
 
 
+def test_what_traces_lack_is_told_once_a_minute_and_at_a_stop() -> None:
+    rig = TracedRig()
+    for seconds in (0, 30, 29, 1):
+        rig.clock.time += seconds
+        rig.engine.publish(decode_notices(notice(DEPLOY, traceparent="none")), KeepingSlot[int]())
+        rig.engine.tick()
+    assert [losses.malformed for losses in rig.losses] == [1, 4]
+    rig.engine.publish(decode_notices(notice(DEPLOY, traceparent="none")), KeepingSlot[int]())
+    rig.engine.tick()
+    rig.traces.close(rig.clock.now())
+    assert [losses.malformed for losses in rig.losses] == [1, 4, 5]
+
+
 def test_one_batch_begins_only_so_many_spans() -> None:
     rig = TracedRig()
     batch = b"\n".join([notice(DEPLOY, traceparent=SAMPLED)] * (MOST_PUBLISHING + 2))
