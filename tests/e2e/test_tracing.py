@@ -1,7 +1,6 @@
 """Tracing with a real server and a collector: what comes there, and what a collector that fails does to others."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,12 +13,6 @@ from tidewire.publisher import AsyncPublisher, Publisher
 pytestmark = pytest.mark.slow
 
 EVENT = {"type": "deploy", "token": "words that no span may say"}
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as collector:
-        yield collector
 
 
 def by_name(spans: list[CollectedSpan], name: str) -> list[CollectedSpan]:
