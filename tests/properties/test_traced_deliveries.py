@@ -126,7 +126,7 @@ def test_each_traced_delivery_ends_once_and_as_it_did(seed: int) -> None:
 
 
 def test_by_chance_deliveries_end_in_each_way() -> None:
-    outcomes = set()
+    outcomes: set[object] = set()
     for seed in range(8):
         world = World(seed)
         world.run(400)

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -39,7 +40,7 @@ def exporter_for(endpoint: str | None) -> SpanExporter:
         endpoint: its URL, to which the path `/v1/traces` is added when it has none; None: what the variables
             OTEL_EXPORTER_OTLP_* say.
     """
-    if endpoint is not None and endpoint.rstrip("/").count("/") == len(("http:", "", "host")) - 1:
+    if endpoint is not None and urlsplit(endpoint).path in {"", "/"}:
         endpoint = endpoint.rstrip("/") + TRACES_PATH
     return OTLPSpanExporter(endpoint=endpoint)
 
