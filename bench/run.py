@@ -16,6 +16,7 @@ import heartbeats
 import idle_queues
 import journal
 import merging
+import metrics
 import notifications
 import over_http
 import publish_scaling
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "explaining": explaining.main,
         "tracing": tracing.main,
         "merging": merging.main,
+        "metrics": metrics.main,
         "notifications": notifications.main,
         "journal": journal.main,
         "recovery": recovery.main,

@@ -12,6 +12,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
+from tidewire.core.statistics import Stopwatch
 from tidewire.engine import Engine, PollSlot
 from tidewire.ports import Clock, Journal
 from tidewire.replay.reporting import RaisingReporter
@@ -42,10 +43,11 @@ def engine_with_queues(
     call_soon: Callable[[Callable[[], None]], object] | None = None,
     limits: Limits | None = None,
     shard: Shard[PollSlot] | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> tuple[Engine, list[str]]:
     """An engine with one queue for each of the users 0 to `count`, whose capabilities take turns; returns their ids too."""
     if shard is None:
-        shard = Shard(limits=limits)
+        shard = Shard(limits=limits, stopwatch=stopwatch)
     numbers = itertools.count()
     engine = kind_for(shard)(
         shard=shard,

@@ -12,6 +12,7 @@ from tidewire.core.merge import MergeRule
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
+from tidewire.core.statistics import Stopwatch
 from tidewire.engine import PollSlot
 from tidewire.tracing.shard import TracedShard
 from tidewire.tracing.spans import Tracer
@@ -69,12 +70,17 @@ def open_traces(settings: Tracing, *, log: FilteringBoundLogger) -> Traces | Non
 
 
 def shard_for(
-    traces: Traces | None, *, limits: Limits, rules: Mapping[str, MergeRule], presentation: Presentation
+    traces: Traces | None,
+    *,
+    limits: Limits,
+    rules: Mapping[str, MergeRule],
+    presentation: Presentation,
+    stopwatch: Stopwatch | None = None,
 ) -> Shard[PollSlot]:
     """An empty shard, of the kind that tells `traces`."""
     if traces is None:
-        return Shard(limits=limits, rules=rules, presentation=presentation)
-    return TracedShard(traces, limits=limits, rules=rules, presentation=presentation)
+        return Shard(limits=limits, rules=rules, presentation=presentation, stopwatch=stopwatch)
+    return TracedShard(traces, limits=limits, rules=rules, presentation=presentation, stopwatch=stopwatch)
 
 
 def _wrong(source: str, expected: str, found: str) -> ConfigError:

@@ -9,6 +9,7 @@ import click
 import pytest
 
 import tidewire
+from support.django_project import setup as _setup  # noqa: F401 - what Django has is imported like the rest
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE

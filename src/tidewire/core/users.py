@@ -1,6 +1,8 @@
 """Who the server knows: realms and their users, as plain values."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -16,6 +18,19 @@ class Role(StrEnum):
     GUEST = "guest"
     BOT = "bot"
     WEBHOOK_BOT = "webhook_bot"
+
+
+ROLE_CODES: Mapping[Role, int] = MappingProxyType(
+    {
+        Role.OWNER: 100,
+        Role.ADMIN: 200,
+        Role.MEMBER: 400,
+        Role.BOT: 400,
+        Role.WEBHOOK_BOT: 400,
+        Role.GUEST: 600,
+    }
+)
+"""Roles as the numbers that clients know."""
 
 
 class Realm(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from tidewire.core.records import Published, Record, Removed, Ticked
 from tidewire.core.representation import Representation
 from tidewire.core.shard import Shard
 from tidewire.core.state import Batch, Limits, State
+from tidewire.core.statistics import Stopwatch
 from tidewire.core.tombstones import UNKNOWN
 from tidewire.tracing.traces import Publishing, Reach, Reached, Traces
 
@@ -88,8 +89,9 @@ class TracedShard(Shard[W]):
         limits: Limits | None = None,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
         presentation: Presentation | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
-        super().__init__(limits=limits, rules=rules, presentation=presentation)
+        super().__init__(limits=limits, rules=rules, presentation=presentation, stopwatch=stopwatch)
         self.traces = traces
 
     def apply(self, record: Record) -> list[Failure]:
