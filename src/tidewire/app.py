@@ -32,6 +32,9 @@ from tidewire.observed import Observed
 from tidewire.ports import Aside, Clock, Journal, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.siting import Seen, build_site
+from tidewire.traced import open_traces, shard_for
+from tidewire.tracing.engine import kind_for
+from tidewire.tracing.shard import TracedShard
 from tidewire.tuning import (
     fingerprint_of,
     limits,
@@ -72,6 +75,12 @@ class App:
                 self.announce_restart()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
+
+    def end_traces(self) -> None:
+        """At a stop: hands on what is traced, as it is."""
+        shard = self.engine.shard
+        if isinstance(shard, TracedShard):
+            shard.traces.close(self.site.now())
 
     def tick(self) -> None:
         """Once a second."""
@@ -133,7 +142,7 @@ def build(
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret, the merge rules or the state providers can't be had.
+        ConfigError: the shared secret, the merge rules, the state providers or what traces can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
@@ -142,7 +151,7 @@ def build(
     )
     lifecycle = Lifecycle()
     engine, seen, clock = _engine(
-        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of
+        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
     )
     site = build_site(
         settings,
@@ -174,15 +183,16 @@ def _engine(
     turns: Turns,
     lifecycle: Lifecycle,
     time_of: Callable[[float], Clock],
+    log: FilteringBoundLogger,
 ) -> tuple[Engine, Seen, Clock]:
     """The engine on the state that an earlier process left, what is seen of it, and its clock."""
     times = EventTimes()
-    shard, comeback, written_under = _recovered(settings, store, times)
+    shard, comeback, written_under = _recovered(settings, store, times, log)
     counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
     # The engine is there before anything is written.
     journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
-    engine = Engine(
+    engine = kind_for(shard)(
         shard=shard,
         journal=journal,
         clock=clock,
@@ -230,12 +240,16 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
 
 
 def _recovered(
-    settings: Settings, store: StateStore, stopwatch: Stopwatch
+    settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
 ) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(
-        limits=limits(settings), rules=rules, presentation=presentation(settings), stopwatch=stopwatch
+    shard = shard_for(
+        open_traces(settings.tracing, log=log),
+        limits=limits(settings),
+        rules=rules,
+        presentation=presentation(settings),
+        stopwatch=stopwatch,
     )
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under

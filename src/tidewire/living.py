@@ -92,6 +92,7 @@ class Life:
                     yield app
                 finally:
                     await self.bus.close()
+                    app.end_traces()
             finally:
                 if app.site.neighbours is not None:
                     app.site.neighbours.close()

@@ -135,9 +135,9 @@ class _Life:
 
     @contextlib.contextmanager
     def _library_logs(self) -> Iterator[None]:
-        """Has uvicorn's and asyncio's warnings in this server's log while it runs."""
+        """Has the warnings of libraries in this server's log while it runs."""
         handler = ForwardingHandler(self._log)
-        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
+        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio", "opentelemetry")]
         for logger in loggers:
             logger.addHandler(handler)
         try:

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import TypeVar
 
 from tidewire.core.descriptor import Descriptor
-from tidewire.core.dispatch import Dispatch, Failure
+from tidewire.core.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
@@ -104,8 +104,12 @@ def apply_notices(
     notices: Sequence[Notice | None],
     found: Sequence[Candidates | None] | None = None,
     stopwatch: Stopwatch | None = None,
+    *,
+    by: Dispatching[W] | None = None,
 ) -> list[Failure]:
     """Carries out a record whose notices are decoded already; `found` are their candidates, if known.
+
+    With `by`, the dispatch of each notice comes from there: somebody wants to know whom it reaches.
 
     In place of a notice that is no longer understood stands None; whom it notifies was decided long ago.
     """
@@ -119,7 +123,8 @@ def apply_notices(
         if notice is None:
             state.notify(notified, now)
             continue
-        failures += _apply_notice(state, notice, known, notified, now)
+        dispatch = Dispatch(state, notice.realm_id) if by is None else by(notice)
+        failures += _apply_notice(state, notice, dispatch, known, notified)
         kind = state.counted_as(notice.kind)
         state.statistics.notices[kind] += 1
         if stopwatch is not None:
@@ -128,9 +133,13 @@ def apply_notices(
 
 
 def _apply_notice(
-    state: State[W], notice: Notice, known: Candidates | None, notified: Sequence[Notified], now: float
+    state: State[W],
+    notice: Notice,
+    dispatch: Dispatch[W],
+    known: Candidates | None,
+    notified: Sequence[Notified],
 ) -> list[Failure]:
-    dispatch = Dispatch(state, notice.realm_id)
+    now = state.recorded_at
     if notice.id is not None:
         state.remembered.add(notice.id, notice.digest, now)
         state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))

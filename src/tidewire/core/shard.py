@@ -28,7 +28,7 @@ from tidewire.core import (
 from tidewire.core.batches import Part
 from tidewire.core.capture import Capture
 from tidewire.core.descriptor import QueueSpec
-from tidewire.core.dispatch import Failure
+from tidewire.core.dispatch import Dispatching, Failure
 from tidewire.core.dump import DumpedQueue
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.looking import Looking
@@ -165,9 +165,11 @@ class Shard(Looking[W]):
         """Carries a journalled record out; returns the deliveries that failed."""
         return application.apply_record(self._state, record)
 
-    def apply_part(self, record: Published, part: Part) -> list[Failure]:
+    def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
-        return application.apply_notices(self._state, record, part.notices, part.candidates, self._stopwatch)
+        return application.apply_notices(
+            self._state, record, part.notices, part.candidates, self._stopwatch, by=by
+        )
 
     # Polls.
 
