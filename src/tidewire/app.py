@@ -13,37 +13,34 @@ from structlog.typing import FilteringBoundLogger
 from tidewire._bus_names import inbound_queue
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import Judge
-from tidewire.auth.caching import CachingAuthenticator
 from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
-from tidewire.config import ConfigError, Problem, Settings, shared_secret
+from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.rules import load_rules
 from tidewire.config.shard_map import read_shard_map
 from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.shard import Shard
-from tidewire.doors import door
+from tidewire.core.statistics import Stopwatch
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.application import NO_MORE, build_application
-from tidewire.http.cors import Cors
-from tidewire.http.neighbours import Neighbours
-from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Lifecycle, Site
 from tidewire.initial_state import StateProvider
 from tidewire.machine import resident_memory
-from tidewire.ports import Aside, Clock, Reporter, StateStore
+from tidewire.metrics.event_times import EventTimes
+from tidewire.metrics.reporter import CountingReporter
+from tidewire.observed import Observed
+from tidewire.ports import Aside, Clock, Journal, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
-from tidewire.stating import state_source
+from tidewire.siting import Seen, build_site
+from tidewire.traced import open_traces, shard_for
+from tidewire.tracing.engine import kind_for
+from tidewire.tracing.shard import TracedShard
 from tidewire.tuning import (
-    access,
-    compat,
     fingerprint_of,
-    idle_timeouts,
     limits,
     pace,
     presentation,
-    rate_limits,
-    restart_event,
 )
 
 EMBEDDED = "memory:"
@@ -79,6 +76,12 @@ class App:
                 self.announce_restart()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
+
+    def end_traces(self) -> None:
+        """At a stop: hands on what is traced, as it is."""
+        shard = self.engine.shard
+        if isinstance(shard, TracedShard):
+            shard.traces.close(self.site.now())
 
     def tick(self) -> None:
         """Once a second."""
@@ -132,7 +135,7 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     turns: Turns,
-    lines: Lines | None = None,
+    observed: Observed | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
     inside: Judge | None = None,
@@ -141,7 +144,7 @@ def build(
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret, the merge rules or the state providers can't be had.
+        ConfigError: the shared secret, the merge rules, the state providers or what traces can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
@@ -149,17 +152,18 @@ def build(
         path=settings.auth.users_file, required="users" in settings.auth.kind
     )
     lifecycle = Lifecycle()
-    engine, comeback, clock = _engine(
-        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of
+    engine, seen, clock = _engine(
+        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
     )
-    site = _site(
+    site = build_site(
         settings,
         engine=engine,
         authenticator=authenticator,
         lifecycle=lifecycle,
         log=log,
-        lines=lines,
         now=clock.now,
+        observed=observed or Observed(),
+        seen=seen,
         providers=providers,
         inside=inside,
     )
@@ -170,7 +174,7 @@ def build(
         site=site,
         authenticator=authenticator,
         lifecycle=lifecycle,
-        comeback=comeback,
+        comeback=seen.comeback,
     )
 
 
@@ -182,20 +186,20 @@ def _engine(
     turns: Turns,
     lifecycle: Lifecycle,
     time_of: Callable[[float], Clock],
-) -> tuple[Engine, Comeback, Clock]:
-    """The engine on the state that an earlier process left, what that was, and its clock."""
-    shard, comeback, written_under = _recovered(settings, store)
+    log: FilteringBoundLogger,
+) -> tuple[Engine, Seen, Clock]:
+    """The engine on the state that an earlier process left, what is seen of it, and its clock."""
+    times = EventTimes()
+    shard, comeback, written_under = _recovered(settings, store, times, log)
+    counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
-    engine = Engine(
+    # The engine is there before anything is written.
+    journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
+    engine = kind_for(shard)(
         shard=shard,
-        journal=store.journal(
-            fingerprint=written_under,
-            # The engine is there before anything is written.
-            on_durable=lambda: turns.from_thread(lambda: engine.durable_moved()),  # noqa: PLW0108 - not yet
-            on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
-        ),
+        journal=journal,
         clock=clock,
-        reporter=reporter,
+        reporter=counting,
         new_queue_id=lambda: str(uuid.uuid4()),
         chance=_chance(),
         call_soon=turns.call_soon,
@@ -206,7 +210,7 @@ def _engine(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    return engine, comeback, clock
+    return engine, Seen(times, counting, comeback, journal), clock
 
 
 def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
@@ -238,74 +242,30 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     return made
 
 
-def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
+def _recovered(
+    settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
+) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    shard = shard_for(
+        open_traces(settings.tracing, log=log),
+        limits=limits(settings),
+        rules=rules,
+        presentation=presentation(settings),
+        stopwatch=stopwatch,
+    )
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under
+
+
+def _journal(store: StateStore, fingerprint: str, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+    return store.journal(
+        fingerprint=fingerprint,
+        on_durable=lambda: turns.from_thread(durable_moved),
+        on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+    )
 
 
 def _chance() -> Callable[[], float]:
     """To spread heartbeats; real chance would cost a system call for each poll."""
     return random.Random().random  # noqa: S311 - no secret comes of it
-
-
-def _site(
-    settings: Settings,
-    *,
-    engine: Engine,
-    authenticator: UsersFileAuthenticator,
-    lifecycle: Lifecycle,
-    log: FilteringBoundLogger,
-    lines: Lines | None,
-    now: Callable[[], float],
-    providers: Sequence[StateProvider],
-    inside: Judge | None,
-) -> Site:
-    secret = shared_secret(
-        secret=settings.server.secret,
-        secret_file=settings.server.secret_file,
-        directory=settings.storage.directory,
-    )
-    return Site(
-        neighbours=_neighbours(settings, authenticator=authenticator, secret=secret, log=log),
-        engine=engine,
-        authenticator=CachingAuthenticator(authenticator),
-        access=access(settings, secret),
-        idle_timeouts=idle_timeouts(settings),
-        compat=compat(settings),
-        lifecycle=lifecycle,
-        log=log,
-        limits=rate_limits(settings),
-        cors=Cors(settings.server.cors_origins),
-        dump_max_bytes=settings.limits.dump_max_bytes,
-        restart=restart_event(settings),
-        now=now,
-        lines=lines,
-        door=door(
-            settings,
-            authenticator=authenticator,
-            secret=secret,
-            log=log,
-            revoke=engine.revoke,
-            inside=inside,
-        ),
-        session_origins=frozenset(origin.lower() for origin in settings.auth.session_origins),
-        state=state_source(settings, users=authenticator, secret=secret, providers=providers, log=log),
-    )
-
-
-def _neighbours(
-    settings: Settings, *, authenticator: UsersFileAuthenticator, secret: str, log: FilteringBoundLogger
-) -> Neighbours | None:
-    if settings.shards.map_file is None:
-        return None
-    return Neighbours(
-        read_shard_map(settings.shards.map_file),
-        index=settings.shards.index,
-        mode=settings.shards.wrong_shard,
-        directory=authenticator,
-        secret=secret,
-        log=log,
-    )

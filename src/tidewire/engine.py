@@ -151,12 +151,9 @@ class Engine:
                 records a first few.
         """
         parts = self._shard.decide_publish(notices)
-        repeated = len(notices)
         try:
             for part in parts:
                 self._publish_part(part)
-                repeated -= len(part.notices)
-            self._shard.statistics.repeated += repeated
             self._gate.answer(slot, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.

@@ -17,7 +17,9 @@ from tidewire.http.application import NO_MORE
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.initial_state import StateProvider
+from tidewire.log_control import LogControl
 from tidewire.logs import LogReporter
+from tidewire.observed import Observed
 from tidewire.pace import TICK
 from tidewire.storage.directory import open_directory
 from tidewire.threads import Threads
@@ -37,6 +39,7 @@ class Life:
         *,
         on_failure: Callable[[], object],
         lines: Lines | None = None,
+        log_control: LogControl | None = None,
         more_routes: Mapping[str, Methods] = NO_MORE,
         providers: Sequence[StateProvider] = (),
         inside: Judge | None = None,
@@ -46,6 +49,7 @@ class Life:
         self._log = log
         self._on_failure = on_failure
         self._lines = lines
+        self._log_control = log_control
         self._more_routes = more_routes
         self._providers = providers
         self._inside = inside
@@ -75,7 +79,12 @@ class Life:
                     aside=threads,
                     give_up=self._give_up,
                 ),
-                lines=self._lines,
+                observed=Observed(
+                    lines=self._lines,
+                    log_control=self._log_control,
+                    journal=store.statistics,
+                    bus=lambda: self.bus.state(),  # noqa: PLW0108 - the bus comes later
+                ),
                 more_routes=self._more_routes,
                 providers=self._providers,
                 inside=self._inside,
@@ -87,6 +96,7 @@ class Life:
                     yield app
                 finally:
                     await self.bus.close()
+                    app.end_traces()
             finally:
                 if app.site.neighbours is not None:
                     app.site.neighbours.close()

@@ -29,6 +29,7 @@ from tidewire.http.routes import Methods
 from tidewire.initial_state import StateProvider
 from tidewire.listening import Listener, bind, most_connections
 from tidewire.living import Life
+from tidewire.log_control import LogControl
 from tidewire.logs import ForwardingHandler
 from tidewire.request_lines import RequestLines
 
@@ -55,6 +56,7 @@ def run(
     providers: Sequence[StateProvider] = (),
     inside: Judge | None = None,
     around: Around = as_it_is,
+    log_control: LogControl | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -66,17 +68,23 @@ def run(
         providers: of the initial state, beside those that the settings name.
         inside: the application in whose process this is, when `auth.kind` names it.
         around: puts something around the application that answers what the fast lane does not.
+        log_control: by which the log is changed while the server runs.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            _Life(settings, log, more_routes, providers=providers, inside=inside, around=around).serve(
-                on_ready
-            )
+        life = _Life(
+            settings,
+            log,
+            more_routes,
+            providers=providers,
+            inside=inside,
+            around=around,
+            log_control=log_control,
         )
+        runner.run(life.serve(on_ready))
 
 
 class _Life:
@@ -91,6 +99,7 @@ class _Life:
         providers: Sequence[StateProvider],
         inside: Judge | None,
         around: Around,
+        log_control: LogControl | None,
     ) -> None:
         self._settings = settings
         self._log = log
@@ -98,6 +107,7 @@ class _Life:
         self._providers = providers
         self._inside = inside
         self._around = around
+        self._log_control = log_control
         self._stop = asyncio.Event()
 
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
@@ -113,6 +123,7 @@ class _Life:
             self._log,
             on_failure=self._stop.set,
             lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
+            log_control=self._log_control,
             more_routes=self._more_routes,
             providers=self._providers,
             inside=self._inside,
@@ -155,9 +166,9 @@ class _Life:
 
     @contextlib.contextmanager
     def _library_logs(self) -> Iterator[None]:
-        """Has uvicorn's and asyncio's warnings in this server's log while it runs."""
+        """Has the warnings of libraries in this server's log while it runs."""
         handler = ForwardingHandler(self._log)
-        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
+        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio", "opentelemetry")]
         for logger in loggers:
             logger.addHandler(handler)
         try:

@@ -21,6 +21,7 @@ from tidewire.http.routes import DESCRIPTION, INTERNAL, all_routes
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "tidewire.service"
+DASHBOARD = DEPLOY / "grafana-dashboard.json"
 PROXIES = ("nginx.conf", "Caddyfile", "haproxy.cfg")
 TIDEWIRE = [sys.executable, "-m", "tidewire"]
 
@@ -269,4 +270,13 @@ def test_the_pages_show_the_files_themselves() -> None:
         if block.directive == "literalinclude"
     }
 
-    assert {f"../../deploy/{file.name}" for file in DEPLOY.iterdir()} - set(shown) == set()
+    assert {f"../../deploy/{file.name}" for file in DEPLOY.iterdir() if file != DASHBOARD} - set(
+        shown
+    ) == set()
+
+
+def test_a_page_names_the_dashboard() -> None:
+    """It is for Grafana to read."""
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
+
+    assert any(f"`deploy/{DASHBOARD.name}`" in page for page in pages)

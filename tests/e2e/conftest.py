@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.collector import Collector
 from support.django_process import Project, made_database
 from support.server_process import ServerProcess, StartServer
 
@@ -61,3 +62,10 @@ def project(tmp_path: Path, database: Path) -> Iterator[Project]:
     shutil.copy(database, made.database)
     yield made
     made.destroy()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of spans."""
+    with Collector() as collector:
+        yield collector

@@ -33,7 +33,15 @@ def ordinary(request: bytes) -> bytes:
 
 
 def notices(*events: Mapping[str, Any], users: tuple[int, ...] = (1,), lines: str = "") -> bytes:
-    body = "\n".join(json.dumps({"event": event, "users": users}) for event in events).encode()
+    return publishing(*({"event": event, "users": users} for event in events), lines=lines)
+
+
+def named_notice(name: str, **event: Any) -> bytes:
+    return publishing({"event": event, "users": [1], "id": name})
+
+
+def publishing(*wanted: Mapping[str, Any], lines: str = "") -> bytes:
+    body = "\n".join(map(json.dumps, wanted)).encode()
     headers = {"Authorization": f"Bearer {SECRET}"}
     request = request_bytes("POST", "/api/internal/notices", body=body, headers=headers)
     return request.replace(b"\r\n", f"\r\n{lines}".encode(), 1)
@@ -312,6 +320,73 @@ async def test_publishing_is_answered_alike(tmp_path: Path, request_: bytes) -> 
         assert fast == slow
         kinds = [event["type"] for event in await local.events("ada", queue_id)]
         assert kinds[: len(kinds) // 2] == kinds[len(kinds) // 2 :]
+
+
+async def test_a_publisher_s_further_requests_are_answered_like_its_first(tmp_path: Path) -> None:
+    """What is known of a head changes no answer, no entry of the log and no figure (`lane/republish.py`)."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    good = notices({"type": "a"})
+    requests = [
+        good,
+        good,
+        notices({"type": "a"}, {"type": "b"}),
+        notices({"type": "longer", "pad": "x" * 300}),
+        good.replace(b'"type"', b'"typo"'),
+        good,
+        notices(),
+        notices({"type": "zz"}).replace(SECRET.encode(), b"x" * len(SECRET)),
+        notices({"type": "c"}, lines="X-More: 1\r\n"),
+        notices({"type": "c"}, lines="X-More: 1\r\n"),
+        notices({"type": "last"}, lines="Connection: close\r\n"),
+    ]
+    async with lane_server(local) as server:
+        one_by_one = [(await server.ask(request))[0] for request in requests]
+        first = local.logged("request")[1:]
+        served = server.lane.statistics.publishes
+        assert await server.ask(*requests) == one_by_one
+        assert [_timeless(entry) for entry in local.logged("request")[1 + len(first) :]] == [
+            _timeless(entry) for entry in first
+        ]
+        assert server.lane.statistics.publishes == 2 * served
+    kinds = [event["type"] for event in await local.events("ada", queue_id)]
+    assert kinds[: len(kinds) // 2] == kinds[len(kinds) // 2 :]
+    assert len(kinds) == 2 * 9
+
+
+def _timeless(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "duration_ms"}
+
+
+async def test_what_follows_a_known_head_may_come_in_any_pieces(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    request = notices({"type": "a"})
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(request)
+        await peer.answer()
+        peer.send(request + request)  # together
+        assert b'"accepted":1' in await peer.answer()
+        assert b'"accepted":1' in await peer.answer()
+        for at in (5, request.index(b"Content-Length") + 17, len(request) - 3):
+            peer.send(request[:at])
+            await asyncio.sleep(0.01)
+            peer.send(request[at:])
+            assert b'"accepted":1' in await peer.answer()
+    assert len(await local.events("ada", queue_id)) == 6
+
+
+async def test_a_refusal_behind_a_known_head_changes_nothing(tmp_path: Path) -> None:
+    """The engine refuses what was decoded well: an id that stands for another notice."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    requests = [named_notice("x", type="a"), named_notice("y", type="b"), named_notice("y", type="c")]
+    async with lane_server(local) as server:
+        *taken, refused, again = await server.ask(*requests, requests[1])
+    assert all(b'"accepted":1' in answer for answer in [*taken, again])
+    assert refused.startswith(b"HTTP/1.1 409")
+    assert b"NOTICE_ID_REUSED" in refused
+    assert [event["type"] for event in await local.events("ada", queue_id)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
 from tidewire.config.shard_settings import shard_map_of
 from tidewire.escaping import escaped
+from tidewire.traced import otel_module
 
 
 @click.command("check-config")
 @config_option
 @set_option
 def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None:
-    """Check the settings, users file, secret, state directory and address; change nothing."""
+    """Check the settings, users file, secret, state directory, address and extras; change nothing."""
     try:
         loaded = load_settings(config, list(settings))
     except ConfigError as error:
@@ -120,6 +121,13 @@ def _address(settings: Settings) -> Iterator[str]:
     yield f"address          {host}:{port}{taken}"
 
 
+def _tracing(settings: Settings) -> Iterator[str]:
+    """Whether what traces is installed; no word of what is off."""
+    if settings.tracing.endpoint:
+        otel_module()
+        yield f"tracing          {settings.tracing.endpoint}"
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _settings,
     _shards,
@@ -127,4 +135,5 @@ CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _secret,
     _directory,
     _address,
+    _tracing,
 )

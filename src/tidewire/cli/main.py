@@ -9,6 +9,7 @@ from tidewire.cli.doctor import doctor_command
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.explain import explain_command
+from tidewire.cli.loglevel import loglevel_command
 from tidewire.cli.nginx import nginx_command
 from tidewire.cli.publish import publish_command
 from tidewire.cli.queues import queue_command, queues_command
@@ -44,3 +45,4 @@ main.add_command(doctor_command)
 main.add_command(nginx_command)
 main.add_command(restart_command)
 main.add_command(shards_command)
+main.add_command(loglevel_command)

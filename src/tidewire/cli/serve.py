@@ -8,6 +8,7 @@ from tidewire.cli.options import config_option, set_option
 from tidewire.cli.settings import load_settings
 from tidewire.cli.supervise import supervise
 from tidewire.config.shard_settings import of_one_shard
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
 from tidewire.supervisor.lifeline import end_with
@@ -51,4 +52,5 @@ def serve_command(
         supervise(loaded, count=shards, config=config, overrides=overrides)
         return
     loaded = of_one_shard(loaded)
-    run(loaded, log=build_log(form=loaded.log.format, level=loaded.log.level))
+    control = LogControl(loaded.log.level)
+    run(loaded, log=build_log(form=loaded.log.format, level=control), log_control=control)

@@ -153,6 +153,16 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """Section `tracing`: where spans go, and how many there may be."""
+
+    endpoint: str
+    service_name: str
+    deliveries_per_notice: int
+    open_deliveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Section `log`: how the log is written."""
 
@@ -178,6 +188,7 @@ class Settings:
     compat: Compat
     limits: Limits
     explain: Explain
+    tracing: Tracing
     log: Log
 
     @classmethod
@@ -200,6 +211,7 @@ class Settings:
             compat=Compat(**section("compat")),
             limits=Limits(**section("limits")),
             explain=Explain(**section("explain")),
+            tracing=Tracing(**section("tracing")),
             log=Log(**section("log")),
         )
 

@@ -16,6 +16,7 @@ class Note:
         path: without the query string, which may hold anything.
         peer: address of the other end of the connection.
         headers: the request's headers.
+        number: of the request (`RequestIds`).
         began: when serving began, in seconds of any clock.
         waited: seconds that a poll waited; None when it did not.
         user: who asks, once that is known.
@@ -41,18 +42,22 @@ class Note:
         "internal",
         "is_session",
         "method",
+        "number",
         "path",
         "peer",
         "user",
         "waited",
     )
 
-    def __init__(self, *, method: str, path: str, peer: str | None, headers: Headers, began: float) -> None:
+    def __init__(
+        self, *, method: str, path: str, peer: str | None, headers: Headers, began: float, number: int = 0
+    ) -> None:
         self.method = method
         self.path = path
         self.peer = peer
         self.headers = headers
         self.began = began
+        self.number = number
         self.waited: float | None = None
         self.user: User | None = None
         self.internal = False

@@ -15,7 +15,7 @@ WEBSITE = "website"
 """What clients are called that ask with a browser session (R6.22)."""
 
 
-def noted(request: Request, *, began: float) -> Request:
+def noted(request: Request, *, began: float, number: int) -> Request:
     """The request, with a fresh note."""
     request.scope[KEY] = note = Note(
         method=request.method,
@@ -24,6 +24,7 @@ def noted(request: Request, *, began: float) -> Request:
         peer=request.client.host if request.client else None,
         headers=request.headers,
         began=began,
+        number=number,
     )
     note.is_session = get_route_path(request.scope).startswith(SESSION_ROUTES)
     return request

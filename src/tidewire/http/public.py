@@ -9,7 +9,7 @@ from starlette.requests import Request
 from tidewire.core.errors import BadRequest
 from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
-from tidewire.core.users import ROLE_CODES, Role
+from tidewire.core.users import described
 from tidewire.http import answers
 from tidewire.http.admission import admit_anybody, expired
 from tidewire.http.answers import Answer
@@ -104,6 +104,7 @@ async def _wait(
     named: dict[str, Any] = {"queue_id": queue_id}
     if spec is not None:
         named |= {"user_id": spec.user_id, "client": spec.client_type_name}
+    named["request_id"] = site.request_ids.shown(note.number)
     if displaces:
         site.log.info("poll displaced", **named)
     began = site.timer()
@@ -169,18 +170,4 @@ async def users_me(request: Request, site: Site) -> Answer:
     user = await authenticated(request, site)
     parameters = await parameters_of(request)
     noted_client(request, parameters)
-    payload = {
-        "user_id": user.id,
-        "email": user.email,
-        "delivery_email": user.email,
-        "full_name": user.full_name,
-        "role": ROLE_CODES[user.role],
-        "is_active": user.active,
-        "is_admin": user.role in (Role.OWNER, Role.ADMIN),
-        "is_owner": user.role is Role.OWNER,
-        "is_guest": user.role is Role.GUEST,
-        "is_bot": user.role in (Role.BOT, Role.WEBHOOK_BOT),
-        "avatar_url": None,
-        "timezone": "",
-    }
-    return answers.success(payload, ignored=parameters.ignored())
+    return answers.success(described(user), ignored=parameters.ignored())

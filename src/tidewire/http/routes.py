@@ -7,7 +7,18 @@ from typing import TypeAlias
 from starlette.requests import Request
 
 from tidewire.admitting import no_session
-from tidewire.http import dump, health, internal, openapi, operators, outbox, public, registering
+from tidewire.http import (
+    dump,
+    health,
+    internal,
+    loglevel,
+    metrics,
+    openapi,
+    operators,
+    outbox,
+    public,
+    registering,
+)
 from tidewire.http.admission import admit_anybody
 from tidewire.http.answers import Answer
 from tidewire.http.login import check_own_page
@@ -31,6 +42,7 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
     {
         "/api/v1/events/internal": MappingProxyType({"POST": internal.events_internal}),
         "/api/internal/dump": MappingProxyType({"GET": dump.write, "POST": dump.take}),
+        "/api/internal/loglevel": MappingProxyType({"POST": loglevel.loglevel}),
         "/api/internal/notify_tornado": MappingProxyType({"POST": internal.notify_tornado}),
         "/api/internal/notices": MappingProxyType({"POST": internal.notices}),
         "/api/internal/outbox/{queue}": MappingProxyType({"GET": outbox.read, "DELETE": outbox.acknowledge}),
@@ -52,6 +64,7 @@ HEALTH: Mapping[str, Methods] = MappingProxyType(
     {
         "/health/live": MappingProxyType({"GET": health.live}),
         "/health/ready": MappingProxyType({"GET": health.ready}),
+        "/metrics": MappingProxyType({"GET": metrics.metrics}),
     }
 )
 

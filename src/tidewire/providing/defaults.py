@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tidewire.core.ids import RealmId
-from tidewire.core.users import ROLE_CODES, Role, User
+from tidewire.core.users import User, described
 from tidewire.initial_state import Asked, Event, State
 
 # Under their fetch types (R6.58). Empty is the truth where no application has anything of the kind.
@@ -142,21 +142,7 @@ def _raw(value: object) -> msgspec.Raw:
 
 
 def _person(user: User) -> dict[str, Any]:
-    return {
-        "user_id": user.id,
-        "email": user.email,
-        "delivery_email": user.email,
-        "full_name": user.full_name,
-        "role": ROLE_CODES[user.role],
-        "is_active": user.active,
-        "is_admin": user.role in (Role.OWNER, Role.ADMIN),
-        "is_owner": user.role is Role.OWNER,
-        "is_guest": user.role is Role.GUEST,
-        "is_bot": user.role in (Role.BOT, Role.WEBHOOK_BOT),
-        "avatar_url": None,
-        "timezone": "",
-        "profile_data": {},
-    }
+    return {**described(user), "profile_data": {}}
 
 
 def _own(user: User) -> dict[str, Any]:

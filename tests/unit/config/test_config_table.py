@@ -97,6 +97,11 @@ connections_per_address = 0
 [explain]
 queue_bytes = 2048
 ended_queues = 1000
+[tracing]
+endpoint = ""
+service_name = ""
+deliveries_per_notice = 20
+open_deliveries = 10000
 [log]
 format = "console"
 level = "info"

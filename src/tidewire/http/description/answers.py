@@ -8,6 +8,7 @@ from tidewire.core.users import ROLE_CODES
 from tidewire.http.description.kinds import BOOLEAN, INTEGER, NATURAL, TEXT, members
 from tidewire.http.description.rows import Schema
 from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS
+from tidewire.log_control import LEVELS
 
 EVENT: Schema = MappingProxyType(
     {
@@ -123,6 +124,13 @@ RELOADED: Mapping[str, Schema] = MappingProxyType(
 
 ACCEPTED: Mapping[str, Schema] = MappingProxyType(
     {"accepted": {**NATURAL, "description": "How many notices were taken, repeats included."}}
+)
+
+LOG_LEVEL: Mapping[str, Schema] = MappingProxyType(
+    {
+        "level": {"enum": list(LEVELS), "description": "The least that is logged from now on."},
+        "before": {"enum": list(LEVELS), "description": "What it was until now."},
+    }
 )
 
 DEGRADED: Mapping[str, Schema] = MappingProxyType(

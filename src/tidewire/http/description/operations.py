@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from tidewire.core import errors
 from tidewire.http.description import answers, parameters
+from tidewire.http.description.kinds import TEXT
 from tidewire.http.description.operators import OPERATORS
 from tidewire.http.description.rows import Access, Operation
 
@@ -143,6 +144,13 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             answers.ENDED,
             parameters=(parameters.SESSION, parameters.CLIENT, parameters.SECRET),
         ),
+        "POST /api/internal/loglevel": Operation(
+            "Changes the level of the log. Without `level` it only says what it is.",
+            Access.INTERNAL,
+            (errors.NotFound, *_FORM),
+            answers.LOG_LEVEL,
+            parameters=(parameters.LEVEL, parameters.CLIENT, parameters.SECRET),
+        ),
         "POST /api/internal/web_reload_clients": Operation(
             "Tells web clients of an earlier process to reload.",
             Access.INTERNAL,
@@ -171,6 +179,13 @@ _OPEN: Mapping[str, Operation] = MappingProxyType(
             answers.DEGRADED,
             optional=frozenset(answers.DEGRADED),
             has_form=False,
+        ),
+        "GET /metrics": Operation(
+            "Gives the metrics for Prometheus. In the form of OpenMetrics if the request asks for that.",
+            Access.OPEN,
+            (errors.NotFound,),
+            has_form=False,
+            media={"text/plain": TEXT, "application/openmetrics-text": TEXT},
         ),
     }
 )

@@ -18,6 +18,7 @@ from tidewire.http.description.rows import Parameter
 from tidewire.http.outbox import MOST_RECORDS, USUAL_RECORDS
 from tidewire.http.parameters import MAX_VALUES
 from tidewire.http.registration import DECLARED, IDLE_TIMEOUT_NAMES
+from tidewire.log_control import LEVELS
 
 CLIENT = Parameter(
     "client",
@@ -212,6 +213,10 @@ THROUGH = Parameter(
 )
 
 CLIENT_COUNT = Parameter("client_count", "How many clients to tell now; all without it.", NATURAL, example=10)
+
+LEVEL = Parameter(
+    "level", "The least that is logged from now on.", {"enum": list(LEVELS)}, is_text=True, example="debug"
+)
 
 IMMEDIATE = Parameter(
     "immediate", "Whether the event asks to reload at once.", defaulting(BOOLEAN, default=False), example=True

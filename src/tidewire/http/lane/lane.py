@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidewire.http.application import request_log
@@ -27,27 +26,6 @@ class Peer(Protocol):
 
     def expire(self) -> None:
         """What its poll was let in by has ended."""
-
-
-@dataclass(slots=True)
-class LaneStatistics:
-    """Totals of what happened on connections, as plain ints.
-
-    Attributes:
-        repolls: polls recognised as a repetition of the one before.
-        polls: polls that were read from scratch.
-        publishes: requests to publish.
-        handed_over: requests that went the ordinary way.
-        refused: connections beyond a bound.
-        timed_out: connections that were too slow.
-    """
-
-    repolls: int = 0
-    polls: int = 0
-    publishes: int = 0
-    handed_over: int = 0
-    refused: int = 0
-    timed_out: int = 0
 
 
 class Lane:
@@ -85,7 +63,9 @@ class Lane:
         self.polls = Renderer(default_headers, site.cors.lines(None))
         self.internal = Renderer(default_headers, ())
         self.admission = Admission(bounds)
-        self.statistics = LaneStatistics()
+        self.requests = site.statistics
+        self.requests.connections = connections
+        self.statistics = self.requests.lane
         self.now = now
         self.slow: Waitlist[Peer] = Waitlist(bounds.header_deadline, lambda peer: peer.too_slow())
         """Peers whose request's head has not come whole."""

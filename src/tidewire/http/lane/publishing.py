@@ -1,6 +1,7 @@
 """`POST /api/internal/notices` on the lane: whether it is served there, and its confirmation."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from tidewire.core.errors import WireError
 from tidewire.core.notice import Notice
@@ -9,9 +10,13 @@ from tidewire.http.answers import Answer
 from tidewire.http.internal import MAX_NOTICES_BYTES, notices_of
 from tidewire.http.lane.head import Head
 from tidewire.http.note import Note
+from tidewire.http.request_log import PUBLISH_PATH
 from tidewire.http.site import Site
 
-PATH = b"/api/internal/notices"
+PATH = PUBLISH_PATH.encode()
+
+COUNTS = 64
+"""Answers that are kept: publishers send single notices, or batches of the same size."""
 
 
 class Confirmation:
@@ -25,7 +30,28 @@ class Confirmation:
 
     def complete(self, answer: int) -> None:
         """Takes how many notices were taken."""
-        self._done(self._note, answers.success({"accepted": answer}))
+        self._done(self._note, confirmation(answer))
+
+
+class Repetition:
+    """The engine's slot of one request to publish whose head was known."""
+
+    __slots__ = ("_began", "_done", "_number")
+
+    def __init__(self, began: float, number: int, done: Callable[[float, int, int], None]) -> None:
+        self._began = began
+        self._number = number
+        self._done = done
+
+    def complete(self, answer: int) -> None:
+        """Takes how many notices were taken."""
+        self._done(self._began, self._number, answer)
+
+
+@lru_cache(maxsize=COUNTS)
+def confirmation(accepted: int) -> Answer:
+    """The answer to a request whose notices were taken."""
+    return answers.success({"accepted": accepted})
 
 
 def body_length(head: Head) -> int | None:

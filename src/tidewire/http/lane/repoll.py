@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from tidewire.core.ids import UserId
-from tidewire.http.request_log import PollLine
+from tidewire.http.request_log import KnownLine
 
 DIGEST_SIZE = 16
 
@@ -37,7 +37,7 @@ class Repoll(NamedTuple):
     queue_id: str
     user_id: UserId
     block: bool
-    line: PollLine
+    line: KnownLine
     known_until: float = math.inf
     ends_at: float = math.inf
 

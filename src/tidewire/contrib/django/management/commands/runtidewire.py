@@ -16,6 +16,7 @@ from tidewire.contrib.django.pages import beside_the_server
 from tidewire.contrib.django.provided import in_this_process
 from tidewire.contrib.django.relaying import Relay, keep_relaying
 from tidewire.contrib.django.shard import shard_settings
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import as_it_is, run
 
@@ -61,10 +62,12 @@ class Command(BaseCommand):
 
     def _serve(self, found: Conf, settings: Settings, *, relay: bool, pages: bool) -> None:
         inside = Inside(timeout=settings.auth.http_timeout, threads=found.threads)
+        control = LogControl(settings.log.level)
         with contextlib.closing(inside), self._relaying(found) if relay else contextlib.nullcontext():
             run(
                 settings,
-                log=build_log(form=settings.log.format, level=settings.log.level),
+                log=build_log(form=settings.log.format, level=control),
+                log_control=control,
                 providers=in_this_process(),
                 inside=inside,
                 around=beside_the_server if pages else as_it_is,
