@@ -13,6 +13,7 @@ from support.lane_server import LaneServer, Peer, lane_server, until
 from support.raw_http import basic, request_bytes
 from support.server_process import KEYS, SECRET, credentials, email
 from support.site import LocalSite, local_site
+from tidewire.http.cors import Cors
 from tidewire.http.lane.bounds import Bounds
 
 ADA = credentials("ada")
@@ -131,6 +132,74 @@ async def test_a_repeated_poll_is_looked_at_again_when_its_time_has_come(tmp_pat
             peer.send(bearer(poll(queue_id, 1)))
             await peer.answer()
             assert (server.lane.statistics.repolls, server.lane.statistics.polls) == (1, 2)
+
+
+def session(request: bytes) -> bytes:
+    """The same poll by a browser's session."""
+    shown = f"Authorization: {ADA['Authorization']}".encode()
+    return request.replace(b"/api/v1/events", b"/json/events").replace(shown, b"Cookie: session=ada")
+
+
+@pytest.mark.parametrize("lines", ["", "Sec-Fetch-Site: same-origin\r\n", "User-Agent: ZulipMobile/1\r\n"])
+async def test_polls_of_browser_sessions_are_answered_alike(tmp_path: Path, lines: str) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    cors = Cors(("https://other.example",))  # whose lines these answers never have
+    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator), cors=cors)) as server:
+        for request in (
+            poll(queue_id, lines=lines),
+            poll("unknown", lines=lines),
+            poll(queue_id, 7, lines=lines),
+        ):
+            answer = await both(server, session(request))
+            assert b"access-control" not in answer.lower()
+        async with await server.connect() as peer:
+            for last in (0, 1):
+                peer.send(session(poll(queue_id, last, lines=lines, more="&dont_block=true")))
+                await peer.answer()
+        assert server.lane.statistics.repolls == 1
+    logged = [entry for entry in local.logged("request") if entry["path"] == "/json/events"]
+    assert len(logged) == 8
+    assert {entry["client"] for entry in logged} == {"ZulipMobile" if "Zulip" in lines else "website"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["Origin: http://other.example\r\n", "Origin: http://x\r\n", "Sec-Fetch-Site: cross-site\r\n"],
+)
+async def test_whether_a_page_is_of_the_own_site_is_judged_on_the_ordinary_route(
+    tmp_path: Path, lines: str
+) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a")
+    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator))) as server:
+        (answer,) = await server.ask(session(poll(queue_id, lines=lines)))
+        assert server.lane.statistics.polls == 0
+        assert answer.startswith(b"HTTP/1.1 200" if "//x" in lines else b"HTTP/1.1 403")
+
+
+async def test_without_a_door_no_session_is_let_in(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a")
+    async with lane_server(local) as server:
+        for request in (session(poll(queue_id)), poll(queue_id).replace(b"/api/v1/", b"/json/")):
+            (answer,) = await server.ask(request)
+            assert answer.startswith(b"HTTP/1.1 401")
+        assert server.lane.statistics.polls == 0
+
+
+async def test_a_session_that_ends_ends_the_poll_that_waits(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    door = SessionDoor(local.site.authenticator, ends_at=local.clock.now() + 0.2)
+    async with lane_server(local.changed(door=door)) as server:
+        peer = await park(server, session(poll(queue_id)))
+        local.clock.advance(1)
+        server.lane.sweep(asyncio.get_running_loop().time())
+        answer = await peer.answer()
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert b'www-authenticate: Session realm="zulip"' in answer
+        assert local.engine.waiting() == 0
 
 
 @pytest.mark.parametrize("way", ["lane", "ordinary"])

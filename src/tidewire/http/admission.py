@@ -9,6 +9,7 @@ from tidewire.core.users import User
 from tidewire.http.limits import Allowance
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.note import Note
+from tidewire.http.origin import is_own_page
 from tidewire.http.site import Site
 
 HOSTLESS_VERSIONS = frozenset({"0.9", "1.0"})
@@ -106,6 +107,11 @@ def _admitted(note: Note, site: Site, user: User) -> User:
     note.user = user
     _count(note, site.limits.take_for_user(user.id, site.now()))
     return user
+
+
+def is_for_sessions(note: Note, site: Site) -> bool:
+    """Whether sessions are let in at all, and a request that shows one is known to come from the own site's page."""
+    return site.door is not None and site.door.has_sessions and is_own_page(note, site.session_origins)
 
 
 def is_served_here(note: Note, site: Site, neighbours: Neighbours) -> bool:

@@ -38,9 +38,14 @@ def note_of(request: Request) -> Note:
 
 def noted_client(request: Request, parameters: Parameters) -> Client:
     """The program that asks (R6.20), noted for the log."""
-    client = client_of(parameters.text("client"), request.headers.get("user-agent"))
     note = note_of(request)
+    note.client = client_of_note(note, parameters.text("client"))
+    return note.client
+
+
+def client_of_note(note: Note, claimed: str | None) -> Client:
+    """The program that asks, by what it claims and by its header."""
+    client = client_of(claimed, note.headers.get("user-agent"))
     if note.is_session and not client.name.startswith("Zulip"):
-        client = client._replace(name=WEBSITE)
-    note.client = client
+        return client._replace(name=WEBSITE)
     return client

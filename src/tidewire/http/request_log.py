@@ -35,8 +35,8 @@ SHOWN_PATH = 200
 UNLOGGED_REFUSALS = frozenset({401, 404, 405})
 """Refusals that say nothing beyond their status (R11.15)."""
 
-POLL_PATH = "/api/v1/events"
-"""Of the polls that there are short lines for."""
+POLL_PATH, SESSION_POLL_PATH = "/api/v1/events", "/json/events"
+"""Of the polls that there are short lines for, and of those with a browser session."""
 
 PUBLISH_PATH = "/api/internal/notices"
 """The same of what is published."""
@@ -123,7 +123,7 @@ class Polled(NamedTuple):
         waiting = "" if waited is None else f" (lp: {_duration(waited)})"
         events = len(batch.entries) if kind is None else f"1/{escaped(kind)}"
         return (
-            f"{line.start}{_duration(busy):>5}{waiting} {POLL_PATH} [{batch.queue_id}/{events}]"
+            f"{line.start}{_duration(busy):>5}{waiting} {line.entry['path']} [{batch.queue_id}/{events}]"
             f"{' [was connected]' if displaced else ''}{line.end} {request_id}"
         )
 

@@ -39,12 +39,17 @@ def test_polls_as_clients_write_them_are_read(query: bytes, poll: Poll) -> None:
     assert parse_poll(EVENTS + query) == poll
 
 
+def test_polls_of_browser_sessions_are_read_by_their_usual_path() -> None:
+    read = parse_poll(b"/json/events?queue_id=a&last_event_id=1")
+    assert read == Poll("a", 1, True, None, "/json/events")
+
+
 @pytest.mark.parametrize(
     "target",
     [
         b"/api/v1/events",
         b"/api/v1/events?",
-        b"/json/events?queue_id=a&last_event_id=1",
+        b"/json/v1/events?queue_id=a&last_event_id=1",
         b"/api/v1/register?queue_id=a&last_event_id=1",
         b"/api/v1/%65vents?queue_id=a&last_event_id=1",
         *(

@@ -9,10 +9,9 @@ from tidewire.admitting import Admitted, MustAsk
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
 from tidewire.core.wire import encode_answer
-from tidewire.http.admission import admit_user, expired, is_served_here
+from tidewire.http.admission import admit_user, expired, is_for_sessions, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
-from tidewire.http.client_name import client_of
 from tidewire.http.internal import publish
 from tidewire.http.lane import publishing
 from tidewire.http.lane.framing import FramedConnection
@@ -23,7 +22,8 @@ from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.note import Note
-from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH
+from tidewire.http.noting import client_of_note
+from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
 
 
 class LaneConnection(FramedConnection):
@@ -36,6 +36,7 @@ class LaneConnection(FramedConnection):
         "_line",
         "_number",
         "_parked",
+        "_path",
         "_repoll",
         "_republish",
         "_waits_on",
@@ -51,6 +52,8 @@ class LaneConnection(FramedConnection):
         """What the log says of the poll under way."""
         self._number = 0
         """Of the request that asks for it."""
+        self._path = POLL_PATH
+        """By which it asks."""
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
@@ -90,16 +93,18 @@ class LaneConnection(FramedConnection):
         if poll is None or unusual:
             return False
         lane = self._lane
-        note = self._note(head, "GET", POLL_PATH)
+        note = self._note(head, "GET", poll.path)
+        if note.is_session and not is_for_sessions(note, lane.site):
+            return False
         if lane.site.neighbours is not None and not is_served_here(note, lane.site, lane.site.neighbours):
             return False
         lane.statistics.polls += 1
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
         self._repoll = self._republish = None
-        self._began, self._number = note.began, note.number
+        self._path, self._began, self._number = poll.path, note.began, note.number
         self._ends_at = math.inf
-        note.client = client_of(poll.client, head.text(b"user-agent"))
+        note.client = client_of_note(note, poll.client)
         try:
             user = admit_user(note, lane.site)
             self._line = lane.log.known_line(note)
@@ -113,7 +118,7 @@ class LaneConnection(FramedConnection):
             self._buffer = raw + self._buffer
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
-            self._fail(note, error, lane.polls)
+            self._fail(note, error, lane.polls_of[self._path])
             return True
         found = digest_of(raw) if head.keep_alive and note.allowance is None else None
         if found is not None:
@@ -186,7 +191,7 @@ class LaneConnection(FramedConnection):
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping
-        self._finish(lane.polls.success(body, stopping=stopping, keep_alive=self._keep_alive))
+        self._finish(lane.polls_of[self._path].success(body, stopping=stopping, keep_alive=self._keep_alive))
         waited = came - self._parked if self._parked else None
         busy = lane.site.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
@@ -203,13 +208,14 @@ class LaneConnection(FramedConnection):
         self._repoll = None
         note = Note(
             method="GET",
-            path=POLL_PATH,
+            path=self._path,
             peer=self._address or None,
             headers=Headers(),
             began=self._began,
             number=self._number,
         )
-        self._fail(note, expired(note), self._lane.polls)
+        note.is_session = self._path == SESSION_POLL_PATH
+        self._fail(note, expired(note), self._lane.polls_of[self._path])
 
     def _take_notices(self, head: Head, raw: bytes) -> bool:
         lane = self._lane
@@ -295,7 +301,7 @@ class LaneConnection(FramedConnection):
         lane.log.finished(note, answer, ended=ended)
 
     def _note(self, head: Head, method: str, path: str) -> Note:
-        return Note(
+        note = Note(
             method=method,
             path=path,
             peer=self._address or None,
@@ -303,6 +309,8 @@ class LaneConnection(FramedConnection):
             began=self._lane.site.timer(),
             number=self._lane.site.request_ids.take(),
         )
+        note.is_session = path == SESSION_POLL_PATH
+        return note
 
     def _named(self, queue_id: str) -> dict[str, Any]:
         site = self._lane.site

@@ -9,6 +9,7 @@ from tidewire.http.lane.bounds import Admission, Bounds
 from tidewire.http.lane.head import HeadReader
 from tidewire.http.lane.rendering import HeaderLines, Renderer
 from tidewire.http.lane.waitlist import Waitlist
+from tidewire.http.request_log import POLL_PATH, SESSION_POLL_PATH
 from tidewire.http.site import Site
 
 
@@ -62,6 +63,8 @@ class Lane:
         self.log = request_log(site)
         self.polls = Renderer(default_headers, site.cors.lines(None))
         self.internal = Renderer(default_headers, ())
+        self.polls_of = {POLL_PATH: self.polls, SESSION_POLL_PATH: self.internal}
+        """By path: what pages of other origins may never read has no lines of CORS."""
         self.admission = Admission(bounds)
         self.requests = site.statistics
         self.requests.connections = connections

@@ -5,27 +5,31 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tidewire.http.lane.repoll import NUMBER
-from tidewire.http.request_log import POLL_PATH
+from tidewire.http.request_log import POLL_PATH, SESSION_POLL_PATH
 
-_PATH = POLL_PATH.encode()
+_PATHS: Mapping[bytes, str] = MappingProxyType(
+    {path.encode(): path for path in (POLL_PATH, SESSION_POLL_PATH)}
+)
 
 _NAMES = frozenset({b"queue_id", b"last_event_id", b"dont_block", b"client"})
 _BOOLEANS: Mapping[bytes, bool] = MappingProxyType({b"true": True, b"false": False})
 
 
 class Poll(NamedTuple):
-    """What a poll asks for."""
+    """What a poll asks for, and by which of the two paths."""
 
     queue_id: str
     last_event_id: int
     block: bool
     client: str | None
+    path: str = POLL_PATH
 
 
 def parse_poll(target: bytes) -> Poll | None:
     """The poll in a target, or None when it needs decoding, checking, or an answer in words."""
-    path, _, query = target.partition(b"?")
-    if path != _PATH or b"%" in query or b"+" in query or not query.isascii():
+    written, _, query = target.partition(b"?")
+    path = _PATHS.get(written)
+    if path is None or b"%" in query or b"+" in query or not query.isascii():
         return None
     values: dict[bytes, bytes] = {}
     for pair in query.split(b"&"):
@@ -41,5 +45,9 @@ def parse_poll(target: bytes) -> Poll | None:
         return None
     client = values.get(b"client")
     return Poll(
-        queue_id.decode(), int(last_event_id), not dont_block, None if client is None else client.decode()
+        queue_id.decode(),
+        int(last_event_id),
+        not dont_block,
+        None if client is None else client.decode(),
+        path,
     )
