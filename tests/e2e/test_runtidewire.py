@@ -1,6 +1,7 @@
 """A server inside a Django process: the project's sessions, tokens and state, and how rarely the project is asked."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -103,7 +104,7 @@ def shard(make_shard: MakeShard) -> Shard:
     return made
 
 
-def test_a_session_is_asked_about_once_and_no_event_costs_a_pass_through_django(shard: Shard) -> None:
+def test_a_session_is_asked_about_once_and_no_event_costs_a_pass_through_any_framework(shard: Shard) -> None:
     project = shard.project
     ada, cookie = project.log_in("ada")
     project.ask("/add", owner=ada, text="before")
@@ -112,18 +113,22 @@ def test_a_session_is_asked_about_once_and_no_event_costs_a_pass_through_django(
     assert registered.status == 200, registered
     assert list(registered.json["todos"].values()) == ["before"]
     queue_id, last = registered.json["queue_id"], registered.json["last_event_id"]
+    # As browsers poll their own site.
+    polling = {"Host": headers["Host"], "Cookie": headers["Cookie"], "Sec-Fetch-Site": "same-origin"}
     seen: list[int] = []
     with RawConnection(shard.port) as connection:
         while len(seen) < 200:
             shard.publish(ada, type="count", number=len(seen))
             query = {"queue_id": queue_id, "last_event_id": last}
             events = connection.answer_to(
-                request_bytes("GET", "/json/events", query=query, headers=headers)
+                request_bytes("GET", "/json/events", query=query, headers=polling)
             ).json["events"]
             last = events[-1]["id"]
             seen += [event["number"] for event in events if event["type"] == "count"]
     assert seen == list(range(200))
     assert project.requests().count(WHOAMI) == 1
+    metrics = shard.ask("GET", "/metrics").body.decode()
+    assert int(re.findall(r'lane_requests_total\{.*"repoll"\} (\d+)', metrics)[0]) > 150
 
 
 def test_a_logout_ends_the_session_s_polls_and_takes_what_waits(shard: Shard) -> None:
