@@ -35,10 +35,11 @@ from tidewire.core.dispatch import Failure
 from tidewire.core.dump import DumpedQueue
 from tidewire.core.explaining import Story
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.listing import Listing, Wanted
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
 from tidewire.core.outbox import OutboxPage
-from tidewire.core.overview import Overview, QueueRow, QueueView, Wanted
+from tidewire.core.overview import Overview, QueueView
 from tidewire.core.presentation import Presentation
 from tidewire.core.records import (
     Acknowledged,
@@ -58,6 +59,7 @@ from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits, State
 from tidewire.core.statistics import Statistics
+from tidewire.core.survey import Survey
 
 W = TypeVar("W")
 
@@ -250,17 +252,17 @@ class Shard(Generic[W]):
         """See `rehearsal.rehearse`."""
         return rehearsal.rehearse(self._state, notice, most=most, payload=payload)
 
-    def list_queues(self, wanted: Wanted) -> tuple[list[QueueRow], int]:
-        """See `overview.list_queues`."""
-        return overview.list_queues(self._state, wanted)
+    def listing(self, wanted: Wanted) -> Listing[W]:
+        """Begins to look for queues, in slices (`core/listing.py`)."""
+        return Listing(self._state, wanted)
 
     def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
         """See `overview.view_queue`."""
         return overview.view_queue(self._state, queue_id, most=most, payload=payload)
 
-    def overview(self) -> Overview:
+    def overview(self, survey: Survey[W]) -> Overview:
         """See `overview.overview`."""
-        return overview.overview(self._state)
+        return overview.overview(self._state, survey)
 
     # Looking in, keeping, and coming back.
 
@@ -268,6 +270,10 @@ class Shard(Generic[W]):
     def statistics(self) -> Statistics:
         """The running totals."""
         return self._state.statistics
+
+    def survey(self) -> Survey[W]:
+        """Begins to look at every queue, in slices (`core/survey.py`)."""
+        return Survey(self._state)
 
     @property
     def memory_used(self) -> int:
