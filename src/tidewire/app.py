@@ -2,6 +2,7 @@
 
 import importlib
 import random
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
 from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.rules import load_rules
+from tidewire.console.mounting import console_routes
 from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.fingerprint import fingerprint
 from tidewire.core.idle_timeout import IdleTimeouts
@@ -153,10 +155,15 @@ def build(
         lines=lines,
         now=clock.now,
     )
+    console = console_routes(
+        settings,
+        new_secret=lambda: secrets.token_urlsafe(32),
+        is_realm_host=authenticator.is_realm_host,
+    )
     return App(
         settings=settings,
         engine=engine,
-        asgi=build_application(site, more_routes),
+        asgi=build_application(site, {**console, **more_routes}),
         site=site,
         authenticator=authenticator,
         lifecycle=lifecycle,

@@ -126,6 +126,14 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Section `console`: the operators' page; times in seconds."""
+
+    enabled: bool
+    session_lifetime: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Section `log`: how the log is written."""
 
@@ -150,6 +158,7 @@ class Settings:
     compat: Compat
     limits: Limits
     explain: Explain
+    console: Console
     log: Log
 
     @classmethod
@@ -171,6 +180,7 @@ class Settings:
             compat=Compat(**section("compat")),
             limits=Limits(**section("limits")),
             explain=Explain(**section("explain")),
+            console=Console(**section("console")),
             log=Log(**section("log")),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidewire.config.outer_sections import EXPLAIN, LIMITS, LOG
+from tidewire.config.outer_sections import CONSOLE, EXPLAIN, LIMITS, LOG
 from tidewire.config.sections import (
     AUTH,
     BUS,
@@ -27,6 +27,7 @@ TABLE: tuple[Setting, ...] = (
     *COMPAT,
     *LIMITS,
     *EXPLAIN,
+    *CONSOLE,
     *LOG,
 )
 BY_NAME: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in TABLE})

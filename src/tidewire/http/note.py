@@ -24,6 +24,7 @@ class Note:
         displaced: the poll took the place of another and was answered at once (R11.4).
         allowance: what is left of the rate limit that it was counted for.
         gone: the client went away, so nobody gets an answer (R6.16).
+        quiet: a page asks again and again by itself, so that only what goes wrong is worth a line.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Note:
         "method",
         "path",
         "peer",
+        "quiet",
         "user",
         "waited",
     )
@@ -56,3 +58,4 @@ class Note:
         self.displaced = False
         self.allowance: Allowance | None = None
         self.gone = False
+        self.quiet = False

@@ -1,0 +1,53 @@
+"""The pulse: what an open page asks for every second, found out once however many pages are open."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from tidewire import __version__
+from tidewire.core.survey import Survey
+from tidewire.http import answers
+from tidewire.http.answers import Answer
+from tidewire.http.looking import surveyed
+from tidewire.http.noting import note_of
+from tidewire.http.site import Site
+
+KEPT = 0.9
+"""Seconds for which what was found in the queues is used again: less than passes between two questions of a page."""
+
+
+class Pulse:
+    """The view, with what it last found."""
+
+    def __init__(self) -> None:
+        self._survey: Survey[Any] | None = None
+        self._found_at = 0.0
+        self._looking = asyncio.Lock()
+
+    async def view(self, request: Request, site: Site) -> Answer:
+        """`GET /console/api/pulse`: the totals of `stats`, how the server is, and how long its loop lets others wait."""
+        note_of(request).quiet = True
+        began = site.timer()
+        await asyncio.sleep(0)
+        turn = site.timer() - began
+        shard, lifecycle = site.engine.shard, site.lifecycle
+        survey = await self._surveyed(site)
+        payload = {
+            **msgspec.structs.asdict(shard.overview(survey)),
+            "now": site.now(),
+            "loop_turn": turn,
+            "ready": lifecycle.ready,
+            "stopping": lifecycle.stopping,
+            "degraded": lifecycle.degraded,
+            "version": __version__,
+        }
+        return answers.success(payload)
+
+    async def _surveyed(self, site: Site) -> Survey[Any]:
+        async with self._looking:
+            if self._survey is None or not 0 <= site.now() - self._found_at < KEPT:
+                self._survey = await surveyed(site.engine.shard)
+                self._found_at = site.now()
+            return self._survey
