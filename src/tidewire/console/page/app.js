@@ -21,6 +21,7 @@ const LINKS = [
 
 class App {
   constructor(root) {
+    root.replaceChildren(); // what stood there until now was not drawn by lit
     this.root = root;
     this.words = null;
     this.version = "";

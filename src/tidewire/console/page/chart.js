@@ -1,9 +1,12 @@
-/** `<tw-chart>`: lines over time with a legend. Properties: `label`, `lines` ({name, title, tone, dash}), `series`, `format`. */
+/** `<tw-chart>`: lines over time with a legend. Properties: `label`, `lines` ({name, title, tone, dash, fill, aside}), `series`,
+ *  `format`, `least` (what the axis shows at least) and `steps` (between its lines). */
 
 import uPlot from "../vendor/uplot.js";
 import { clock } from "./format.js";
 
 const HEIGHT = 168;
+const LEAST_TIME = 60; // seconds that the axis shows at least
+const ASIDE = 4; // a bound stays out of the picture until it is less than so many times as high as the rest
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -72,10 +75,13 @@ class Chart extends HTMLElement {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-        scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : this.least ?? 1] } },
+        scales: {
+          x: { range: (_plot, first, last) => [Math.min(first, last - LEAST_TIME), last] },
+          y: { range: () => [0, this.#high()] },
+        },
         axes: [
-          { ...axis, grid: { show: false }, space: 80, size: 28, values: (_plot, ticks) => ticks.map(clock) },
-          { ...axis, size: 58, space: 36, values: (_plot, ticks) => ticks.map((tick) => this.format(tick)) },
+          { ...axis, grid: { show: false }, space: 64, size: 28, values: (_plot, ticks) => ticks.map(clock) },
+          { ...axis, size: 58, space: 30, incrs: this.steps, values: (_plot, ticks) => ticks.map((tick) => this.format(tick)) },
         ],
         series: [{}, ...series],
         hooks: { setCursor: [(plot) => this.#tell(plot.cursor.idx)] },
@@ -91,6 +97,13 @@ class Chart extends HTMLElement {
     // Two points at least, so that the axis has a beginning and an end.
     if (time.length === 0) return [[0, 1], ...this.lines.map(() => [null, null])];
     return [time, ...this.lines.map((line) => this.series[line.name])];
+  }
+
+  #high() {
+    const most = (lines) => Math.max(0, ...lines.map((line) => this.series[line.name].reduce((high, value) => Math.max(high, value ?? 0), 0)));
+    const high = most(this.lines.filter((line) => !line.aside));
+    const bound = most(this.lines.filter((line) => line.aside));
+    return 1.1 * (bound < ASIDE * high ? Math.max(high, bound) : high) || (this.least ?? 1);
   }
 
   #draw() {

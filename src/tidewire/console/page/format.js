@@ -14,7 +14,7 @@ export const exact = (number) => whole.format(number);
 
 export function rate(number) {
   if (number === null || number === undefined) return NOTHING;
-  if (number > 0 && number < 10) return number.toFixed(1);
+  if (number > 0 && number < 10 && !Number.isInteger(number)) return number.toFixed(1);
   return count(Math.round(number));
 }
 
@@ -25,13 +25,13 @@ export function bytes(number) {
     value /= 1024;
     unit += 1;
   }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+  return `${value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
 export function milliseconds(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
   const ms = seconds * 1000;
-  return `${ms < 10 ? ms.toFixed(2) : Math.round(ms)} ms`;
+  return `${ms === 0 || ms >= 10 ? Math.round(ms) : ms.toFixed(ms < 1 ? 2 : 1)} ms`;
 }
 
 /** How long, in the largest unit that says enough. */

@@ -21,12 +21,17 @@ const CLIENTS = [
 ];
 const MEMORY = [
   { name: "memory", title: "used", tone: "accent", fill: true },
-  { name: "budget", title: "budget", tone: "bad", dash: true },
+  { name: "budget", title: "budget", tone: "bad", dash: true, aside: true },
 ];
 const LATENCY = [
   { name: "trip", title: "this page's questions", tone: "accent" },
   { name: "turn", title: "a turn of the server's loop", tone: "warn", dash: true },
 ];
+
+/** Between the lines of an axis. */
+const DECIMAL = [-3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+const WHOLE = DECIMAL.filter((step) => step >= 1);
+const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 export class Overview {
   title = "Overview";
@@ -56,7 +61,7 @@ export class Overview {
       ${this.#tiles(pulse)} ${this.#charts()}
       <div class="columns">
         ${card("Queues that lag behind", this.#lagging(), {
-          className: "wide",
+          className: "full",
           extra: html`<a href="#/queues">All queues</a>`,
         })}
         ${card("Refused, by rule", this.#counts(pulse.refused, "Nothing was refused since the server began.", "refusals"))}
@@ -89,16 +94,16 @@ export class Overview {
 
   #charts() {
     const { series } = this.app.live;
-    const chart = (title, lines, format, least) => html`
+    const chart = (title, lines, format, least, steps) => html`
       <section class="card chart">
         <h2>${title}</h2>
-        <tw-chart .label=${title} .lines=${lines} .format=${format} .least=${least} .series=${series} .data=${{ series }}></tw-chart>
+        <tw-chart .label=${title} .lines=${lines} .format=${format} .least=${least} .steps=${steps} .series=${series} .data=${{ series }}></tw-chart>
       </section>
     `;
     return html`
       <div class="charts">
-        ${chart("Events a second", EVENTS, rate, 1)} ${chart("Clients", CLIENTS, rate, 1)}
-        ${chart("Memory", MEMORY, bytes, 1024)} ${chart("Latency", LATENCY, milliseconds, 0.001)}
+        ${chart("Events a second", EVENTS, rate, 1, WHOLE)} ${chart("Clients", CLIENTS, rate, 1, WHOLE)}
+        ${chart("Memory", MEMORY, bytes, 1024, BINARY)} ${chart("Latency", LATENCY, milliseconds, 0.001, DECIMAL)}
       </div>
     `;
   }

@@ -23,6 +23,9 @@ const TONES = {
 export const badge = (name, title = name.replaceAll("_", " ")) =>
   html`<span class="badge tone-${TONES[name] ?? "muted"}">${title}</span>`;
 
+/** Of an event: that it waits is nothing good, unlike a poll that waits. */
+export const eventBadge = (name) => (name === "waiting" ? html`<span class="badge tone-muted">waiting</span>` : badge(name));
+
 export const stateOf = (row) => (row.waiting ? "waiting" : row.offline ? "offline" : "away");
 
 export const time = (seconds) =>

@@ -74,7 +74,7 @@ export class Publish {
     const counts = Object.entries(rehearsed.counts).map(([state, total]) => `${exact(total)} ${state.replaceAll("_", " ")}`);
     return html`
       <p role="status" class=${text === this.text ? "" : "stale"}>
-        ${counts.length ? counts.join(", ") : "No queue would see it"}; ${plural(rehearsed.users_without_queue, "user")} without a queue.
+        ${counts.length ? counts.join(", ") : "No queue would see it"}${rehearsed.users_without_queue ? `; ${plural(rehearsed.users_without_queue, "user")} without a queue` : nothing}.
         ${text === this.text ? nothing : html`<span class="quiet">The notice was changed since.</span>`}
       </p>
       <ul class="outcomes">${rehearsed.outcomes.map((outcome) => this.#outcome(outcome))}</ul>

@@ -3,9 +3,10 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import * as api from "./api.js";
 import { NOTHING, bytes, duration, exact, plural } from "./format.js";
-import { badge, because, card, empty, failed, loading, stateOf, time } from "./parts.js";
+import { badge, because, card, empty, eventBadge, failed, loading, stateOf, time } from "./parts.js";
 
 const LIMIT = 100;
+const STEPS = 25; // of the timeline, until more are asked for
 
 const SHOWN = {
   everything: () => true,
@@ -38,6 +39,7 @@ export class Queue {
     this.problem = null;
     this.payload = false;
     this.shown = "everything";
+    this.whole = false;
     this.asked = "";
     this.stories = null;
   }
@@ -111,7 +113,7 @@ export class Queue {
         ${queue.client_class ? fact("Shaped for", html`bridge <code>${queue.client_class}</code>`) : nothing}
         ${fact("Idle timeout", duration(queue.idle_timeout))}
         ${fact("Next event id", exact(queue.next_event_id))}
-        ${fact("Acknowledged up to", queue.newest_pruned_id === null ? "nothing yet" : exact(queue.newest_pruned_id))}
+        ${fact("Acknowledged", queue.newest_pruned_id === null || queue.newest_pruned_id < 0 ? "nothing yet" : `up to event ${exact(queue.newest_pruned_id)}`)}
       </dl>
     `;
   }
@@ -139,12 +141,12 @@ export class Queue {
     const { contents, row } = this.queue;
     if (contents.length === 0) return empty("It holds nothing.", "The client has acknowledged all that it was sent.");
     return html`
-      <ol class="events">
+      <ol class="events" tabindex="0" aria-label="Events that the queue holds, oldest first">
         ${contents.map(
           (held) => html`
             <li>
               <span class="number">${held.id}</span><code class="clip">${held.type}</code>
-              <span class="quiet number">${bytes(held.size)}</span>${badge(held.state)}
+              <span class="quiet number">${bytes(held.size)}</span>${eventBadge(held.state)}
               ${held.event === null ? nothing : html`<pre tabindex="0" aria-label="Event ${held.id}">${pretty(held.event)}</pre>`}
             </li>
           `,
@@ -170,11 +172,22 @@ export class Queue {
     this.app.changed();
   }
 
+  #showAll() {
+    this.whole = true;
+    this.app.changed();
+  }
+
   #timeline() {
     const steps = this.queue.timeline.filter(SHOWN[this.shown]).reverse();
     if (steps.length === 0) return empty("Nothing is recorded.", "Of each queue the last steps are kept, as far as explain.queue_bytes goes.");
     const states = new Map(this.queue.contents.map((held) => [held.id, held.state]));
-    return html`<ol class="timeline" aria-label="Timeline, newest first">${steps.map((step) => this.#step(step, states))}</ol>`;
+    const shown = this.whole ? steps : steps.slice(0, STEPS);
+    return html`
+      <ol class="timeline" aria-label="Timeline, newest first">${shown.map((step) => this.#step(step, states))}</ol>
+      ${shown.length < steps.length
+        ? html`<button type="button" class="more-steps" @click=${() => this.#showAll()}>Show ${exact(steps.length - shown.length)} older</button>`
+        : nothing}
+    `;
   }
 
   #step(step, states) {
@@ -182,7 +195,7 @@ export class Queue {
     return html`
       <li>
         <span class="when">${step.at === null ? (step.done_at === null ? NOTHING : time(step.done_at)) : time(step.at)}</span>
-        <span class="what">${badge(state)}</span>
+        <span class="what">${eventBadge(state)}</span>
         <span class="which">
           ${step.type ? html`<code>${step.type}</code>` : nothing}
           ${step.event_id === null ? nothing : html`<span class="quiet">event ${step.event_id}</span>`}
@@ -226,7 +239,7 @@ export class Queue {
     const said = words?.states[story.state] ? because(words, "states", story.state) : STORIES[story.state];
     return html`
       <p class="story">
-        ${badge(story.state)} ${story.type ? html`<code>${story.type}</code>` : nothing} ${said}
+        ${eventBadge(story.state)} ${story.type ? html`<code>${story.type}</code>` : nothing} ${said}
         ${story.rule ? because(words, "refusals", story.rule) : nothing}
         ${story.merged_into === null ? nothing : `It went into event ${story.merged_into}. `}
         ${story.merged.length ? `It stands for ${story.merged.join(", ")} too. ` : nothing}

@@ -42,7 +42,10 @@ export class Shards {
     if (this.answer === null) return loading();
     const { shards, index } = this.answer;
     if (shards.length === 0) return empty("The map names no shard.", "See shards.map_file.");
-    return html`<ul class="shards">${shards.map((shard) => this.#shard(shard, shard.index === index))}</ul>`;
+    return html`
+      <ul class="shards">${shards.map((shard) => this.#shard(shard, shard.index === index))}</ul>
+      ${shards.length === 1 ? html`<p class="quiet">It is the only one. With a map of shards the others stand here too.</p>` : nothing}
+    `;
   }
 
   #shard(shard, own) {
