@@ -29,7 +29,7 @@ class App {
     this.loggedIn = null;
     this.startProblem = null;
     this.pages = { "#/": new Overview(this), "#/queues": new Queues(this), "#/publish": new Publish(this), "#/shards": new Shards(this) };
-    this.login = new Login({ changed: () => this.changed(), done: () => this.#enter() });
+    this.login = new Login({ changed: () => this.changed(), done: () => this.#enter({ focus: true }) });
     this.live = new Live({ changed: () => this.#pulse(), loggedOut: () => this.#leave("Your session has ended. Log in again.") });
     this.keys = new Keys({ search: () => this.#search(), active: () => this.loggedIn });
     addEventListener("hashchange", () => this.#route({ focus: true }));
@@ -41,7 +41,7 @@ class App {
       const session = await api.session();
       this.version = session.version;
       this.startProblem = null;
-      if (session.logged_in) await this.#enter();
+      if (session.logged_in) await this.#enter({ focus: false });
       else this.#leave("");
     } catch (error) {
       this.startProblem = error;
@@ -70,9 +70,9 @@ class App {
     }
   }
 
-  async #enter() {
+  async #enter({ focus }) {
     this.loggedIn = true;
-    this.#route({ focus: true });
+    this.#route({ focus });
     this.live.start();
     await this.attempt(async () => {
       this.words = await api.words();
