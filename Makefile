@@ -60,7 +60,7 @@ docs: .venv/.dev ## the documentation site, into docs/_build/html
 
 screenshots: .packages .venv/.dev ## the documentation's pictures of the console, made by its tests
 	@mkdir -p docs/images/console
-	@TIDEWIRE_SCREENSHOTS=docs/images/console $(BIN)/python -m pytest -q tests/browser/test_console.py -k "operator or keyboard"
+	@TIDEWIRE_SCREENSHOTS=docs/images/console $(BIN)/python -m pytest -q tests/browser/test_console.py -k operator
 
 wheel: .venv/.dev ## the wheel, into dist/
 	@$(BIN)/hatchling build -t wheel -d dist

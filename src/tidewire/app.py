@@ -155,19 +155,23 @@ def build(
         lines=lines,
         now=clock.now,
     )
-    console = console_routes(
-        settings,
-        new_secret=lambda: secrets.token_urlsafe(32),
-        is_realm_host=authenticator.is_realm_host,
-    )
     return App(
         settings=settings,
         engine=engine,
-        asgi=build_application(site, {**console, **more_routes}),
+        asgi=build_application(site, {**_console(settings, authenticator), **more_routes}),
         site=site,
         authenticator=authenticator,
         lifecycle=lifecycle,
         comeback=comeback,
+    )
+
+
+def _console(settings: Settings, authenticator: UsersFileAuthenticator) -> Mapping[str, Methods]:
+    """The routes of the operators' page, if there is to be one."""
+    return console_routes(
+        settings,
+        new_secret=lambda: secrets.token_urlsafe(32),
+        is_realm_host=authenticator.is_realm_host,
     )
 
 

@@ -9,9 +9,21 @@ from typing import Literal, NamedTuple, TypeAlias
 from playwright.sync_api import Browser, Locator, Page, Request, Response, expect
 
 from support.server_process import SECRET
+from support.small_png import smaller
 
 PICTURES = "TIDEWIRE_SCREENSHOTS"
 """Names a folder: pictures for the documentation go there (`make screenshots`)."""
+
+DOCUMENTED = frozenset(
+    {
+        "overview-1280-light",
+        "overview-390-dark",
+        "queues-390-light",
+        "queue-1280-dark",
+        "publish-1280-light",
+    }
+)
+"""Those that the documentation shows."""
 
 Theme: TypeAlias = Literal["light", "dark"]
 
@@ -128,9 +140,10 @@ class Visit:
 
     def picture(self, name: str) -> None:
         """Takes a picture for the documentation."""
-        folder = pictures()
-        if folder is not None:
-            self.page.screenshot(path=folder / f"{name}-{self.window.name}.png", animations="disabled")
+        folder, whole = pictures(), f"{name}-{self.window.name}"
+        if folder is not None and whole in DOCUMENTED:
+            self.page.evaluate("() => scrollTo(0, 0)")
+            (folder / f"{whole}.png").write_bytes(smaller(self.page.screenshot(animations="disabled")))
 
 
 def pictures() -> Path | None:

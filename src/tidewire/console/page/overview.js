@@ -78,7 +78,7 @@ export class Overview {
         ${tile("Queues", count(pulse.queues), `of ${plural(pulse.users, "user")}`)}
         ${tile("Clients waiting", count(pulse.waiting), `${plural(pulse.offline, "queue")} offline`)}
         ${tile("Events held", count(pulse.events), `${bytes(pulse.bytes)} to send`)}
-        ${tile("Events queued a second", rate(this.app.live.rates.delivered), `${exact(pulse.totals.delivered)} in all`)}
+        ${tile("Queued a second", rate(this.app.live.rates.delivered), `${exact(pulse.totals.delivered)} in all`)}
         ${tile(
           "Memory",
           bytes(pulse.memory_used),
