@@ -4,30 +4,34 @@ import asyncio
 from typing import Any
 
 from tidewire.core.listing import Listing, Wanted
-from tidewire.core.shard import Shard
 from tidewire.core.survey import Survey
+from tidewire.http.site import Site
 
-SLICE = 2_000
-"""Queues looked at before other work gets a turn: about a millisecond."""
+STEP = 250
+"""Queues looked at before the time is looked at: 0.1 ms when they are in the processor's cache, ten times that when not."""
+
+TURN = 0.001
+"""Seconds of looking after which other work gets a turn."""
 
 
-async def surveyed(shard: Shard[Any]) -> Survey[Any]:
+async def surveyed(site: Site) -> Survey[Any]:
     """What all queues hold together."""
-    survey = shard.survey()
-    await _finish(survey)
+    survey = site.engine.shard.survey()
+    await _finish(survey, site)
     return survey
 
 
-async def listed(shard: Shard[Any], wanted: Wanted) -> Listing[Any]:
+async def listed(site: Site, wanted: Wanted) -> Listing[Any]:
     """The queues that are wanted."""
-    listing = shard.listing(wanted)
-    await _finish(listing)
+    listing = site.engine.shard.listing(wanted)
+    await _finish(listing, site)
     return listing
 
 
-async def _finish(look: Survey[Any] | Listing[Any]) -> None:
-    while True:
-        look.step(SLICE)
-        if look.done:
-            return
-        await asyncio.sleep(0)
+async def _finish(look: Survey[Any] | Listing[Any], site: Site) -> None:
+    began = site.timer()
+    while not look.done:
+        look.step(STEP)
+        if site.timer() - began > TURN:
+            await asyncio.sleep(0)
+            began = site.timer()

@@ -48,7 +48,7 @@ async def queues(request: Request, site: Site) -> Answer:
         waiting=parameters.optional_boolean("waiting"),
         offline=parameters.optional_boolean("offline"),
     )
-    listing = await listed(site.engine.shard, wanted)
+    listing = await listed(site, wanted)
     payload = {"queues": listing.rows(), "found": listing.found, "now": site.now()}
     return answers.success(payload, ignored=parameters.ignored())
 
@@ -106,8 +106,7 @@ async def dry_run(request: Request, site: Site) -> Answer:
 async def stats(request: Request, site: Site) -> Answer:
     """`GET /api/internal/stats`: what there is, and the totals since the process began."""
     parameters = _asked(request, site)
-    shard = site.engine.shard
-    totals = msgspec.structs.asdict(shard.overview(await surveyed(shard)))
+    totals = msgspec.structs.asdict(site.engine.shard.overview(await surveyed(site)))
     return answers.success({**totals, "now": site.now()}, ignored=parameters.ignored())
 
 

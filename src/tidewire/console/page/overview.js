@@ -9,6 +9,7 @@ import { badge, because, card, empty, queueLink, stateOf } from "./parts.js";
 const SLOWEST = 5;
 const ROWS = 6;
 const EVERY = 3000;
+const SPARED = 20; // and so many times as long as the last answer took: very many queues are looked at more rarely
 
 const EVENTS = [
   { name: "delivered", title: "events queued", tone: "accent", fill: true },
@@ -41,13 +42,15 @@ export class Overview {
     this.slowest = null;
     this.now = 0;
     this.askedAt = 0;
+    this.took = 0;
   }
 
   /** Called after each pulse. */
   async beat() {
-    if (Date.now() - this.askedAt < EVERY) return;
+    if (Date.now() - this.askedAt < Math.max(EVERY, SPARED * this.took)) return;
     this.askedAt = Date.now();
     const answer = await api.queues({ sort: "oldest", limit: SLOWEST });
+    this.took = Date.now() - this.askedAt;
     this.slowest = answer.queues.filter((row) => row.oldest !== null);
     this.now = answer.now;
     this.app.changed();

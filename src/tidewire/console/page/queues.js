@@ -8,6 +8,7 @@ import { badge, empty, failed, loading, queueLink, stateOf } from "./parts.js";
 const LIMIT = 50;
 const MOST = 1000; // what the server lets be paged through
 const EVERY = 2000;
+const SPARED = 20; // and so many times as long as the last answer took: very many queues are looked at more rarely
 const TYPING = 250;
 
 const COLUMNS = [
@@ -42,6 +43,7 @@ export class Queues {
     this.problem = null;
     this.asked = 0;
     this.askedAt = 0;
+    this.took = 0;
     this.typing = 0;
   }
 
@@ -49,7 +51,7 @@ export class Queues {
   async beat() {
     const table = document.querySelector(".queues");
     const still = table?.matches(":focus-within") || (matchMedia("(hover: hover)").matches && table?.matches(":hover"));
-    if (this.answer !== null && (still || Date.now() - this.askedAt < EVERY)) return;
+    if (this.answer !== null && (still || Date.now() - this.askedAt < Math.max(EVERY, SPARED * this.took))) return;
     await this.load();
   }
 
@@ -59,6 +61,7 @@ export class Queues {
     const { search, sort, ascending, skip } = this;
     try {
       const answer = await api.queues({ search, sort, ascending, skip, limit: LIMIT, ...FILTERS[this.filter] });
+      this.took = Date.now() - this.askedAt;
       if (number !== this.asked) return;
       this.answer = answer;
       this.problem = null;
