@@ -254,20 +254,29 @@ def test_payloads_are_hidden_until_asked_for(visitor: Visit, server: ServerProce
     assert visitor.faults == []
 
 
-def test_what_clients_call_themselves_and_events_say_is_only_text(
-    visitor: Visit, server: ServerProcess
+@pytest.mark.parametrize("window", WINDOWS[::2], ids=lambda window: window.name)
+def test_what_clients_and_events_say_is_only_text_and_fits(
+    browser: Browser, server: ServerProcess, window: Window
 ) -> None:
     said = "<img src=x onerror=alert(1)>"
-    queue_id = server.register("ada", client=said)
-    server.publish_event("ada", type=said, text=said)
-    visitor.enter("#/queues")
-    page = visitor.page
-    expect(page.get_by_role("cell", name=said)).to_be_visible()
-    visitor.open(f"#/queue/{queue_id}")
-    page.get_by_label("Show what events say").check()
-    expect(page.get_by_label("Event 0")).to_contain_text(said)
-    assert page.locator("main img").count() == 0
-    assert visitor.faults == []
+    long = "x" * 300
+    queue_id = server.register("ada", client=said, narrow=[["topic", long]], event_types=[said, long])
+    for kind in (said, long, f"no-{long}"):
+        server.publish_event("ada", type=kind, text=said)
+    with visit(browser, server.url, window) as visitor:
+        visitor.enter()
+        page = visitor.page
+        expect(page.get_by_text("Queues that lag behind")).to_be_visible()
+        visitor.check("overview")
+        visitor.go("Queues")
+        expect(page.get_by_role("cell", name=said)).to_be_visible()
+        visitor.check("queues")
+        visitor.open(f"#/queue/{queue_id}")
+        page.get_by_label("Show what events say").check()
+        expect(page.get_by_label("Event 0")).to_contain_text(said)
+        visitor.check("queue")
+        assert page.locator("main img").count() == 0
+        assert visitor.faults == []
 
 
 def test_many_queues_come_in_pages_and_in_the_order_that_is_asked_for(

@@ -117,6 +117,7 @@ class Console:
             site.log.warning("console login refused", address=str(address), reason="wrong secret")
             return logged_out("That is not the secret of this server")
         site.log.info("console login", address=str(address))
+        self._sessions.close(request.cookies.get(self._guard.cookie))
         session_id, session = self._sessions.open(site.now())
         answer = answers.success(_shown(session))
         return _with_cookie(answer, self._cookie(request, session_id, int(self._lifetime)))

@@ -118,6 +118,16 @@ async def test_logging_out_ends_it_on_the_server_too(console: ConsoleSite) -> No
     assert (await console.get("/api/pulse")).status == 401
 
 
+async def test_logging_in_again_ends_the_session_before(console: ConsoleSite) -> None:
+    await console.log_in()
+    before = console.cookie
+    await console.log_in()
+    assert console.cookie != before
+    assert (await console.get("/api/pulse")).status == 200
+    console.cookie = before
+    assert (await console.get("/api/pulse")).status == 401
+
+
 async def test_the_page_learns_its_token_again_after_a_reload(console: ConsoleSite) -> None:
     await console.log_in()
     answer = (await console.get("/api/session")).json

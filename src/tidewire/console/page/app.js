@@ -28,6 +28,7 @@ class App {
     this.page = null;
     this.loggedIn = null;
     this.startProblem = null;
+    this.trouble = null;
     this.pages = { "#/": new Overview(this), "#/queues": new Queues(this), "#/publish": new Publish(this), "#/shards": new Shards(this) };
     this.login = new Login({ changed: () => this.changed(), done: () => this.#enter({ focus: true }) });
     this.live = new Live({ changed: () => this.#pulse(), loggedOut: () => this.#leave("Your session has ended. Log in again.") });
@@ -64,8 +65,10 @@ class App {
   async attempt(work) {
     try {
       await work();
+      this.trouble = null;
     } catch (error) {
       if (error.kind === "session") this.#leave("Your session has ended. Log in again.");
+      else if (error.kind === "refused") this.trouble = error;
       else if (error.kind !== "gone") throw error;
     }
   }
@@ -177,6 +180,8 @@ class App {
                 <button type="button" @click=${() => live.beat()}>Try now</button>
               </p>
             `
+          : this.trouble
+            ? html`<p class="banner bad"><span>${this.trouble.message} ${nextStep(this.trouble)}</span></p>`
           : live.pulse?.degraded.length
             ? html`<p class="banner warn"><span>Something is wrong: ${live.pulse.degraded.join(", ")}. Clients are served all the same; the server's log says more.</span></p>`
             : nothing}

@@ -115,19 +115,19 @@ export class Overview {
     if (this.slowest === null) return html`<p class="loading" aria-busy="true">Loading …</p>`;
     if (this.slowest.length === 0) return empty("No queue holds an event.", "Every client has read what it was sent.");
     return html`
-      <table class="rows">
-        <thead>
-          <tr><th>Queue</th><th class="number">User</th><th class="number">Events</th><th class="number">Oldest</th><th>State</th></tr>
+      <table role="table" class="rows">
+        <thead role="rowgroup">
+          <tr role="row"><th role="columnheader">Queue</th><th role="columnheader" class="number">User</th><th role="columnheader" class="number">Events</th><th role="columnheader" class="number">Oldest</th><th role="columnheader">State</th></tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           ${this.slowest.map(
             (row) => html`
-              <tr>
-                <td data-label="Queue">${queueLink(row.queue_id)}</td>
-                <td data-label="User" class="number">${row.user_id}</td>
-                <td data-label="Events" class="number">${count(row.events)}</td>
-                <td data-label="Oldest" class="number">${duration(this.now - row.oldest)}</td>
-                <td data-label="State">${badge(stateOf(row))}</td>
+              <tr role="row">
+                <td role="cell" data-label="Queue">${queueLink(row.queue_id)}</td>
+                <td role="cell" data-label="User" class="number">${row.user_id}</td>
+                <td role="cell" data-label="Events" class="number">${count(row.events)}</td>
+                <td role="cell" data-label="Oldest" class="number">${duration(this.now - row.oldest)}</td>
+                <td role="cell" data-label="State">${badge(stateOf(row))}</td>
               </tr>
             `,
           )}

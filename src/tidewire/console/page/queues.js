@@ -126,10 +126,10 @@ export class Queues {
     }
     return html`
       <div class="card flush">
-        <table class="rows queues">
+        <table role="table" class="rows queues">
           <caption class="visually-hidden">Queues</caption>
-          <thead><tr>${COLUMNS.map((column) => this.#head(column))}</tr></thead>
-          <tbody>${this.answer.queues.map((row) => this.#row(row))}</tbody>
+          <thead role="rowgroup"><tr role="row">${COLUMNS.map((column) => this.#head(column))}</tr></thead>
+          <tbody role="rowgroup">${this.answer.queues.map((row) => this.#row(row))}</tbody>
         </table>
       </div>
       ${this.#pager()}
@@ -137,11 +137,11 @@ export class Queues {
   }
 
   #head(column) {
-    if (!column.sort) return html`<th>${column.title}</th>`;
+    if (!column.sort) return html`<th role="columnheader">${column.title}</th>`;
     const sorted = column.sort === this.sort;
     const direction = sorted ? (this.ascending ? "ascending" : "descending") : "none";
     return html`
-      <th aria-sort=${direction} class=${column.number ? "number" : ""}>
+      <th role="columnheader" aria-sort=${direction} class=${column.number ? "number" : ""}>
         <button type="button" class="sort" @click=${() => this.#order(column.sort)}>${column.title}<span aria-hidden="true"></span></button>
       </th>
     `;
@@ -150,15 +150,15 @@ export class Queues {
   #row(row) {
     const { now } = this.answer;
     return html`
-      <tr>
-        <td data-label="Queue">${queueLink(row.queue_id)}</td>
-        <td data-label="User" class="number">${row.user_id}</td>
-        <td data-label="Client" class="clip" title=${row.client}>${row.client || NOTHING}</td>
-        <td data-label="Events" class="number">${count(row.events)}</td>
-        <td data-label="Size" class="number">${bytes(row.size)}</td>
-        <td data-label="Oldest" class="number">${row.oldest === null ? NOTHING : duration(now - row.oldest)}</td>
-        <td data-label="Seen" class="number">${duration(now - row.last_active)}</td>
-        <td data-label="State">${badge(stateOf(row))}</td>
+      <tr role="row">
+        <td role="cell" data-label="Queue">${queueLink(row.queue_id)}</td>
+        <td role="cell" data-label="User" class="number">${row.user_id}</td>
+        <td role="cell" data-label="Client" class="clip" title=${row.client}>${row.client || NOTHING}</td>
+        <td role="cell" data-label="Events" class="number">${count(row.events)}</td>
+        <td role="cell" data-label="Size" class="number">${bytes(row.size)}</td>
+        <td role="cell" data-label="Oldest" class="number">${row.oldest === null ? NOTHING : duration(now - row.oldest)}</td>
+        <td role="cell" data-label="Seen" class="number">${duration(now - row.last_active)}</td>
+        <td role="cell" data-label="State">${badge(stateOf(row))}</td>
       </tr>
     `;
   }
