@@ -10,8 +10,11 @@ Colour: TypeAlias = tuple[int, int, int]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOURS = 256
+EXACT = 64
+"""So many of the commonest are kept as they are: backgrounds differ by little, and are seen to."""
+
 NEAR = 4
-"""Bits of a colour that make no difference of their own."""
+"""Bits of a colour that make no difference of their own in the others."""
 
 CHANNELS = {2: 3, 6: 4}
 """Bytes of a pixel, by PNG's number for its kind; screenshots have one of these two."""
@@ -76,12 +79,20 @@ def _paeth(left: int, up: int, corner: int) -> int:
 
 
 def _palette(counted: Counter[Colour]) -> list[Colour]:
-    """The commonest colours, but of those that hardly differ only the commonest: rare ones matter that stand out."""
-    kept: dict[Colour, Colour] = {}
-    for colour, _ in counted.most_common():
-        red, green, blue = colour
-        kept.setdefault((red >> NEAR, green >> NEAR, blue >> NEAR), colour)
-    return list(kept.values())[:COLOURS]
+    """The commonest colours, and of the others those that stand out, however rare: a dot, or a word in colour."""
+    commonest = [colour for colour, _ in counted.most_common()]
+    kept = dict.fromkeys(commonest[:EXACT])
+    alike = {_coarse(colour) for colour in kept}
+    for colour in commonest[EXACT:]:
+        if _coarse(colour) not in alike:
+            alike.add(_coarse(colour))
+            kept[colour] = None
+    return list(kept)[:COLOURS]
+
+
+def _coarse(colour: Colour) -> Colour:
+    red, green, blue = colour
+    return red >> NEAR, green >> NEAR, blue >> NEAR
 
 
 def _nearest(colour: Colour, palette: list[Colour]) -> Colour:
