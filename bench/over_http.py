@@ -50,12 +50,14 @@ def memory(*, rounds: int) -> None:
 
 
 def variants(*, rounds: int) -> None:
-    """What the log, the journal and the trails cost per delivery."""
+    """What the log, the journal, the trails and tracing cost per delivery, of notices that carry no trace."""
     cases = {
         OURS: _run(tidewire(), 1000),
         "log.level=warning": _run(tidewire("log.level=warning"), 1000),
         "storage.durability=none": _run(tidewire("storage.durability=none"), 1000),
         "explain.queue_bytes=0": _run(tidewire("explain.queue_bytes=0"), 1000),
+        # Nobody listens there, and nothing is sent.
+        "tracing.endpoint": _run(tidewire("tracing.endpoint=http://127.0.0.1:9"), 1000),
         "both": _run(tidewire("log.level=warning", "storage.durability=none"), 1000),
     }
     _compare("Fan-out to 1,000 waiting clients, by settings", cases, rounds, OURS)

@@ -16,11 +16,13 @@ import heartbeats
 import idle_queues
 import journal
 import merging
+import metrics
 import notifications
 import over_http
 import publish_scaling
 import recovery
 import single_requests
+import tracing
 from building import Missing
 from processes import allow_many_files
 from tidewire.server import GC_THRESHOLDS
@@ -30,7 +32,9 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "publish_scaling": publish_scaling.main,
         "fan_out": fan_out.main,
         "explaining": explaining.main,
+        "tracing": tracing.main,
         "merging": merging.main,
+        "metrics": metrics.main,
         "notifications": notifications.main,
         "journal": journal.main,
         "recovery": recovery.main,

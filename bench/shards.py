@@ -12,10 +12,12 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.shard import Shard
 from tidewire.core.state import Limits
+from tidewire.core.statistics import Stopwatch
 from tidewire.engine import Engine, PollSlot
 from tidewire.ports import Clock, Journal
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.null_journal import NullJournal
+from tidewire.tracing.engine import kind_for
 
 
 class Kept:
@@ -40,11 +42,14 @@ def engine_with_queues(
     journal: Journal | None = None,
     call_soon: Callable[[Callable[[], None]], object] | None = None,
     limits: Limits | None = None,
+    shard: Shard[PollSlot] | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> tuple[Engine, list[str]]:
     """An engine with one queue for each of the users 0 to `count`, whose capabilities take turns; returns their ids too."""
-    shard: Shard[PollSlot] = Shard(limits=limits)
+    if shard is None:
+        shard = Shard(limits=limits, stopwatch=stopwatch)
     numbers = itertools.count()
-    engine = Engine(
+    engine = kind_for(shard)(
         shard=shard,
         journal=journal or NullJournal(),
         clock=clock or ShardClock(wall=time.time, monotonic=time.monotonic),

@@ -5,40 +5,44 @@ import random
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire._bus_names import inbound_queue
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.caching import CachingAuthenticator
 from tidewire.bus import Bus, Embedded
 from tidewire.clock import ShardClock
-from tidewire.config import ConfigError, Problem, Settings, shared_secret
+from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.rules import load_rules
+from tidewire.config.shard_map import read_shard_map
 from tidewire.console.mounting import console_routes
 from tidewire.core.errors import StateError, Unavailable
-from tidewire.core.fingerprint import fingerprint
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
-from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
+from tidewire.core.statistics import Stopwatch
 from tidewire.engine import Engine, PollSlot
-from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
-from tidewire.http.cors import Cors
-from tidewire.http.limits import RateLimits
-from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
-from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.machine import memory_of_machine, resident_memory
-from tidewire.pace import Pace
-from tidewire.ports import Aside, Clock, Reporter, StateStore
+from tidewire.http.site import Lifecycle, Site
+from tidewire.initial_state import StateProvider
+from tidewire.machine import resident_memory
+from tidewire.metrics.event_times import EventTimes
+from tidewire.metrics.reporter import CountingReporter
+from tidewire.observed import Observed
+from tidewire.ports import Aside, Clock, Journal, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+from tidewire.siting import Seen, build_site
+from tidewire.traced import open_traces, shard_for
+from tidewire.tracing.engine import kind_for
+from tidewire.tracing.shard import TracedShard
+from tidewire.tuning import (
+    fingerprint_of,
+    limits,
+    pace,
+    presentation,
+)
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -74,12 +78,33 @@ class App:
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
 
+    def end_traces(self) -> None:
+        """At a stop: hands on what is traced, as it is."""
+        shard = self.engine.shard
+        if isinstance(shard, TracedShard):
+            shard.traces.close(self.site.now())
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.engine.tick()
+        self.site.sessions.sweep()
+
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
         if self.site.restart is not None:
             self.engine.announce_restart(self.site.restart)
         if self.settings.compat.reload_web_clients:
             self.engine.reload_clients(immediate=False, count=None)
+
+    def reload_map(self) -> str | None:
+        """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
+        neighbours, file = self.site.neighbours, self.settings.shards.map_file
+        if neighbours is None or file is None:
+            return None
+        try:
+            return neighbours.adopt(read_shard_map(file))
+        except ConfigError as error:
+            return str(error)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,31 +136,69 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     turns: Turns,
-    lines: Lines | None = None,
+    observed: Observed | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    providers: Sequence[StateProvider] = (),
     time_of: Callable[[float], Clock] = wall_clock,
 ) -> App:
     """Puts a server together and brings its state back.
 
     Raises:
-        ConfigError: the shared secret or the merge rules can't be had.
+        ConfigError: the shared secret, the merge rules, the state providers or what traces can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
-    authenticator = UsersFileAuthenticator(path=settings.auth.users_file)
+    authenticator = UsersFileAuthenticator(
+        path=settings.auth.users_file, required="users" in settings.auth.kind
+    )
     lifecycle = Lifecycle()
-    shard, comeback, written_under = _recovered(settings, store)
+    engine, seen, clock = _engine(
+        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
+    )
+    site = build_site(
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        now=clock.now,
+        observed=observed or Observed(),
+        seen=seen,
+        providers=providers,
+    )
+    return App(
+        settings=settings,
+        engine=engine,
+        asgi=build_application(site, {**_console(settings, authenticator), **more_routes}),
+        site=site,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        comeback=seen.comeback,
+    )
+
+
+def _engine(
+    settings: Settings,
+    store: StateStore,
+    *,
+    reporter: Reporter,
+    turns: Turns,
+    lifecycle: Lifecycle,
+    time_of: Callable[[float], Clock],
+    log: FilteringBoundLogger,
+) -> tuple[Engine, Seen, Clock]:
+    """The engine on the state that an earlier process left, what is seen of it, and its clock."""
+    times = EventTimes()
+    shard, comeback, written_under = _recovered(settings, store, times, log)
+    counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
-    engine = Engine(
+    # The engine is there before anything is written.
+    journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
+    engine = kind_for(shard)(
         shard=shard,
-        journal=store.journal(
-            fingerprint=written_under,
-            # The engine is there before anything is written.
-            on_durable=lambda: turns.from_thread(lambda: engine.durable_moved()),  # noqa: PLW0108 - not yet
-            on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
-        ),
+        journal=journal,
         clock=clock,
-        reporter=reporter,
+        reporter=counting,
         new_queue_id=lambda: str(uuid.uuid4()),
         chance=_chance(),
         call_soon=turns.call_soon,
@@ -146,24 +209,7 @@ def build(
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    site = _site(
-        settings,
-        engine=engine,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        log=log,
-        lines=lines,
-        now=clock.now,
-    )
-    return App(
-        settings=settings,
-        engine=engine,
-        asgi=build_application(site, {**_console(settings, authenticator), **more_routes}),
-        site=site,
-        authenticator=authenticator,
-        lifecycle=lifecycle,
-        comeback=comeback,
-    )
+    return engine, Seen(times, counting, comeback, journal), clock
 
 
 def _console(settings: Settings, authenticator: UsersFileAuthenticator) -> Mapping[str, Methods]:
@@ -204,135 +250,30 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     return made
 
 
-def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
+def _recovered(
+    settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
+) -> tuple[Shard[PollSlot], Comeback, str]:
     """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
     rules = load_rules(settings.queues.rules)
-    shard: Shard[PollSlot] = Shard(limits=limits(settings), rules=rules, presentation=presentation(settings))
+    shard = shard_for(
+        open_traces(settings.tracing, log=log),
+        limits=limits(settings),
+        rules=rules,
+        presentation=presentation(settings),
+        stopwatch=stopwatch,
+    )
     written_under = fingerprint_of(settings, rules)
     return shard, recover(store, shard, fingerprint=written_under), written_under
+
+
+def _journal(store: StateStore, fingerprint: str, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+    return store.journal(
+        fingerprint=fingerprint,
+        on_durable=lambda: turns.from_thread(durable_moved),
+        on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+    )
 
 
 def _chance() -> Callable[[], float]:
     """To spread heartbeats; real chance would cost a system call for each poll."""
     return random.Random().random  # noqa: S311 - no secret comes of it
-
-
-def _site(
-    settings: Settings,
-    *,
-    engine: Engine,
-    authenticator: UsersFileAuthenticator,
-    lifecycle: Lifecycle,
-    log: FilteringBoundLogger,
-    lines: Lines | None,
-    now: Callable[[], float],
-) -> Site:
-    secret = shared_secret(
-        secret=settings.server.secret,
-        secret_file=settings.server.secret_file,
-        directory=settings.storage.directory,
-    )
-    return Site(
-        engine=engine,
-        authenticator=CachingAuthenticator(authenticator),
-        access=_access(settings, secret),
-        idle_timeouts=idle_timeouts(settings),
-        compat=_compat(settings),
-        lifecycle=lifecycle,
-        log=log,
-        limits=_rate_limits(settings),
-        cors=Cors(settings.server.cors_origins),
-        dump_max_bytes=settings.limits.dump_max_bytes,
-        restart=restart_event(settings),
-        now=now,
-        lines=lines,
-    )
-
-
-def restart_event(settings: Settings) -> dict[str, Any]:
-    """What queues that another process made are told (R1.23)."""
-    compat = settings.compat
-    return {
-        "type": "restart",
-        "zulip_version": compat.version,
-        "zulip_merge_base": compat.version,
-        "zulip_feature_level": compat.feature_level,
-        "server_generation": int(time.time()),
-    }
-
-
-def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
-    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
-    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
-    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
-
-
-def _access(settings: Settings, secret: str) -> Access:
-    return Access(
-        secret=secret,
-        internal_from=settings.server.internal_from,
-        trusted_proxies=settings.server.trusted_proxies,
-    )
-
-
-def _rate_limits(settings: Settings) -> RateLimits:
-    return RateLimits(
-        user_per_minute=settings.limits.user_requests_per_minute,
-        address_per_minute=settings.limits.address_requests_per_minute,
-    )
-
-
-def _compat(settings: Settings) -> Compat:
-    return Compat(
-        version=settings.compat.version,
-        feature_level=settings.compat.feature_level,
-        bad_queue_text=settings.compat.legacy_bad_queue_text,
-    )
-
-
-def idle_timeouts(settings: Settings) -> IdleTimeouts:
-    """The idle times that registrations get."""
-    queues = settings.queues
-    return IdleTimeouts(
-        default=queues.idle_timeout, maximum=queues.max_idle_timeout, minimum=queues.min_idle_timeout
-    )
-
-
-def limits(settings: Settings) -> Limits:
-    """What the core works by."""
-    return Limits(
-        offline_after=settings.queues.offline_after,
-        remember_ids_for=settings.storage.remember_ids_for,
-        remember_ids_max=settings.storage.remember_ids_max,
-        answer_max_bytes=settings.queues.answer_max_bytes,
-        outbox_max=settings.notifications.outbox_max,
-        max_events=settings.queues.max_events,
-        max_bytes=settings.queues.max_bytes,
-        max_per_user=settings.queues.max_per_user,
-        memory_budget=memory_budget(settings.queues.memory_budget),
-        explain_bytes=settings.explain.queue_bytes,
-        explain_ended=settings.explain.ended_queues,
-    )
-
-
-def memory_budget(wanted: int | Literal["auto"]) -> int:
-    """How many bytes the queues may take."""
-    return memory_of_machine() // 2 if wanted == "auto" else wanted
-
-
-def presentation(settings: Settings) -> Presentation:
-    """How the core shows people, and who hears public channels."""
-    return Presentation(
-        realm_host=settings.compat.realm_host,
-        avatar_salt=settings.compat.avatar_salt,
-        narrow_hears_public_channels=settings.compat.narrow_hears_public_channels,
-    )
-
-
-def pace(settings: Settings) -> Pace:
-    """What the engine keeps time by."""
-    return Pace(
-        heartbeat_min=settings.queues.heartbeat_min,
-        heartbeat_max=settings.queues.heartbeat_max,
-        collect_every=settings.queues.collect_every,
-    )

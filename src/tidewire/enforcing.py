@@ -41,6 +41,7 @@ class Enforcer:
         self._silence = silence
         self._resident = resident
         self._revoking: dict[UserId, None] = {}
+        self._ending: dict[QueueId, None] = {}
         shard.account(resident=resident())
 
     def check(self, user_id: UserId) -> None:
@@ -65,17 +66,19 @@ class Enforcer:
         except Unavailable:
             return  # whoever keeps the journal has said so; the next tick tries again
 
-    def revoke(self, user_ids: Iterable[UserId]) -> int:
-        """Ends every queue of these users; returns how many could be ended at once."""
+    def revoke(self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId] = ()) -> int:
+        """Ends every queue of these users, and these queues; returns how many could be ended at once."""
         self._revoking.update(dict.fromkeys(user_ids))
-        records = self._shard.decide_revoke(self._revoking, now=self._clock.now())
+        self._ending.update(dict.fromkeys(queue_ids))
+        records = self._shard.decide_revoke(self._revoking, self._ending, now=self._clock.now())
         for count, record in enumerate(records):
             try:
                 self._commit(record)
             except Unavailable:
-                self._silence(self._shard.queues_of(self._revoking))
+                self._silence([*self._shard.queues_of(self._revoking), *self._ending])
                 return count
         self._revoking.clear()
+        self._ending.clear()
         return len(records)
 
     def revoke_changed(self, rights: Callable[[UserId], bytes]) -> None:
@@ -90,6 +93,6 @@ class Enforcer:
     def tick(self) -> None:
         """Once a second: compares the memory that is counted with what is taken, and tries again what failed."""
         self._shard.account(resident=self._resident())
-        if self._revoking:
+        if self._revoking or self._ending:
             self.revoke(())
         self.settle()

@@ -151,12 +151,9 @@ class Engine:
                 records a first few.
         """
         parts = self._shard.decide_publish(notices)
-        repeated = len(notices)
         try:
             for part in parts:
                 self._publish_part(part)
-                repeated -= len(part.notices)
-            self._shard.statistics.repeated += repeated
             self._gate.answer(slot, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.
@@ -209,12 +206,12 @@ class Engine:
         self._gate.answer(slot, QueueId(queue_id))
         self.flush()
 
-    def revoke(self, user_ids: Iterable[UserId]) -> int:
-        """Ends every queue of users whose rights have changed; returns how many (D11).
+    def revoke(self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId] = ()) -> int:
+        """Ends every queue of users whose rights have changed, and these queues; returns how many (D11).
 
         While the journal can't be written, queues that are left end later, and are silent until then.
         """
-        ended = self._enforcer.revoke(user_ids)
+        ended = self._enforcer.revoke(user_ids, queue_ids)
         self.flush()
         return ended
 

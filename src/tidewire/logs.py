@@ -10,42 +10,84 @@ from typing import Any, Literal, TextIO, cast
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.merge import RuleFailure
 from tidewire.escaping import escaped
 from tidewire.http.request_log import REQUEST, SLOW_REQUEST, console_line
+from tidewire.log_control import LEVELS, LIMITED, LogControl
 from tidewire.ports import Collection
-
-LEVELS = ("debug", "info", "warning", "error")
 
 
 def build_log(
-    *, form: Literal["console", "json"], level: str, stream: TextIO | None = None
+    *, form: Literal["console", "json"], level: str | LogControl, stream: TextIO | None = None
 ) -> FilteringBoundLogger:
     """A logger of its own: nothing global is configured, so two servers in one process may differ.
 
     Args:
         form: lines for people, or one JSON object a line.
-        level: the least that is written: debug, info, warning or error.
+        level: the least that is written: debug, info, warning or error; or what it can be changed by.
         stream: where to; standard error by default.
     """
     target = stream or sys.stderr
     renderer = _render_json if form == "json" else _Console(colors=target.isatty())
-    logger = structlog.wrap_logger(
-        _Lines(target),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
-    return cast("FilteringBoundLogger", logger)
+    control = level if isinstance(level, LogControl) else LogControl(level)
+    lines = _Lines(target)
+    processors: list[Processor] = [
+        _Limits(control),
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        renderer,
+    ]
+    # What is left out costs least where structlog has made the methods so, one set for each level.
+    loggers = {
+        name: structlog.wrap_logger(
+            lines,
+            processors=processors,
+            wrapper_class=structlog.make_filtering_bound_logger(name),
+            cache_logger_on_first_use=True,
+        ).bind()
+        for name in LEVELS
+    }
+    return cast("FilteringBoundLogger", _Switched(loggers, control))
+
+
+class _Switched:
+    """The logger of the present level."""
+
+    def __init__(self, loggers: Mapping[str, FilteringBoundLogger], control: LogControl) -> None:
+        self._loggers = loggers
+        self._control = control
+        self._present = loggers[control.level]
+        control.listen(self._switch)
+
+    def _switch(self) -> None:
+        self._present = self._loggers[self._control.level]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._present, name)
+
+
+class _Limits:
+    """Leaves out entries of which too many come, and says with the next one how many they were."""
+
+    def __init__(self, control: LogControl) -> None:
+        self._control = control
+
+    def __call__(self, _logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+        # What a library says may be anything, so all of it counts as one.
+        event = entry["logger"] if "logger" in entry else entry["event"]
+        if event not in LIMITED and "logger" not in entry:
+            return entry
+        suppressed = self._control.admit(event)
+        if suppressed is None:
+            raise structlog.DropEvent
+        if suppressed:
+            entry["suppressed"] = suppressed
+        return entry
 
 
 class _Lines:

@@ -155,6 +155,9 @@ class Ordinary(HttpToolsProtocol):
         """Never asked for: idle connections are the lane's."""
         self.transport.close()
 
+    def expire(self) -> None:
+        """Never asked for: the ordinary routes see to it themselves."""
+
     def abort(self) -> None:
         """The peer does not read what it asked for."""
         self.transport.abort()

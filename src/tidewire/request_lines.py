@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
 
-from tidewire.http.request_log import REQUEST, Polled, PollLine, console_line
+from tidewire.http.request_log import REQUEST, KnownLine, Polled, Published, console_line
 from tidewire.logs import render_json
 
 _SECOND = "%Y-%m-%dT%H:%M:%S"
@@ -44,12 +44,12 @@ class RequestLines:
         else:
             self._add(f"{self._timestamp()} [info     ] {console_line(entry)}")
 
-    def write_poll(self, line: PollLine, poll: Polled) -> None:
-        """Takes what is the same in the entries of a client's polls, and what is not."""
+    def write_known(self, line: KnownLine, rest: Polled | Published) -> None:
+        """Takes what is the same in the entries of a client's requests of one kind, and what is not."""
         if self.structured:
-            self._add(render_json({**line.entry, **poll.members(), **self._frame()}))
+            self._add(render_json({**line.entry, **rest.members(), **self._frame()}))
         else:
-            self._add(f"{self._timestamp()} [info     ] {poll.sentence(line)}")
+            self._add(f"{self._timestamp()} [info     ] {rest.sentence(line)}")
 
     def flush(self) -> None:
         """Writes what has come since the last turn; what can't be written is dropped, as `logs.py` does it."""

@@ -15,6 +15,7 @@ from support.browser import chromium
 from support.console_visit import DESK, Visit, Window, pictures, visit
 from support.demo_server import running
 from support.server_process import KEYS, ServerProcess, email
+from support.shard_group import ShardGroup
 
 pytestmark = pytest.mark.slow
 
@@ -362,6 +363,26 @@ def test_a_server_that_is_gone_is_told_and_found_again(visitor: Visit, server: S
     expect(page.get_by_text("Your session has ended. Log in again.")).to_be_visible()
     visitor.log_in()
     expect(visitor.status).to_have_text("live")
+
+
+def test_each_shard_is_shown_and_one_that_is_gone_is_told(browser: Browser, tmp_path: Path) -> None:
+    group = ShardGroup(tmp_path, 2)
+    try:
+        group.start()
+        own, other = group.shards
+        with visit(browser, own.url) as visitor:
+            visitor.enter("#/shards")
+            shards = visitor.page.get_by_role("main").get_by_role("listitem")
+            expect(shards.nth(0)).to_contain_text("You look at this one.")
+            expect(shards.nth(1)).to_contain_text("all users, shared by 2")
+            expect(shards.get_by_text("healthy", exact=True)).to_have_count(2)
+            expect(shards.nth(1).get_by_role("link")).to_have_attribute("href", f"{other.url}/console")
+            assert other.stop() == 0
+            expect(shards.nth(1)).to_contain_text("not healthy")
+            expect(shards.nth(1)).to_contain_text("it does not answer")
+            assert visitor.faults == []
+    finally:
+        group.destroy()
 
 
 def test_a_hidden_page_asks_nothing(visitor: Visit) -> None:

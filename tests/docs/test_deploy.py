@@ -21,6 +21,7 @@ from tidewire.http.routes import DESCRIPTION, INTERNAL, all_routes
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "tidewire.service"
+DASHBOARD = DEPLOY / "grafana-dashboard.json"
 PROXIES = ("nginx.conf", "Caddyfile", "haproxy.cfg")
 TIDEWIRE = [sys.executable, "-m", "tidewire"]
 
@@ -146,6 +147,21 @@ def test_systemd_rates_the_unit_as_hardly_exposed() -> None:
     assert float(rated[1]) <= EXPOSURE_AT_MOST
 
 
+@pytest.mark.parametrize("name", ["tidewire@.service", "tidewire-shards.service"])
+def test_a_unit_for_shards_is_the_one_for_a_server_but_for_what_it_starts(name: str) -> None:
+    """So that what hardens one hardens all."""
+
+    def lines(unit: str) -> set[str]:
+        return {line for line in text(unit).splitlines() if line and not line.startswith("#")}
+
+    differing = {line.partition("=")[0] for line in lines(name) ^ lines(UNIT.name)}
+    assert differing <= {"Description", "ExecStart", "Type", "TimeoutStartSec", "TimeoutStopSec"}
+    (start,) = [line for line in lines(name) if line.startswith("ExecStart=")]
+    arguments = shlex.split(start.replace("%i", "1"))[1:]
+    given = str(LOADED_CONFIGURATIONS[UNIT.name])
+    arguments_fit([given if part == "/etc/tidewire/tidewire.toml" else part for part in arguments])
+
+
 # The container.
 
 
@@ -255,4 +271,13 @@ def test_the_pages_show_the_files_themselves() -> None:
         if block.directive == "literalinclude"
     }
 
-    assert {f"../../deploy/{file.name}" for file in DEPLOY.iterdir()} - set(shown) == set()
+    assert {f"../../deploy/{file.name}" for file in DEPLOY.iterdir() if file != DASHBOARD} - set(
+        shown
+    ) == set()
+
+
+def test_a_page_names_the_dashboard() -> None:
+    """It is for Grafana to read."""
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
+
+    assert any(f"`deploy/{DASHBOARD.name}`" in page for page in pages)

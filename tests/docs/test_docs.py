@@ -11,6 +11,7 @@ import pytest
 
 import tidewire
 from support.console_visit import DOCUMENTED
+from support.django_project import setup as _setup  # noqa: F401 - what Django has is imported like the rest
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE

@@ -11,10 +11,11 @@ import pytest
 from support.markdown import row_terms, section
 from tidewire.core.acceptance import RULES
 from tidewire.core.capabilities import CAPABILITY_NAMES, CHANGES, Capabilities
+from tidewire.core.event_types import EVENT_TYPE_NAMES
 from tidewire.core.processors import PROCESSORS, WITHHOLDINGS
 from tidewire.core.processors.message import MIRROR_LOOP
 from tidewire.http.request_log import SLOW_REQUEST
-from tidewire.reference import capabilities, event_types, openapi, received
+from tidewire.reference import capabilities, event_types, metrics, openapi, received
 from tidewire.reference.event_types import EVENT_TYPES, SERVERS_OWN
 from tidewire.reference.samples import by_client, outcome, samples, what_matters
 
@@ -22,6 +23,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 MODULES = {
     "capabilities.md": capabilities,
     "event-types.md": event_types,
+    "metrics.md": metrics,
     "openapi.md": openapi,
     "what-clients-receive.md": received,
 }
@@ -74,6 +76,11 @@ def test_every_type_that_the_source_knows_is_in_the_table_of_types() -> None:
     known = {*PROCESSORS, *RULES, *(kind for kinds in CHANGES.values() for kind in kinds)} - INTERNAL
     assert known - KINDS == set()
     assert row_terms(event_types.render()) == KINDS
+
+
+def test_every_type_is_counted_by_its_name() -> None:
+    """What is new in the table of types must not count as `other`."""
+    assert {*KINDS, *INTERNAL} == EVENT_TYPE_NAMES
 
 
 def test_the_table_names_each_type_with_an_operation_once() -> None:

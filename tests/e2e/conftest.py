@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support.collector import Collector
 from support.server_process import ServerProcess, StartServer
 
 
@@ -44,3 +45,10 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     assert is_running
     assert code == 0
     assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of spans."""
+    with Collector() as collector:
+        yield collector

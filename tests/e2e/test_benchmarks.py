@@ -15,7 +15,9 @@ DEADLINE = 100
 """Seconds: each takes a few."""
 
 
-@pytest.mark.parametrize("name", ["fan_out", "explaining", "merging", "notifications", "journal"])
+@pytest.mark.parametrize(
+    "name", ["fan_out", "explaining", "tracing", "merging", "metrics", "notifications", "journal"]
+)
 def test_a_benchmark_prints_its_table(name: str) -> None:
     done = subprocess.run(  # noqa: S603 - the repository's own program
         [sys.executable, ROOT / "bench" / "run.py", "--rounds", "1", name],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.door import SessionDoor
 from support.lane_server import LaneServer, Peer, lane_server, until
 from support.raw_http import basic, request_bytes
 from support.server_process import KEYS, SECRET, credentials, email
@@ -32,7 +33,15 @@ def ordinary(request: bytes) -> bytes:
 
 
 def notices(*events: Mapping[str, Any], users: tuple[int, ...] = (1,), lines: str = "") -> bytes:
-    body = "\n".join(json.dumps({"event": event, "users": users}) for event in events).encode()
+    return publishing(*({"event": event, "users": users} for event in events), lines=lines)
+
+
+def named_notice(name: str, **event: Any) -> bytes:
+    return publishing({"event": event, "users": [1], "id": name})
+
+
+def publishing(*wanted: Mapping[str, Any], lines: str = "") -> bytes:
+    body = "\n".join(map(json.dumps, wanted)).encode()
     headers = {"Authorization": f"Bearer {SECRET}"}
     request = request_bytes("POST", "/api/internal/notices", body=body, headers=headers)
     return request.replace(b"\r\n", f"\r\n{lines}".encode(), 1)
@@ -75,6 +84,83 @@ async def test_events_that_are_there_are_answered_alike(tmp_path: Path) -> None:
         assert b'"events":[{"type":"a","id":0},{"type":"b","id":1}]' in answer
         assert b'"events":[{"type":"b","id":1}]' in await both(server, poll(queue_id, 0))
         assert b'"events":[]' in await both(server, poll(queue_id, 1, more="&dont_block=true"))
+
+
+def bearer(request: bytes) -> bytes:
+    """The same request with a token."""
+    return request.replace(ADA["Authorization"].encode(), b"Bearer ada")
+
+
+async def test_the_lane_hands_over_until_somebody_was_asked(tmp_path: Path) -> None:
+    """D5: what is known the lane serves by itself; what must be asked the ordinary route asks."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b")
+    door = SessionDoor(local.site.authenticator, asks=True)
+    async with lane_server(local.changed(door=door)) as server, await server.connect() as peer:
+        statistics = server.lane.statistics
+        seen = []
+        for number, last in enumerate((-1, -1, 0)):
+            peer.send(bearer(poll(queue_id, last)))
+            seen.append(await peer.answer())
+            assert (statistics.handed_over, statistics.polls) == (1, min(number, 1))
+        assert seen[0] == seen[1]
+        assert statistics.repolls == 1
+        # What has to be asked again is handed over again, also on a connection that is well known.
+        door.forget()
+        door.keep_until = 0.0
+        local.site.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
+        peer.send(bearer(poll(queue_id, 0)))
+        assert await peer.answer() == seen[2]
+        assert statistics.handed_over == 2
+        assert len(door.asked) == 2
+
+
+async def test_a_repeated_poll_is_looked_at_again_when_its_time_has_come(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local, "a", "b", "c")
+    door = SessionDoor(local.site.authenticator)
+    door.keep_until = local.clock.now() + 10
+    async with lane_server(local.changed(door=door)) as server:
+        local.clock.advance(0)
+        async with await server.connect() as peer:
+            for last in (-1, 0):
+                peer.send(bearer(poll(queue_id, last)))
+                await peer.answer()
+            assert server.lane.statistics.repolls == 1
+            local.clock.advance(11)
+            peer.send(bearer(poll(queue_id, 1)))
+            await peer.answer()
+            assert (server.lane.statistics.repolls, server.lane.statistics.polls) == (1, 2)
+
+
+@pytest.mark.parametrize("way", ["lane", "ordinary"])
+async def test_a_token_that_ends_ends_the_poll_that_waits(tmp_path: Path, way: str) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    door = SessionDoor(local.site.authenticator, ends_at=local.clock.now() + 0.2)
+    async with lane_server(local.changed(door=door)) as server:
+        request = bearer(poll(queue_id))
+        peer = await park(server, request if way == "lane" else ordinary(request))
+        local.clock.advance(1)
+        server.lane.sweep(asyncio.get_running_loop().time())
+        answer = await peer.answer()
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert b'"code":"INVALID_TOKEN"' in answer
+        assert local.engine.waiting() == 0
+        assert server.lane.expiring == {}
+
+
+async def test_a_revoked_session_ends_the_poll_that_waits_on_the_lane(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    local = local.changed(door=SessionDoor(local.site.authenticator))
+    async with lane_server(local) as server:
+        peer = await park(server, bearer(poll(queue_id)))
+        answer = await local.internal("/api/internal/revoke_session", form={"session": "session-of-ada"})
+        assert answer.json["queues_ended"] == 1
+        assert b'"events":[]' in await peer.answer()
+        peer.send(bearer(poll(queue_id)))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 401")
 
 
 @pytest.mark.parametrize(
@@ -234,6 +320,73 @@ async def test_publishing_is_answered_alike(tmp_path: Path, request_: bytes) -> 
         assert fast == slow
         kinds = [event["type"] for event in await local.events("ada", queue_id)]
         assert kinds[: len(kinds) // 2] == kinds[len(kinds) // 2 :]
+
+
+async def test_a_publisher_s_further_requests_are_answered_like_its_first(tmp_path: Path) -> None:
+    """What is known of a head changes no answer, no entry of the log and no figure (`lane/republish.py`)."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    good = notices({"type": "a"})
+    requests = [
+        good,
+        good,
+        notices({"type": "a"}, {"type": "b"}),
+        notices({"type": "longer", "pad": "x" * 300}),
+        good.replace(b'"type"', b'"typo"'),
+        good,
+        notices(),
+        notices({"type": "zz"}).replace(SECRET.encode(), b"x" * len(SECRET)),
+        notices({"type": "c"}, lines="X-More: 1\r\n"),
+        notices({"type": "c"}, lines="X-More: 1\r\n"),
+        notices({"type": "last"}, lines="Connection: close\r\n"),
+    ]
+    async with lane_server(local) as server:
+        one_by_one = [(await server.ask(request))[0] for request in requests]
+        first = local.logged("request")[1:]
+        served = server.lane.statistics.publishes
+        assert await server.ask(*requests) == one_by_one
+        assert [_timeless(entry) for entry in local.logged("request")[1 + len(first) :]] == [
+            _timeless(entry) for entry in first
+        ]
+        assert server.lane.statistics.publishes == 2 * served
+    kinds = [event["type"] for event in await local.events("ada", queue_id)]
+    assert kinds[: len(kinds) // 2] == kinds[len(kinds) // 2 :]
+    assert len(kinds) == 2 * 9
+
+
+def _timeless(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "duration_ms"}
+
+
+async def test_what_follows_a_known_head_may_come_in_any_pieces(tmp_path: Path) -> None:
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    request = notices({"type": "a"})
+    async with lane_server(local) as server, await server.connect() as peer:
+        peer.send(request)
+        await peer.answer()
+        peer.send(request + request)  # together
+        assert b'"accepted":1' in await peer.answer()
+        assert b'"accepted":1' in await peer.answer()
+        for at in (5, request.index(b"Content-Length") + 17, len(request) - 3):
+            peer.send(request[:at])
+            await asyncio.sleep(0.01)
+            peer.send(request[at:])
+            assert b'"accepted":1' in await peer.answer()
+    assert len(await local.events("ada", queue_id)) == 6
+
+
+async def test_a_refusal_behind_a_known_head_changes_nothing(tmp_path: Path) -> None:
+    """The engine refuses what was decoded well: an id that stands for another notice."""
+    local = local_site(tmp_path)
+    queue_id = await queue_with(local)
+    requests = [named_notice("x", type="a"), named_notice("y", type="b"), named_notice("y", type="c")]
+    async with lane_server(local) as server:
+        *taken, refused, again = await server.ask(*requests, requests[1])
+    assert all(b'"accepted":1' in answer for answer in [*taken, again])
+    assert refused.startswith(b"HTTP/1.1 409")
+    assert b"NOTICE_ID_REUSED" in refused
+    assert [event["type"] for event in await local.events("ada", queue_id)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from support.broker import NOTIFICATIONS, Broker
+from support.collector import Collector
 from support.server_process import SECRET, USER_IDS, ServerProcess, StartServer, clean_environment
+from support.traces import SAMPLED, SPAN, TRACE
 from support.waiting import eventually
 from support.whole_messages import message_event, recipients
 from tidewire.publisher import AsyncPublisher, OneShard, Publisher, PublishFailed
@@ -254,3 +256,18 @@ async def test_the_publisher_for_asyncio_over_http(server: ServerProcess) -> Non
     async with AsyncPublisher(server.url, secret=SECRET) as publisher:
         assert await publisher.send([step(0), step(1)]) == 2
     assert [event["n"] for event in server.events("ada", queue_id)] == [0, 1]
+
+
+def test_a_trace_comes_through_the_broker(
+    broker: Broker, start_server: StartServer, collector: Collector
+) -> None:
+    shard = Shard(broker, start_server, f"tracing.endpoint={collector.url}")
+    with Publisher(broker.url, shards=OneShard(shard.queue)) as publisher:
+        publisher.send_event(**step(0), id="traced", traceparent=SAMPLED)
+        publisher.send_event(**step(1))
+    assert shard.numbers(2) == [0, 1]
+    assert shard.server.stop() == 0
+    published, delivered = collector.spans()
+    assert (published.name, published.trace_id, published.parent_id) == ("publish", TRACE, SPAN)
+    assert published.attributes["tidewire.notice.id"] == "traced"
+    assert (delivered.name, delivered.parent_id) == ("deliver", published.span_id)

@@ -22,6 +22,7 @@ from tidewire.keeper import TAIL_AT_LEAST
 from tidewire.pace import Pace, at_once
 from tidewire.ports import Collection, Recovery
 from tidewire.recovering import Comeback, recover
+from tidewire.tracing.engine import kind_for
 
 A = TypeVar("A")
 
@@ -340,7 +341,7 @@ class Rig:
         self.engine = self._engine(shard or Shard(limits=self.limits, rules=rules))
 
     def _engine(self, shard: Shard[PollSlot]) -> Engine:
-        return Engine(
+        return kind_for(shard)(
             shard=shard,
             journal=self.journal,
             clock=self.clock,

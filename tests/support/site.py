@@ -22,6 +22,7 @@ from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import build_application
 from tidewire.http.site import Compat, Lifecycle, Site
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.replay.clock import VirtualClock
 from tidewire.replay.reporting import RaisingReporter
@@ -65,7 +66,7 @@ class LocalSite:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The entries of one kind, without what stands in every entry."""
-        left_out = ("event", "timestamp", "level")
+        left_out = ("event", "timestamp", "level", "request_id")
         return [
             {key: value for key, value in entry.items() if key not in left_out}
             for entry in self.whole_log
@@ -129,6 +130,7 @@ def local_site(directory: Path) -> LocalSite:
     shard: Shard[PollSlot] = Shard(limits=Limits())
     numbers = itertools.count()
     stream = io.StringIO()
+    control = LogControl("debug")
     site = Site(
         engine=Engine(
             shard=shard,
@@ -148,7 +150,8 @@ def local_site(directory: Path) -> LocalSite:
         idle_timeouts=IdleTimeouts(),
         compat=Compat(version="12.0", feature_level=491, bad_queue_text="zulip-term"),
         lifecycle=Lifecycle(ready=True),
-        log=build_log(form="json", level="debug", stream=stream),
+        log=build_log(form="json", level=control, stream=stream),
+        log_control=control,
         now=clock.now,
         timer=clock.now,
     )

@@ -33,13 +33,14 @@ class UsersFileAuthenticator:
     Not for several threads at once. Each method is a plain function, so nothing else runs within it.
     """
 
-    def __init__(self, *, path: Path) -> None:
-        """Reads the file.
+    def __init__(self, *, path: Path, required: bool = True) -> None:
+        """Reads the file; one that is not required may be missing, and then nobody is known.
 
         Raises:
             UsersFileError: the file can't be read or is wrong; see `reload`.
         """
         self._path = path
+        self._required = required
         self._seen: Signature | None = None
         self._generation = 0
         self._snapshot = UsersSnapshot()
@@ -152,6 +153,8 @@ class UsersFileAuthenticator:
                 content = stream.read()
                 after = _signature(os.fstat(stream.fileno()))
         except FileNotFoundError:
+            if not self._required and not self._generation:
+                return b""
             problem = "no such file; make it with [[realm]] and [[user]] entries, or set auth.users_file to where it is"
         except OSError as error:
             self._seen = self._signature_now()

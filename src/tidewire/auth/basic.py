@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass, field
 
+from tidewire.admitting import no_session
 from tidewire.auth.keys import is_well_formed
 from tidewire.core.errors import BadRequest, InvalidApiKey, Unauthorized
 
@@ -29,7 +30,7 @@ def parse_authorization(authorization: str | None) -> Credentials:
         InvalidApiKey: the key has not the form of one.
     """
     if authorization is None:
-        raise Unauthorized("Not logged in: API authentication or user session required")
+        raise no_session(is_session=False)
     scheme, *rest = authorization.split() or [SCHEME]
     if scheme.lower() != SCHEME:
         raise BadRequest("This endpoint requires HTTP basic authentication.")

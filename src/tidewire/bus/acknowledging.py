@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 
 class Run:
-    """Deliveries that came one after the other; `left` of them are not done."""
+    """Deliveries that came one after the other; `left` of them are not done. `began`: when they were taken."""
 
-    __slots__ = ("last", "left")
+    __slots__ = ("began", "last", "left")
 
-    def __init__(self, last: int, left: int) -> None:
+    def __init__(self, last: int, left: int, began: float) -> None:
         self.last = last
         self.left = left
+        self.began = began
 
 
 class Acknowledger:
@@ -21,9 +22,9 @@ class Acknowledger:
         self._acknowledge = acknowledge
         self._runs: deque[Run] = deque()
 
-    def begin(self, last: int, count: int) -> Run:
-        """Notes the next deliveries, up to the tag `last`."""
-        run = Run(last, count)
+    def begin(self, last: int, count: int, *, now: float) -> Run:
+        """Notes the next deliveries, up to the tag `last`; `now` is in seconds of any clock."""
+        run = Run(last, count, now)
         self._runs.append(run)
         return run
 
@@ -40,6 +41,16 @@ class Acknowledger:
     def is_idle(self) -> bool:
         """Whether nothing is open."""
         return not self._runs
+
+    @property
+    def open(self) -> int:
+        """How many deliveries are not done."""
+        return sum(run.left for run in self._runs)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest of the open ones were taken."""
+        return self._runs[0].began if self._runs else None
 
 
 class Taken:

@@ -59,6 +59,8 @@ class Consumer:
         self._channel: Channel | None = None
         self._tag = ""
         self._arrived: deque[Delivery] = deque()
+        self._arrived_at = 0.0
+        """When the oldest of what has arrived did, by the loop's clock."""
         self._held: tuple[Run, list[Incoming]] | None = None
         self._is_due = False
 
@@ -105,9 +107,19 @@ class Consumer:
                 while self._arrived or not self._acknowledger.is_idle:  # noqa: ASYNC110 - once in a life
                     await asyncio.sleep(0.01)
 
+    def backlog(self) -> tuple[int, float]:
+        """How many deliveries are not acknowledged, and for how many seconds the oldest has waited."""
+        waiting = len(self._arrived) + self._acknowledger.open
+        oldest = self._acknowledger.oldest
+        if oldest is None:
+            oldest = self._arrived_at
+        return waiting, self._loop.time() - oldest if waiting else 0.0
+
     # Deliveries.
 
     def _arrive(self, delivery: Delivery) -> None:
+        if not self._arrived:
+            self._arrived_at = self._loop.time()
         self._arrived.append(delivery)
         if not self._is_due and self._held is None:
             self._soon()
@@ -123,7 +135,8 @@ class Consumer:
             return
         count = min(AT_ONCE, len(self._arrived))
         batch = [self._arrived.popleft() for _ in range(count)]
-        run = self._acknowledger.begin(batch[-1].tag, count)
+        run = self._acknowledger.begin(batch[-1].tag, count, now=self._arrived_at)
+        self._arrived_at = self._loop.time()
         self._carry_out(run, self._read(run, batch))
         if self._arrived and self._held is None:
             self._soon()

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from tidewire.ports import BusState
+
 
 class Bus(Protocol):
     """Brings notices to the engine and notifications to their workers, by itself, between start and stop."""
@@ -18,6 +20,10 @@ class Bus(Protocol):
         """Ends everything; the engine is not used afterwards."""
         ...
 
+    def state(self) -> BusState:
+        """How it stands with it."""
+        ...
+
 
 class Embedded(Bus):
     """The bus `memory:`; the HTTP routes are all there is of it."""
@@ -30,3 +36,7 @@ class Embedded(Bus):
 
     async def close(self) -> None:
         """Nothing to end."""
+
+    def state(self) -> BusState:
+        """Always there; whoever publishes is answered once it is done."""
+        return BusState(connected=True, waiting=0, lag=0.0)

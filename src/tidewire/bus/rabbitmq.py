@@ -20,6 +20,7 @@ from tidewire.bus.identity import Nameless, left_behind
 from tidewire.bus.link import Link
 from tidewire.bus.outgoing import Outgoing
 from tidewire.engine import Engine
+from tidewire.ports import BusState
 
 
 class RabbitBus(Bus):
@@ -106,6 +107,11 @@ class RabbitBus(Bus):
             await asyncio.wait(self._forwarding)
         await self._outgoing.close()
         await self._outgoing_link.stop()
+
+    def state(self) -> BusState:
+        """Whether both connections stand, and what waits to be acknowledged."""
+        waiting, lag = self._consumer.backlog()
+        return BusState(connected=all(self._up.values()), waiting=waiting, lag=lag)
 
     async def _connect(self) -> Connection:
         return await connect(self._url, name="tidewire")

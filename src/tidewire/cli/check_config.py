@@ -13,16 +13,18 @@ import click
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
 from tidewire.cli.options import config_option, set_option
-from tidewire.cli.serve import load_settings
+from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
+from tidewire.config.shard_settings import shard_map_of
 from tidewire.escaping import escaped
+from tidewire.traced import otel_module
 
 
 @click.command("check-config")
 @config_option
 @set_option
 def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None:
-    """Check the settings, users file, secret, state directory and address; change nothing."""
+    """Check the settings, users file, secret, state directory, address and extras; change nothing."""
     try:
         loaded = load_settings(config, list(settings))
     except ConfigError as error:
@@ -53,6 +55,14 @@ def _settings(settings: Settings) -> Iterator[str]:
     yield "settings         right"
     for name in settings.not_effective():
         yield f"                 {name} has no effect in this version"
+
+
+def _shards(settings: Settings) -> Iterator[str]:
+    shard_map = shard_map_of(settings)
+    if shard_map is not None:
+        own = shard_map.address(settings.shards.index)
+        version, count = shard_map.version, len(shard_map.shards)
+        yield f"shard map        {settings.shards.map_file}: version {version}, {count} shards, this one {own.host}:{own.port}"
 
 
 def _users(settings: Settings) -> Iterator[str]:
@@ -111,4 +121,19 @@ def _address(settings: Settings) -> Iterator[str]:
     yield f"address          {host}:{port}{taken}"
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (_settings, _users, _secret, _directory, _address)
+def _tracing(settings: Settings) -> Iterator[str]:
+    """Whether what traces is installed; no word of what is off."""
+    if settings.tracing.endpoint:
+        otel_module()
+        yield f"tracing          {settings.tracing.endpoint}"
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
+    _settings,
+    _shards,
+    _users,
+    _secret,
+    _directory,
+    _address,
+    _tracing,
+)

@@ -22,6 +22,7 @@ from tidewire.cli.demo_board import Board, Draft
 from tidewire.cli.demo_routes import DemoRoutes
 from tidewire.config import load
 from tidewire.core.notice import decode_notice
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
 
@@ -55,7 +56,8 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
         )
         board = _board(users)
         demo = _Demo(port, board, quiet=quiet)
-        log = build_log(form=settings.log.format, level=settings.log.level)
+        control = LogControl(settings.log.level)
+        log = build_log(form=settings.log.format, level=control)
         run(settings, log=log, on_ready=demo.begin, more_routes=DemoRoutes(board).table())
 
 

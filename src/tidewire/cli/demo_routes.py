@@ -15,9 +15,9 @@ from tidewire.core.users import User
 from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
+from tidewire.http.login import authenticated
 from tidewire.http.noting import noted_client
 from tidewire.http.parameters import Parameters
-from tidewire.http.public import authenticated
 from tidewire.http.routes import Methods
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
@@ -45,7 +45,7 @@ class DemoRoutes:
 
     async def send_message(self, request: Request, site: Site) -> Answer:
         """`POST /api/v1/messages`: a message, direct or in a channel."""
-        sender = authenticated(request, site)
+        sender = await authenticated(request, site)
         parameters = await parameters_of(request)
         kind = parameters.required_text("type")
         to = parameters.required_text("to")
@@ -62,7 +62,7 @@ class DemoRoutes:
 
     async def add_reaction(self, request: Request, site: Site) -> Answer:
         """`POST /api/v1/messages/{message_id}/reactions`: an emoji on a message."""
-        user = authenticated(request, site)
+        user = await authenticated(request, site)
         message_id = Parameters(request.path_params).required_integer("message_id")
         parameters = await parameters_of(request)
         parameters.text("message_id")  # the Python client repeats it

@@ -16,7 +16,7 @@ from tidewire.cli.dump_server import DumpServer, Imported
 from tidewire.cli.dump_stopped import Stopped, open_stopped
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import URL, required
-from tidewire.cli.serve import load_settings
+from tidewire.cli.settings import load_settings
 from tidewire.core.dump import split_dump
 from tidewire.core.errors import BadRequest, StateError
 from tidewire.escaping import escaped

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tidewire.app import fingerprint_of, limits, pace, presentation
 from tidewire.cli.dump_server import EXISTS, Imported, Skipped
 from tidewire.clock import ShardClock
 from tidewire.config import Settings
@@ -24,6 +23,7 @@ from tidewire.ports import Clock, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.directory import Durability, open_directory
+from tidewire.tuning import fingerprint_of, limits, pace, presentation
 
 PIECE = 1024 * 1024
 

@@ -9,10 +9,14 @@ from tidewire.cli.doctor import doctor_command
 from tidewire.cli.dump import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
 from tidewire.cli.explain import explain_command
+from tidewire.cli.loglevel import loglevel_command
+from tidewire.cli.nginx import nginx_command
 from tidewire.cli.publish import publish_command
 from tidewire.cli.queues import queue_command, queues_command
 from tidewire.cli.replay import replay_command
+from tidewire.cli.restart import restart_command
 from tidewire.cli.serve import serve_command
+from tidewire.cli.shards import shards_command
 from tidewire.cli.stats import stats_command, top_command
 from tidewire.cli.tail import tail_command
 
@@ -38,3 +42,7 @@ main.add_command(import_dump_command)
 main.add_command(export_dump_command)
 main.add_command(replay_command)
 main.add_command(doctor_command)
+main.add_command(nginx_command)
+main.add_command(restart_command)
+main.add_command(shards_command)
+main.add_command(loglevel_command)

@@ -31,8 +31,22 @@ Numbered = tuple[int, dict[str, Any]]
 )
 @click.option("--queue", metavar="NAME", help="With --bus, the shard's queue [notify_tornado].")
 @secret_option
+@click.option(
+    "--traceparent",
+    metavar="TEXT",
+    envvar="TRACEPARENT",
+    help="The trace context of notices that say none: 00-...-...-01.",
+)
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
-def publish_command(url: str, bus: str | None, queue: str | None, secret: str | None, file: BinaryIO) -> None:
+def publish_command(
+    *,
+    url: str,
+    bus: str | None,
+    queue: str | None,
+    secret: str | None,
+    traceparent: str | None,
+    file: BinaryIO,
+) -> None:
     """Send notices from FILE, or from standard input, one JSON object a line.
 
     Prints how many were confirmed. A notice that is refused is reported with the number of its line, and the
@@ -45,7 +59,7 @@ def publish_command(url: str, bus: str | None, queue: str | None, secret: str | 
     if not broker:
         required(secret)
     with _publisher(broker or url, secret, queue) as publisher:
-        sending = _Sending(publisher, _Progress(file, sys.stderr))
+        sending = _Sending(publisher, _Progress(file, sys.stderr), traceparent)
         try:
             for lines in batches(source_of(file), LIMITS):
                 sending.send_lines(lines)
@@ -94,8 +108,9 @@ class _Progress:
 class _Sending:
     """Sends batch after batch, and counts."""
 
-    def __init__(self, publisher: Publisher, progress: _Progress) -> None:
+    def __init__(self, publisher: Publisher, progress: _Progress, traceparent: str | None) -> None:
         self._publisher = publisher
+        self._traceparent = traceparent
         self._progress = progress
         self._sent_bytes = 0
         self._refused = 0
@@ -108,7 +123,7 @@ class _Sending:
         notices: list[Numbered] = []
         for line in lines:
             try:
-                notices.append((line.number, _notice(line.text)))
+                notices.append((line.number, self._traced(_notice(line.text))))
             except ValueError as error:
                 self._refuse(line.number, str(error))
         self._send(notices)
@@ -119,6 +134,11 @@ class _Sending:
         """Says how many notices were confirmed."""
         self._progress.clear()
         click.echo(f"confirmed {self.confirmed} of {self.read} notices")
+
+    def _traced(self, notice: dict[str, Any]) -> dict[str, Any]:
+        if self._traceparent and notice.get("traceparent") is None:
+            notice["traceparent"] = self._traceparent
+        return notice
 
     def _send(self, notices: list[Numbered]) -> None:
         while notices:

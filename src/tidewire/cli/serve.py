@@ -1,27 +1,17 @@
-"""`tidewire serve`: one shard in the foreground."""
+"""`tidewire serve`: one shard in the foreground, or several under a supervisor."""
 
-import os
 from pathlib import Path
 
 import click
 
 from tidewire.cli.options import config_option, set_option
-from tidewire.config import Settings, load
+from tidewire.cli.settings import load_settings
+from tidewire.cli.supervise import supervise
+from tidewire.config.shard_settings import of_one_shard
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
-
-DEFAULT_FILE = Path("tidewire.toml")
-"""Read when it is there and no other is named."""
-
-
-def load_settings(config: Path | None, overrides: list[str]) -> Settings:
-    """The settings from file, environment and flags.
-
-    Raises:
-        ConfigError: something is wrong with them.
-    """
-    file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    return load(file=file, environ=os.environ, overrides=overrides)
+from tidewire.supervisor.lifeline import end_with
 
 
 @click.command("serve")
@@ -31,6 +21,7 @@ def load_settings(config: Path | None, overrides: list[str]) -> Settings:
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the state is kept [state].")
 @click.option("--bus", metavar="URL", help="Where notices come from: memory:, or amqp://... [memory:].")
 @click.option("--shards", type=click.IntRange(1), default=1, help="How many shards to run [1].")
+@click.option("--supervised", type=int, metavar="PID", help="Stop when this parent process ends.")
 @click.option("--rules", metavar="MODULE:NAME", help="The application's own merge rules [none].")
 @set_option
 def serve_command(
@@ -43,10 +34,11 @@ def serve_command(
     shards: int,
     rules: str | None,
     settings: tuple[str, ...],
+    supervised: int | None,
 ) -> None:
-    """Serve one shard until SIGTERM or Ctrl-C."""
-    if shards != 1:
-        raise click.UsageError("this version runs one shard: leave out --shards, or start several servers")
+    """Serve one shard, or several, until SIGTERM or Ctrl-C."""
+    if supervised is not None:
+        end_with(supervised)
     given = {
         "server.host": host,
         "server.port": port,
@@ -56,4 +48,9 @@ def serve_command(
     }
     overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)]
     loaded = load_settings(config, overrides)
-    run(loaded, log=build_log(form=loaded.log.format, level=loaded.log.level))
+    if shards > 1:
+        supervise(loaded, count=shards, config=config, overrides=overrides)
+        return
+    loaded = of_one_shard(loaded)
+    control = LogControl(loaded.log.level)
+    run(loaded, log=build_log(form=loaded.log.format, level=control), log_control=control)

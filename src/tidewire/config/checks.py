@@ -52,6 +52,43 @@ ORDERS: tuple[Order, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A setting that must be given when a kind of credentials is configured.
+
+    Attributes:
+        kind: the word in `auth.kind`.
+        names: of these settings one must be given.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+
+
+NEEDS = (
+    Need("http", ("auth.http_url",)),
+    Need("jwt", ("auth.jwt_audience",)),
+    Need("jwt", ("auth.jwt_keys", "auth.jwt_issuer")),
+)
+
+
+def missing(settled: Mapping[str, Settled]) -> Iterator[Problem]:
+    """Settings without which a kind of credentials can't work; nothing is open because one was forgotten."""
+    kinds = settled.get("auth.kind")
+    if kinds is None:
+        return
+    for need in NEEDS:
+        given = [settled[name].value for name in need.names if name in settled]
+        if need.kind in kinds.value and len(given) == len(need.names) and not any(given):
+            expected = f"a value, because auth.kind has {need.kind!r}"
+            yield Problem(kinds.source or "defaults", " or ".join(need.names), expected, "none")
+    keys = [settled[name].value for name in ("auth.jwt_key", "auth.jwt_key_file") if name in settled]
+    issuer = settled.get("auth.jwt_issuer")
+    if issuer is not None and issuer.value and keys and not any(keys):
+        expected = "a value, because auth.jwt_issuer has one"
+        yield Problem(issuer.source or "defaults", "auth.jwt_key or auth.jwt_key_file", expected, "none")
+
+
 def contradictions(settled: Mapping[str, Settled]) -> Iterator[Problem]:
     """Pairs of settings that don't go together; a pair with a setting left out is not judged.
 

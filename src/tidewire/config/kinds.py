@@ -129,6 +129,31 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """One or several of a few words, each once."""
+
+    options: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """The words."""
+        return f"{' or '.join(show(option) for option in self.options)}, or a list of these"
+
+    def read(self, text: str) -> object:
+        """Reads a TOML list, else takes the text as words with commas between."""
+        return ListOf(Text()).read(text)
+
+    def fit(self, value: object) -> tuple[str, ...]:
+        """Takes a word, or a list of words that is not empty."""
+        words = [value] if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not words or len(set(map(str, words))) < len(words):
+            raise Misfit(self.expected, value)
+        if not all(isinstance(word, str) and word in self.options for word in words):
+            raise Misfit(self.expected, value)
+        return tuple(words)
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """True or false."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from tidewire.config.checks import Settled, contradictions
+from tidewire.config.checks import Settled, contradictions, missing
 from tidewire.config.kinds import Misfit
 from tidewire.config.problems import ConfigError, Problem
 from tidewire.config.records import Settings
@@ -40,7 +40,8 @@ def load(
         elif isinstance(item, Given):
             settled[item.setting.name] = outcome
     wrong = {problem.key for problem in problems}
-    problems.extend(contradictions({name: value for name, value in settled.items() if name not in wrong}))
+    right = {name: value for name, value in settled.items() if name not in wrong}
+    problems.extend([*contradictions(right), *missing(right)])
     if problems:
         raise ConfigError(problems)
     start = _start_of_paths(file, working_directory)

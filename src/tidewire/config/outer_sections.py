@@ -1,6 +1,6 @@
 """The settings of the outermost things: what any peer may cost, and the log (`sections.py` has the others)."""
 
-from tidewire.config.kinds import Choice, Flag, Integer
+from tidewire.config.kinds import Choice, Flag, Integer, Text
 from tidewire.config.setting import Setting
 
 LIMITS = (
@@ -123,6 +123,40 @@ CONSOLE = (
         default=43_200,
         meaning="How long an operator who has logged in to the console stays so.",
         unit="seconds",
+    ),
+)
+
+TRACING = (
+    Setting(
+        name="tracing.endpoint",
+        # Credentials in it would be shown; they have a place in OTEL_EXPORTER_OTLP_HEADERS.
+        kind=Text(
+            expected='a URL such as "http://127.0.0.1:4318", without a user or a query; "environment"; or an empty string',
+            pattern=r"|environment|https?://[^\s/@?#]+(/[^\s@?#]*)?",
+        ),
+        default="",
+        meaning="The collector that spans go to, as OTLP over HTTP; `/v1/traces` is added to a URL without a path. With `environment`, what the variables `OTEL_EXPORTER_OTLP_*` say. When empty, nothing is traced. Needs `tidewire[otel]`.",
+    ),
+    Setting(
+        name="tracing.service_name",
+        kind=Text(),
+        default="",
+        meaning="What spans call this server; when empty, what `OTEL_SERVICE_NAME` says, or `tidewire`.",
+    ),
+    Setting(
+        name="tracing.deliveries_per_notice",
+        kind=Integer(maximum=10_000),
+        default=20,
+        meaning="How many deliveries of one notice get a span; the others are counted.",
+        unit="deliveries",
+        zero="none get one",
+    ),
+    Setting(
+        name="tracing.open_deliveries",
+        kind=Integer(minimum=1, maximum=1_000_000),
+        default=10_000,
+        meaning="How many traced deliveries may wait for their acknowledgement; when there are more, the oldest end as they are.",
+        unit="deliveries",
     ),
 )
 

@@ -27,9 +27,36 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """Section `auth`: where users come from."""
+    """Section `auth`: where users come from, and who judges what they show; times in seconds."""
 
+    kind: tuple[Literal["users", "http", "jwt"], ...]
     users_file: Path
+    session_origins: tuple[str, ...]
+    http_url: str
+    http_timeout: int
+    http_keep_for: int
+    http_cookies: tuple[str, ...]
+    jwt_audience: str
+    jwt_keys: tuple[str, ...]
+    jwt_issuer: str
+    jwt_key: str = field(repr=False)
+    jwt_key_file: Path | None
+    jwt_algorithms: tuple[str, ...]
+    jwt_user_claim: str
+    jwt_realm_claim: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Section `state`: where the initial state comes from; times in seconds, sizes in bytes."""
+
+    modules: tuple[str, ...]
+    callback_url: str
+    callback_timeout: int
+    callback_attempts: int
+    callback_max_bytes: int
+    timeout: int
+    defaults: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +161,16 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """Section `tracing`: where spans go, and how many there may be."""
+
+    endpoint: str
+    service_name: str
+    deliveries_per_notice: int
+    open_deliveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Section `log`: how the log is written."""
 
@@ -150,6 +187,7 @@ class Settings:
 
     server: Server
     auth: Auth
+    state: State
     storage: Storage
     queues: Queues
     bus: Bus
@@ -159,6 +197,7 @@ class Settings:
     limits: Limits
     explain: Explain
     console: Console
+    tracing: Tracing
     log: Log
 
     @classmethod
@@ -172,6 +211,7 @@ class Settings:
         return cls(
             server=Server(**section("server")),
             auth=Auth(**section("auth")),
+            state=State(**section("state")),
             storage=Storage(**section("storage")),
             queues=Queues(**section("queues")),
             bus=Bus(**section("bus")),
@@ -181,6 +221,7 @@ class Settings:
             limits=Limits(**section("limits")),
             explain=Explain(**section("explain")),
             console=Console(**section("console")),
+            tracing=Tracing(**section("tracing")),
             log=Log(**section("log")),
         )
 

@@ -1,11 +1,12 @@
 """The settings, section by section: what can be set, its default, and what it means.
 
-The only place that says so, with `outer_sections.py`: records, loader, environment names and reference page follow from
+The only place that says so, with `outer_sections.py` and `application_sections.py`: records, loader, environment names and reference page follow from
 it, and a test keeps the typed records in step. `effective` is false for what is accepted and checked but not yet acted
 on.
 """
 
 from tidewire.config.kinds import Address, Budget, Choice, File, Flag, Integer, ListOf, Text
+from tidewire.config.naming import PATTERN
 from tidewire.config.setting import Setting
 
 # Clients give up a poll after 90 s (R6.60); a heartbeat must reach them well before (R6.46).
@@ -59,15 +60,6 @@ SERVER = (
         ),
         default=(),
         meaning="The origins whose pages may read answers of the public routes under `/api`; `*` means all.",
-    ),
-)
-
-AUTH = (
-    Setting(
-        name="auth.users_file",
-        kind=File(),
-        default="users.toml",
-        meaning="The file of realms and users; it is read again when it changes.",
     ),
 )
 
@@ -202,10 +194,7 @@ QUEUES = (
     ),
     Setting(
         name="queues.rules",
-        kind=Text(
-            expected="module:NAME, or an empty string for none",
-            pattern=r"(?:[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*)?",
-        ),
+        kind=Text(expected="module:NAME, or an empty string for none", pattern=f"(?:{PATTERN})?"),
         default="",
         meaning="The application's own merge rules: a mapping from event type to rule, or a function that gives one; the module is looked for among the installed ones, then in the working directory.",
     ),
@@ -244,22 +233,19 @@ SHARDS = (
         name="shards.map_file",
         kind=File(optional=True),
         default="",
-        meaning="The file that says which shard serves which users; empty when there is one shard.",
-        effective=False,
+        meaning="The file that says which shard serves which users; empty when there is one shard. Read again on SIGHUP.",
     ),
     Setting(
         name="shards.index",
         kind=Integer(),
         default=0,
-        meaning="Which shard of the map this process is.",
-        effective=False,
+        meaning="Which shard of the map this process is; its port there is the one it listens on.",
     ),
     Setting(
         name="shards.wrong_shard",
         kind=Choice(("proxy", "redirect")),
         default="proxy",
         meaning="Whether a request for another shard's user is passed on by the shard or sent on by nginx.",
-        effective=False,
     ),
 )
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidewire.config.outer_sections import CONSOLE, EXPLAIN, LIMITS, LOG
+from tidewire.config.application_sections import AUTH, STATE
+from tidewire.config.outer_sections import CONSOLE, EXPLAIN, LIMITS, LOG, TRACING
 from tidewire.config.sections import (
-    AUTH,
     BUS,
     COMPAT,
     NOTIFICATIONS,
@@ -19,6 +19,7 @@ from tidewire.config.setting import Setting
 TABLE: tuple[Setting, ...] = (
     *SERVER,
     *AUTH,
+    *STATE,
     *STORAGE,
     *QUEUES,
     *BUS,
@@ -28,6 +29,7 @@ TABLE: tuple[Setting, ...] = (
     *LIMITS,
     *EXPLAIN,
     *CONSOLE,
+    *TRACING,
     *LOG,
 )
 BY_NAME: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in TABLE})

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from tidewire.config import Settings
 from tidewire.console.routes import Console
-from tidewire.console.shards import Shards, this_shard_alone
 from tidewire.http.application import NO_MORE
 from tidewire.http.routes import Methods
 
@@ -14,7 +13,6 @@ def console_routes(
     *,
     new_secret: Callable[[], str],
     is_realm_host: Callable[[str], bool],
-    shards: Shards = this_shard_alone,
 ) -> Mapping[str, Methods]:
     """The routes of the operators' page, if there is to be one; the arguments are those of `Console`."""
     if not settings.console.enabled:
@@ -25,6 +23,5 @@ def console_routes(
         host=settings.server.host,
         port=settings.server.port,
         session_lifetime=settings.console.session_lifetime,
-        shards=shards,
     )
     return console.table()

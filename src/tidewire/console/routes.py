@@ -14,7 +14,7 @@ from tidewire.console.files import INDEX, File, read_files
 from tidewire.console.guard import Guard, logged_out
 from tidewire.console.pulse import Pulse
 from tidewire.console.sessions import Session, Sessions
-from tidewire.console.shards import Shards, this_shard_alone
+from tidewire.console.shards import all_shards
 from tidewire.core.errors import AccessDenied, NotFound, RateLimitHit
 from tidewire.http import answers, internal, operators
 from tidewire.http.answers import Answer
@@ -40,7 +40,6 @@ class Console:
         host: what the server was told to listen on.
         port: the same.
         session_lifetime: seconds.
-        shards: gives the shards that there are.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class Console:
         host: str,
         port: int,
         session_lifetime: float,
-        shards: Shards = this_shard_alone,
     ) -> None:
         self._sessions = Sessions(new_secret=new_secret, lifetime=session_lifetime)
         self._guard = Guard(
@@ -63,7 +61,6 @@ class Console:
         self._lifetime = session_lifetime
         self._logins = RateLimits(address_per_minute=LOGINS_PER_MINUTE)
         self._files: Mapping[str, File] = read_files()
-        self._shards = shards
         self._pulse = Pulse()
 
     def table(self) -> Mapping[str, Methods]:
@@ -83,7 +80,7 @@ class Console:
                 "/console/api/explain": {"GET": closed(_quietly(operators.explain))},
                 "/console/api/explain/dry-run": {"POST": closed(operators.dry_run)},
                 "/console/api/notices": {"POST": closed(internal.notices)},
-                "/console/api/shards": {"GET": closed(_quietly(self._all_shards))},
+                "/console/api/shards": {"GET": closed(_quietly(_all_shards))},
                 "/console/api/words": {"GET": closed(_all_words)},
             }
         )
@@ -139,9 +136,10 @@ class Console:
         logged_in = {"logged_in": session is not None, "version": __version__, "now": site.now()}
         return answers.success(logged_in if session is None else {**logged_in, **_shown(session)})
 
-    async def _all_shards(self, request: Request, site: Site) -> Answer:
-        """`GET /console/api/shards`: the shards and how each is."""
-        return answers.success(await self._shards(request, site))
+
+async def _all_shards(request: Request, site: Site) -> Answer:
+    """`GET /console/api/shards`: the shards and how each is."""
+    return answers.success(await all_shards(request, site))
 
 
 async def _all_words(_request: Request, _site: Site) -> Answer:

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import TypeVar
 
 from tidewire.core.descriptor import Descriptor
-from tidewire.core.dispatch import Dispatch, Failure
+from tidewire.core.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.groups import Merge
 from tidewire.core.ids import QueueId
 from tidewire.core.merge import MERGE_RULES
@@ -38,6 +38,7 @@ from tidewire.core.records import (
 )
 from tidewire.core.restoring import Skipped, make_queues
 from tidewire.core.state import RELOAD, State
+from tidewire.core.statistics import Stopwatch
 from tidewire.core.steps import Known, What
 
 W = TypeVar("W")
@@ -102,36 +103,58 @@ def apply_notices(
     record: Published,
     notices: Sequence[Notice | None],
     found: Sequence[Candidates | None] | None = None,
+    stopwatch: Stopwatch | None = None,
+    *,
+    by: Dispatching[W] | None = None,
 ) -> list[Failure]:
     """Carries out a record whose notices are decoded already; `found` are their candidates, if known.
+
+    With `by`, the dispatch of each notice comes from there: somebody wants to know whom it reaches.
 
     In place of a notice that is no longer understood stands None; whom it notifies was decided long ago.
     """
     now = state.recorded_at = record.now
     outcomes = {outcome.notice: outcome.notified for outcome in record.outcomes}
     failures: list[Failure] = []
+    if stopwatch is not None:
+        stopwatch.begin()
     for place, (notice, known) in enumerate(zip(notices, found or repeat(None), strict=False)):
         notified = outcomes.get(place, ())
         if notice is None:
             state.notify(notified, now)
             continue
-        if notice.id is not None:
-            state.remembered.add(notice.id, notice.digest, now)
-        dispatch = Dispatch(state, notice.realm_id)
-        if notice.id is not None:
-            state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
-        try:
-            if notice.kind == "message":
-                dispatch.missed = missed_by(known or candidates(notice), notified)
-            processor_for(notice.kind)(notice, dispatch)
-        except Exception as error:  # noqa: BLE001 - a broken notice must not stop those after it (D9)
-            dispatch.failures.append(Failure(notice.kind, None, error))
-        failures += dispatch.close()
-        if notified:
-            state.notify(notified, now)
-            if notice.kind == "cleanup_queue":
-                mark(state, notified)
-        state.statistics.notices[notice.kind] += 1
+        dispatch = Dispatch(state, notice.realm_id) if by is None else by(notice)
+        failures += _apply_notice(state, notice, dispatch, known, notified)
+        kind = state.counted_as(notice.kind)
+        state.statistics.notices[kind] += 1
+        if stopwatch is not None:
+            stopwatch.lap(kind)
+    return failures
+
+
+def _apply_notice(
+    state: State[W],
+    notice: Notice,
+    dispatch: Dispatch[W],
+    known: Candidates | None,
+    notified: Sequence[Notified],
+) -> list[Failure]:
+    now = state.recorded_at
+    if notice.id is not None:
+        state.remembered.add(notice.id, notice.digest, now)
+        state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
+    try:
+        if notice.kind == "message":
+            dispatch.missed = missed_by(known or candidates(notice), notified)
+        processor_for(notice.kind)(notice, dispatch)
+    except Exception as error:  # noqa: BLE001 - a broken notice must not stop those after it (D9)
+        dispatch.failures.append(Failure(notice.kind, None, error))
+        state.statistics.failed[state.counted_as(notice.kind)] += 1
+    failures = dispatch.close()
+    if notified:
+        state.notify(notified, now)
+        if notice.kind == "cleanup_queue":
+            mark(state, notified)
     return failures
 
 

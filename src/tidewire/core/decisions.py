@@ -120,8 +120,10 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         if notice.id is not None:
             known = state.remembered.digest(notice.id) or within.get(notice.id)
             if known == notice.digest:
+                state.statistics.repeats[state.counted_as(notice.kind)] += 1
                 continue
             if known is not None:
+                state.statistics.refused_notices[state.counted_as(notice.kind)] += 1
                 raise reused(notice.id, index=index)
             within[notice.id] = notice.digest
         fresh.append(notice)
@@ -130,6 +132,7 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
             found.append(candidates(notice))
         except InvalidNotice as error:
             error.data["index"] = index
+            state.statistics.refused_notices[state.counted_as(notice.kind)] += 1
             raise
     if any(notice.kind not in FREEING for notice in fresh):
         check_memory(state, "publish")

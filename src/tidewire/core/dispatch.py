@@ -1,13 +1,14 @@
 """What a processor works with: whose queues there are, and how an event gets into one."""
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from tidewire.core.acceptance import Event
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.notice import Notice
 from tidewire.core.notifications.outcomes import Missed
 from tidewire.core.presentation import Presentation
 from tidewire.core.representation import Representation
@@ -205,3 +206,7 @@ class Dispatch(Generic[W]):
                 if explains:
                     memory.marks[id(shaped.body)] = self._marker.mark(shaped.kind, len(shaped.body))
         return self.failures
+
+
+Dispatching: TypeAlias = Callable[[Notice], Dispatch[W]]
+"""Begins the dispatch of a notice."""

@@ -39,10 +39,14 @@ def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -
     return record
 
 
-def decide_revoke(state: State[W], user_ids: Iterable[UserId], now: float) -> list[Removed]:
-    """The end of every queue of these users, whose rights are no longer what the queues rest on (D11)."""
-    ending = [descriptor for user_id in user_ids for descriptor in state.directory.of_user(user_id)]
-    return decide_ends(state, ending, "revoked", now)
+def decide_revoke(
+    state: State[W], user_ids: Iterable[UserId], queue_ids: Iterable[QueueId], now: float
+) -> list[Removed]:
+    """The end of every queue of these users, whose rights are no longer what the queues rest on, and of these (D11)."""
+    ending = {found.queue_id: found for user_id in user_ids for found in state.directory.of_user(user_id)}
+    named = (state.directory.get(queue_id) for queue_id in queue_ids)
+    ending |= {found.queue_id: found for found in named if found is not None}
+    return decide_ends(state, list(ending.values()), "revoked", now)
 
 
 def decide_changed(state: State[W], rights: Callable[[UserId], bytes], now: float) -> list[Removed]:

@@ -10,9 +10,11 @@
     │   │   └── NoticeIdReused    NOTICE_ID_REUSED 409
     │   ├── Unauthorized          UNAUTHORIZED 401
     │   ├── InvalidApiKey         INVALID_API_KEY 401
+    │   ├── InvalidToken          INVALID_TOKEN 401
     │   ├── UserDeactivated       USER_DEACTIVATED 401
     │   ├── RealmDeactivated      REALM_DEACTIVATED 401
     │   ├── AccessDenied          BAD_REQUEST 403 (the code that R6.66 gives)
+    │   ├── CsrfFailed            CSRF_FAILED 403
     │   ├── NotFound              NOT_FOUND 404
     │   ├── MethodNotAllowed      METHOD_NOT_ALLOWED 405
     │   ├── RequestTimeout        REQUEST_TIMEOUT 408, a retry helps
@@ -22,6 +24,8 @@
     │   ├── HeadersTooLarge       HEADERS_TOO_LARGE 431
     │   ├── TooManyConnections    TOO_MANY_CONNECTIONS 503, a retry helps
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
+    │   │   ├── StateUnavailable  STATE_UNAVAILABLE 503, a retry helps
+    │   │   └── AuthenticationUnavailable  AUTHENTICATION_UNAVAILABLE 503, a retry helps
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
         └── StateInUse            STATE_UNUSABLE 500 (in no answer: another process uses it)
@@ -123,6 +127,14 @@ class InvalidApiKey(WireError):
     http_status = 401
 
 
+class InvalidToken(WireError):
+    """The token is malformed, expired, revoked, or not made for this server."""
+
+    code = "INVALID_TOKEN"
+    http_status = 401
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
 class UserDeactivated(WireError):
     """The account exists but is switched off (R6.3)."""
 
@@ -145,6 +157,13 @@ class AccessDenied(WireError):
 
     def __init__(self, message: str = "Access denied") -> None:
         super().__init__(message)
+
+
+class CsrfFailed(WireError):
+    """A request with the browser's cookies may have been begun by a page of another site (R6.2)."""
+
+    code = "CSRF_FAILED"
+    http_status = 403
 
 
 class NotFound(WireError):
@@ -237,6 +256,18 @@ class Unavailable(WireError):
     http_status = 503
     retry_helps = True
     headers = MappingProxyType({"Retry-After": "1"})
+
+
+class StateUnavailable(Unavailable):
+    """The application's state can't be read now, so nobody was registered."""
+
+    code = "STATE_UNAVAILABLE"
+
+
+class AuthenticationUnavailable(Unavailable):
+    """Who asks can't be found out now, because those who know can't be asked."""
+
+    code = "AUTHENTICATION_UNAVAILABLE"
 
 
 class InternalError(WireError):

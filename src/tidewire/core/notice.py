@@ -80,9 +80,10 @@ class Notice:
         id: the publisher's name for the notice; a repeat of it is recognised.
         digest: digest of the content, when there is an id.
         realm_id: when given, only queues of this realm get the event.
+        traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
     """
 
-    __slots__ = ("digest", "event", "id", "kind", "raw", "realm_id", "users")
+    __slots__ = ("digest", "event", "id", "kind", "raw", "realm_id", "traceparent", "users")
 
     def __init__(self, raw: bytes, wire: _Wire) -> None:
         self.raw = raw
@@ -92,6 +93,7 @@ class Notice:
         self.digest = b"" if wire.id is None else _digest(wire)
         self.users = _users(self.kind, wire.users)
         self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
+        self.traceparent = wire.traceparent
 
 
 def decode_notice(raw: bytes) -> Notice:

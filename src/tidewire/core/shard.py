@@ -13,7 +13,7 @@ Rules of this file:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from tidewire.core import (
     application,
@@ -21,25 +21,19 @@ from tidewire.core import (
     capture,
     decisions,
     endings,
-    explaining,
-    overview,
     polling,
     recovery,
-    rehearsal,
     snapshot,
 )
 from tidewire.core.batches import Part
 from tidewire.core.capture import Capture
-from tidewire.core.descriptor import Descriptor, QueueSpec
-from tidewire.core.dispatch import Failure
+from tidewire.core.descriptor import QueueSpec
+from tidewire.core.dispatch import Dispatching, Failure
 from tidewire.core.dump import DumpedQueue
-from tidewire.core.explaining import Story
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.listing import Listing, Wanted
+from tidewire.core.looking import Looking
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
-from tidewire.core.outbox import OutboxPage
-from tidewire.core.overview import Overview, QueueView
 from tidewire.core.presentation import Presentation
 from tidewire.core.records import (
     Acknowledged,
@@ -53,21 +47,18 @@ from tidewire.core.records import (
     Ticked,
 )
 from tidewire.core.recovery import KeptRecord, Recovered
-from tidewire.core.rehearsal import Rehearsed
-from tidewire.core.remembered import RememberedIds
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, Limits, State
-from tidewire.core.statistics import Statistics
-from tidewire.core.survey import Survey
+from tidewire.core.statistics import Stopwatch
 
 W = TypeVar("W")
 
 
-class Shard(Generic[W]):
+class Shard(Looking[W]):
     """All queues of one process."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_stopwatch",)
 
     def __init__(
         self,
@@ -75,6 +66,7 @@ class Shard(Generic[W]):
         limits: Limits | None = None,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
         presentation: Presentation | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Makes an empty shard.
 
@@ -82,13 +74,19 @@ class Shard(Generic[W]):
             limits: what it works by.
             rules: merge rules of the application's own, by event type, beside the built-in ones.
             presentation: how people are shown.
+            stopwatch: told of each notice that is carried out, but not of those that recovery repeats.
 
         Raises:
             ValueError: a type has a built-in rule.
         """
-        self._state: State[W] = State(
-            limits=limits or Limits(), rules=merge_table(rules), presentation=presentation or Presentation()
+        super().__init__(
+            State(
+                limits=limits or Limits(),
+                rules=merge_table(rules),
+                presentation=presentation or Presentation(),
+            )
         )
+        self._stopwatch = stopwatch
 
     # Deciding and applying.
 
@@ -114,9 +112,11 @@ class Shard(Generic[W]):
         """See `endings.decide_delete`."""
         return endings.decide_delete(self._state, queue_id, user_id, now)
 
-    def decide_revoke(self, user_ids: Iterable[UserId], *, now: float) -> list[Removed]:
+    def decide_revoke(
+        self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId], *, now: float
+    ) -> list[Removed]:
         """See `endings.decide_revoke`."""
-        return endings.decide_revoke(self._state, user_ids, now)
+        return endings.decide_revoke(self._state, user_ids, queue_ids, now)
 
     def decide_changed(self, rights: Callable[[UserId], bytes], *, now: float) -> list[Removed]:
         """See `endings.decide_changed`."""
@@ -165,9 +165,11 @@ class Shard(Generic[W]):
         """Carries a journalled record out; returns the deliveries that failed."""
         return application.apply_record(self._state, record)
 
-    def apply_part(self, record: Published, part: Part) -> list[Failure]:
+    def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
-        return application.apply_notices(self._state, record, part.notices, part.candidates)
+        return application.apply_notices(
+            self._state, record, part.notices, part.candidates, self._stopwatch, by=by
+        )
 
     # Polls.
 
@@ -230,96 +232,13 @@ class Shard(Generic[W]):
         self._state.unwritten = []
         return unwritten
 
-    # Explaining; nothing changes.
-
-    def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Story:
-        """See `explaining.explain_event`."""
-        return explaining.explain_event(self._state, queue_id, event_id, payload=payload)
-
-    def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Story]:
-        """See `explaining.explain_notice`."""
-        return explaining.explain_notice(self._state, queue_id, notice_id, payload=payload)
-
-    def explain_last(
-        self, *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
-    ) -> list[Story]:
-        """See `explaining.explain_last`."""
-        return explaining.explain_last(
-            self._state, queue_id=queue_id, user_id=user_id, last=last, payload=payload
-        )
-
-    def rehearse(self, notice: Notice, *, most: int, payload: bool = False) -> Rehearsed:
-        """See `rehearsal.rehearse`."""
-        return rehearsal.rehearse(self._state, notice, most=most, payload=payload)
-
-    def listing(self, wanted: Wanted) -> Listing[W]:
-        """Begins to look for queues, in slices (`core/listing.py`)."""
-        return Listing(self._state, wanted)
-
-    def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
-        """See `overview.view_queue`."""
-        return overview.view_queue(self._state, queue_id, most=most, payload=payload)
-
-    def overview(self, survey: Survey[W]) -> Overview:
-        """See `overview.overview`."""
-        return overview.overview(self._state, survey)
-
-    # Looking in, keeping, and coming back.
-
-    @property
-    def statistics(self) -> Statistics:
-        """The running totals."""
-        return self._state.statistics
-
-    def survey(self) -> Survey[W]:
-        """Begins to look at every queue, in slices (`core/survey.py`)."""
-        return Survey(self._state)
-
-    @property
-    def memory_used(self) -> int:
-        """Bytes that all queues take, as far as that can be counted (D8)."""
-        return round(self._state.memory.used(len(self._state.directory)))
+    # Keeping, and coming back.
 
     def take_rule_failures(self) -> list[RuleFailure]:
         """Hands out what merge rules did wrong since it was last asked, one entry a type."""
         failures = list(self._state.rule_failures.values())
         self._state.rule_failures.clear()
         return failures
-
-    def outbox_page(self, queue: str, *, after: int, limit: int) -> OutboxPage:
-        """See `Outbox.page`."""
-        return self._state.outbox.page(queue, after=after, limit=limit)
-
-    def outbox_queues(self) -> list[str]:
-        """The names of the outbox's queues."""
-        return self._state.outbox.names()
-
-    @property
-    def remembered(self) -> RememberedIds:
-        """The ids of notices that were taken, to look at."""
-        return self._state.remembered
-
-    def queues(self) -> int:
-        """How many queues there are."""
-        return len(self._state.directory)
-
-    def waiting(self) -> int:
-        """How many polls wait, those that were displaced among them; looks at every queue."""
-        waiting = sum(descriptor.waiter is not None for descriptor in self._state.directory)
-        return waiting + len(self._state.delayed)
-
-    def queues_of(self, user_ids: Iterable[UserId]) -> list[QueueId]:
-        """The ids of these users' queues."""
-        directory = self._state.directory
-        return [queue.queue_id for user_id in user_ids for queue in directory.of_user(user_id)]
-
-    def queue_ids(self) -> list[QueueId]:
-        """The queues there are, in order of creation."""
-        return [descriptor.queue_id for descriptor in self._state.directory]
-
-    def find(self, queue_id: str) -> Descriptor[W] | None:
-        """A queue to look at, not to change."""
-        return self._state.directory.get(queue_id)
 
     def merge_on_read(self, *, allowed: bool) -> None:
         """Says whether answers may merge events, which needs a journal that can be written (D3)."""

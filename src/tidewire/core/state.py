@@ -19,6 +19,7 @@ from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
 from tidewire.core.ended import Ended, EndedQueues
 from tidewire.core.errors import BadEventQueueId
+from tidewire.core.event_types import EVENT_TYPE_NAMES, OTHER
 from tidewire.core.groups import entry_id
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
@@ -107,6 +108,7 @@ class State(Generic[W]):
 
     __slots__ = (
         "_acceptances",
+        "_counted",
         "_shapes",
         "delayed",
         "directory",
@@ -174,8 +176,13 @@ class State(Generic[W]):
         self.recorded_at = 0.0
         """Time of the newest record or snapshot that this state is made of; no later time may be before it."""
         self.statistics = Statistics()
+        self._counted = EVENT_TYPE_NAMES | rules.keys()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()
+
+    def counted_as(self, kind: str) -> str:
+        """Under which name events of a type are counted: publishers may make up any number of types."""
+        return kind if kind in self._counted else OTHER
 
     def add_queue(self, queue_id: QueueId, spec: QueueSpec, *, now: float) -> Descriptor[W]:
         """Makes an empty queue.

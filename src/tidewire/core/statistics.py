@@ -1,6 +1,19 @@
 """What a shard counts while it works: plain ints, read when somebody asks."""
 
 from collections import Counter
+from typing import Protocol
+
+
+class Stopwatch(Protocol):
+    """Measures how long notices take. The core has no clock, so it only says when one is done."""
+
+    def begin(self) -> None:
+        """The first notice begins now."""
+        ...
+
+    def lap(self, kind: str) -> None:
+        """A notice of this type is done, and the next one begins."""
+        ...
 
 
 class Statistics:
@@ -14,6 +27,7 @@ class Statistics:
         "displaced_late",
         "emails",
         "encoded",
+        "failed",
         "foreign_realm",
         "heartbeats",
         "imported",
@@ -23,9 +37,10 @@ class Statistics:
         "parked",
         "pushes",
         "refused",
+        "refused_notices",
         "registered",
         "removed",
-        "repeated",
+        "repeats",
         "rule_failures",
         "turned_away",
     )
@@ -37,9 +52,13 @@ class Statistics:
         self.removed: Counter[str] = Counter()
         """Queues that ended, by reason."""
         self.notices: Counter[str] = Counter()
-        """Notices carried out, by type of their event."""
-        self.repeated = 0
-        """Notices skipped because their id was known."""
+        """Notices carried out, by type of their event (`State.counted_as`)."""
+        self.failed: Counter[str] = Counter()
+        """Those of them whose processor failed, so that not every queue got the event."""
+        self.repeats: Counter[str] = Counter()
+        """Notices skipped because their id was known, by type."""
+        self.refused_notices: Counter[str] = Counter()
+        """Notices for which a request was refused, by type."""
         self.delivered = 0
         """Events put in queues."""
         self.refused: Counter[str] = Counter()
@@ -70,3 +89,8 @@ class Statistics:
         """Registrations and publications refused because of a bound, by what was asked."""
         self.notifications_lost = 0
         """Notifications that the outbox had no more room for."""
+
+    @property
+    def repeated(self) -> int:
+        """Notices skipped because their id was known."""
+        return self.repeats.total()

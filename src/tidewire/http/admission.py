@@ -3,9 +3,11 @@
 Nothing here knows a framework. Internal requests that have shown the secret are never limited.
 """
 
-from tidewire.core.errors import BadRequest, RateLimitHit, WireError
+from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
+from tidewire.core.errors import BadRequest, InvalidToken, RateLimitHit, WireError
 from tidewire.core.users import User
 from tidewire.http.limits import Allowance
+from tidewire.http.neighbours import Neighbours
 from tidewire.http.note import Note
 from tidewire.http.site import Site
 
@@ -37,15 +39,86 @@ def admit_user(note: Note, site: Site) -> User:
     Raises:
         WireError: they name nobody who may ask (R6.3).
         RateLimitHit: asked too often.
+        MustAsk: somebody else has to be asked first, by `admit_user_asking`; nothing was counted.
     """
     try:
-        user = site.authenticator.authenticate(note.headers.get("authorization"), note.headers.get("host"))
+        user = _named(note, site)
     except WireError:
         admit_anybody(note, site)
         raise
+    return _admitted(note, site, user)
+
+
+def _named(note: Note, site: Site) -> User:
+    if site.door is None:
+        return site.authenticator.authenticate(note.headers.get("authorization"), note.headers.get("host"))
+    note.admitted = site.door.known(credentials_of(note), site.now())
+    return note.admitted.user
+
+
+async def admit_user_asking(note: Note, site: Site) -> User:
+    """The same; whoever has to be asked for it is asked.
+
+    Raises:
+        WireError, RateLimitHit: as `admit_user`.
+        AuthenticationUnavailable: nobody could be asked.
+    """
+    try:
+        return admit_user(note, site)
+    except MustAsk:
+        pass
+    address = site.access.limited_address(note.peer, note.headers)
+    if wait := site.limits.wait_of_address(address, site.now()):
+        raise RateLimitHit(wait)  # who has failed too often has nobody asked
+    try:
+        note.admitted = await _asked(note, site)
+    except WireError:
+        admit_anybody(note, site)
+        raise
+    return _admitted(note, site, note.admitted.user)
+
+
+async def _asked(note: Note, site: Site) -> Admitted:
+    if site.door is None:  # which has nobody ask
+        raise MustAsk
+    return await site.door.ask(credentials_of(note), site.now())
+
+
+def credentials_of(note: Note) -> Credentials:
+    """What the request shows of who asks; a cookie counts only on the routes for it."""
+    headers = note.headers
+    return Credentials(
+        authorization=headers.get("authorization"),
+        cookie=headers.get("cookie") if note.is_session else None,
+        host=headers.get("host"),
+        is_session=note.is_session,
+    )
+
+
+def expired(note: Note) -> WireError:
+    """What a poll is told whose token or session has come to its end."""
+    if note.is_session:
+        return no_session(is_session=True)
+    return InvalidToken("The token or session has expired")
+
+
+def _admitted(note: Note, site: Site, user: User) -> User:
     note.user = user
     _count(note, site.limits.take_for_user(user.id, site.now()))
     return user
+
+
+def is_served_here(note: Note, site: Site, neighbours: Neighbours) -> bool:
+    """Whether the user whom the credentials name is this shard's; whoever they don't name is told so here.
+
+    Nothing is counted, for whoever asks next will. False also when somebody else has to be asked who it is.
+    """
+    try:
+        return neighbours.serves(_named(note, site))
+    except WireError:
+        return True
+    except MustAsk:
+        return False
 
 
 def admit_anybody(note: Note, site: Site) -> None:

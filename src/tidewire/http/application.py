@@ -38,6 +38,9 @@ LINGER = 2.0
 still under way, and with it the answer."""
 
 
+UNMATCHED = "unmatched"
+"""What is counted in place of a path that is no route, and of a method that it doesn't have."""
+
 NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
 
@@ -54,7 +57,14 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
 
 def request_log(site: Site) -> RequestLog:
     """The log of the site's requests, by whatever way they are served."""
-    return RequestLog(site.log, access=site.access, realm=site.authenticator.realm, lines=site.lines)
+    return RequestLog(
+        site.log,
+        access=site.access,
+        realm=site.authenticator.realm,
+        lines=site.lines,
+        ids=site.request_ids,
+        control=site.log_control,
+    )
 
 
 class Endpoint:
@@ -64,6 +74,7 @@ class Endpoint:
         """Takes the views by method; None for everything that is no path."""
         self._site = site
         self._log = log
+        self._route = path or UNMATCHED
         self._is_cross_origin = is_cross_origin(path)
         self._methods = None if methods is None else {**methods, "OPTIONS": self._options}
         self._allow = ", ".join(sorted(self._methods or ()))
@@ -71,11 +82,15 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         incoming = _Incoming(receive)
-        request = noted(Request(scope, incoming), began=self._site.timer())
+        request = noted(
+            Request(scope, incoming), began=self._site.timer(), number=self._site.request_ids.take()
+        )
         answer = await self._respond(request)
         note = note_of(request)
         # Before the answer goes out: how fast its client reads is no work of the server's.
         ended = self._site.timer()
+        if not note.gone:
+            self._count(note, answer)
         rest = _unread(request, incoming)
         cross_origin = () if not self._is_cross_origin else self._cross_origin(request)
         lines = head_lines(
@@ -105,6 +120,11 @@ class Endpoint:
             return answers.failure(BadRequest("The request broke off"))
         except Exception as error:  # noqa: BLE001 - whatever it is, the request gets an answer
             return failure_of(error, note_of(request), self._site)
+
+    def _count(self, note: Note, answer: Answer) -> None:
+        # A client may make up paths and methods, and each would be a figure of its own.
+        method = note.method if note.method in (self._methods or ()) else UNMATCHED
+        self._site.statistics.answers[self._route, method, answer.status] += 1
 
     def _view(self, request: Request) -> View:
         if self._methods is None:
@@ -161,12 +181,16 @@ async def _drain(incoming: _Incoming) -> None:
 
 def failure_of(error: Exception, note: Note, site: Site) -> Answer:
     """The answer to a request that raised something; what nobody foresaw is logged."""
-    if isinstance(error, BadEventQueueId):
-        return answers.failure(_worded(error, note, site))
-    if isinstance(error, WireError):
-        return answers.failure(error)
-    site.log.error("request failed", method=note.method, path=note.path, exc_info=error)
-    return answers.failure(InternalError())
+    known = error if isinstance(error, WireError) else InternalError()
+    site.statistics.errors[known.code] += 1
+    if isinstance(known, BadEventQueueId):
+        known = _worded(known, note, site)
+    if known is not error:
+        request_id = site.request_ids.shown(note.number)
+        site.log.error(
+            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=error
+        )
+    return answers.failure(known)
 
 
 def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
@@ -190,4 +214,5 @@ def _log_foreign(queue_id: str, owner_id: int, note: Note, site: Site) -> None:
         user_id=None if user is None else user.id,
         owner=owner_id,
         client=None if descriptor is None else descriptor.spec.client_type_name,
+        request_id=site.request_ids.shown(note.number),
     )

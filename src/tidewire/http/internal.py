@@ -4,19 +4,22 @@ import logging
 
 from starlette.requests import Request
 
-from tidewire.core.errors import BadRequest
+from tidewire.core.errors import BadRequest, WireError
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import Notice, decode_notice, decode_notices
 from tidewire.http import answers
 from tidewire.http.admission import admit_internal, check_internal_address
 from tidewire.http.answers import Answer
 from tidewire.http.body import form_parameters, query_parameters, read_body
+from tidewire.http.neighbours import FORWARDED
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
+from tidewire.http.publishing import Spread
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
+from tidewire.http.wrong_shard import check_not_sent_on, internal_from_elsewhere
 from tidewire.ports import Slot
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
@@ -50,6 +53,10 @@ async def events_internal(request: Request, site: Site) -> Answer:
     """`POST /api/v1/events/internal`: makes or reads a queue on a user's behalf (R6.68)."""
     parameters = await internal_parameters(request, site)
     owner = _owner(parameters, site)
+    form = dict(parameters.given)
+    elsewhere = await internal_from_elsewhere(request, site, form, owner.user_id, owner.realm_id)
+    if elsewhere is not None:
+        return elsewhere
     return await poll_or_create(request, site, parameters, owner=owner, client="internal")
 
 
@@ -70,15 +77,17 @@ async def notify_tornado(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notify_tornado`: one notice in the form field `data` (R6.69)."""
     parameters = await internal_parameters(request, site)
     notice = decode_notice(parameters.required_text("data").encode())
-    await _publish([notice], site)
-    return answers.success({}, ignored=parameters.ignored())
+    failed = await _publish([notice], request, site)
+    return failed or answers.success({}, ignored=parameters.ignored())
 
 
 async def notices(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
     check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
-    return answers.success({"accepted": await _publish(notices_of(body), site)})
+    taken = notices_of(body)
+    failed = await _publish(taken, request, site)
+    return failed or answers.success({"accepted": len(taken)})
 
 
 async def web_reload_clients(request: Request, site: Site) -> Answer:
@@ -92,10 +101,39 @@ async def web_reload_clients(request: Request, site: Site) -> Answer:
     return answers.success(payload, ignored=parameters.ignored())
 
 
-async def _publish(taken: list[Notice], site: Site) -> int:
+async def revoke_session(request: Request, site: Site) -> Answer:
+    """`POST /api/internal/revoke_session`: a session or token lets nobody in any more; what it had ends."""
+    parameters = await internal_parameters(request, site)
+    session = parameters.required_text("session")
+    if site.door is not None:
+        site.door.revoke(session, site.now())
+    ended = site.engine.revoke((), site.sessions.take(session))
+    return answers.success({"queues_ended": ended}, ignored=parameters.ignored())
+
+
+async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
+    """Has notices carried out, here and elsewhere; None when they were, else another shard's refusal."""
     slot: AsgiSlot[int] = AsgiSlot()
-    publish(taken, site, slot)
-    return await slot.wait()
+    neighbours = site.neighbours
+    if neighbours is None:
+        publish(taken, site, slot)
+        await slot.wait()
+        return None
+    spread = Spread(taken, neighbours, sent_on=FORWARDED in request.headers)
+    if spread.goes_elsewhere:
+        check_not_sent_on(request, neighbours)
+    site.lifecycle.check_serving()
+    if spread.own:
+        # First: what is refused here is sent to nobody.
+        try:
+            publish(spread.own, site, slot)
+        except WireError as error:
+            spread.place_again(error)
+            raise
+    refusal = await spread.publish_elsewhere()
+    if spread.own:
+        await slot.wait()
+    return refusal
 
 
 def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:

@@ -72,6 +72,11 @@ class RateLimit:
             self._limit, int((ROUNDING - retry_after) / self._interval), math.ceil(whole_at), 0.0
         )
 
+    def peek(self, key: Hashable, now: float) -> float:
+        """Seconds until one more request of the key would be let through; 0 when it would be."""
+        wait = self._whole_at.get(key, now) + self._interval - now - WINDOW
+        return round(wait, 3) if wait > ROUNDING else 0.0
+
     def __len__(self) -> int:
         return len(self._whole_at)
 
@@ -92,7 +97,12 @@ class RateLimits:
 
         Requests whose address nobody knows, as over a UNIX socket, are counted together.
         """
-        if self._addresses is None:
-            return None
-        key = int(address) >> HOST_BITS if isinstance(address, IPv6Address) else address
-        return self._addresses.take(key, now)
+        return None if self._addresses is None else self._addresses.take(_key(address), now)
+
+    def wait_of_address(self, address: Address | None, now: float) -> float:
+        """Seconds until one more request without a user would be let through; counts nothing."""
+        return 0.0 if self._addresses is None else self._addresses.peek(_key(address), now)
+
+
+def _key(address: Address | None) -> Hashable:
+    return int(address) >> HOST_BITS if isinstance(address, IPv6Address) else address

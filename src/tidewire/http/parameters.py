@@ -42,6 +42,11 @@ class Parameters:
         # The client's name is understood everywhere (R6.11).
         self._known = {"client"}
 
+    @property
+    def given(self) -> Mapping[str, str]:
+        """All of them, as they came."""
+        return self._values
+
     def ignored(self) -> list[str]:
         """Names that nobody asked for, sorted (R6.11)."""
         return sorted(self._values.keys() - self._known)

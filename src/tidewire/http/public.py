@@ -1,84 +1,41 @@
-"""The public views: register, events, server settings, the own user (6B, 6C, 6D, R6.15)."""
+"""The public views beside `register`: events, server settings, the own user (6B, 6D, R6.15)."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import asyncio
+import math
 from typing import Any
 
 from starlette.requests import Request
 
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.errors import BadRequest, Unauthorized
+from tidewire.core.errors import BadRequest
 from tidewire.core.ids import QueueId
 from tidewire.core.state import Batch
-from tidewire.core.users import Role, User
+from tidewire.core.users import described
 from tidewire.http import answers
-from tidewire.http.admission import admit_anybody, admit_user
+from tidewire.http.admission import admit_anybody, expired
 from tidewire.http.answers import Answer
 from tidewire.http.body import parameters_of
 from tidewire.http.client_name import MAX_LENGTH
+from tidewire.http.login import authenticated
+from tidewire.http.note import Note
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
+from tidewire.http.registering import create_queue
 from tidewire.http.registration import (
     Owner,
     capabilities_by_name,
-    capabilities_of_register,
-    check_snapshot_parameters,
     queue_spec,
 )
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
-
-ROLE_CODES: Mapping[Role, int] = MappingProxyType(
-    {
-        Role.OWNER: 100,
-        Role.ADMIN: 200,
-        Role.MEMBER: 400,
-        Role.BOT: 400,
-        Role.WEBHOOK_BOT: 400,
-        Role.GUEST: 600,
-    }
-)
-"""Roles as the numbers that clients know."""
-
-
-def authenticated(request: Request, site: Site) -> User:
-    """The user that the request's credentials name (R6.2, R6.3), who does not ask too often (R6.13)."""
-    return admit_user(note_of(request), site)
-
-
-async def register(request: Request, site: Site) -> Answer:
-    """`POST /api/v1/register`: makes a queue (R6.50-R6.57)."""
-    user = authenticated(request, site)
-    parameters = await parameters_of(request)
-    user_agent = request.headers.get("user-agent")
-    client = noted_client(request, parameters)
-    check_snapshot_parameters(parameters)
-    spec = queue_spec(
-        parameters,
-        owner=Owner.of(user, rights=site.authenticator.rights(user.id)),
-        capabilities=capabilities_of_register(parameters, user_agent),
-        client_name=client.name,
-        idle_timeouts=site.idle_timeouts,
-    )
-    payload = {
-        "queue_id": await _create(site, spec),
-        "last_event_id": -1,
-        "idle_queue_timeout_secs": spec.idle_timeout,
-        **site.compat.versions,
-    }
-    return answers.success(payload, ignored=parameters.ignored())
-
-
-async def _create(site: Site, spec: QueueSpec) -> QueueId:
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[QueueId] = AsgiSlot()
-    site.engine.register(spec, slot)
-    return await slot.wait()
+from tidewire.http.wrong_shard import answer_from_elsewhere
 
 
 async def get_events(request: Request, site: Site) -> Answer:
     """`GET /api/v1/events`: the poll (6B)."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
     parameters = await parameters_of(request)
     client = noted_client(request, parameters)
     owner = Owner.of(user, rights=site.authenticator.rights(user.id))
@@ -106,7 +63,7 @@ async def poll_or_create(
             raise BadRequest("Missing 'queue_id' argument")
         payload = {
             "events": [],
-            "queue_id": await _create(site, spec),
+            "queue_id": await create_queue(site, spec, note_of(request)),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return answers.success(payload, ignored=parameters.ignored())
@@ -126,6 +83,8 @@ async def _poll(
     # While stopping nobody is parked any more, and what is there still goes out (D5).
     block = block and not site.lifecycle.stopping
     site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    # Only now is it known to be the user's own.
+    site.sessions.use(note.admitted, queue_id)
     if slot.answer is None:
         await _wait(request, site, queue_id, slot, displaces=displaces)
     else:
@@ -145,23 +104,41 @@ async def _wait(
     named: dict[str, Any] = {"queue_id": queue_id}
     if spec is not None:
         named |= {"user_id": spec.user_id, "client": spec.client_type_name}
+    named["request_id"] = site.request_ids.shown(note.number)
     if displaces:
         site.log.info("poll displaced", **named)
     began = site.timer()
+    is_over = False
     try:
-        await slot.wait_connected(request.receive)
+        async with asyncio.timeout(_left(note, site)):
+            await slot.wait_connected(request.receive)
+    except TimeoutError:
+        is_over = True
     finally:
         note.waited = site.timer() - began
         # The client went away, or the request was cancelled: what arrives now stays in the queue.
         if slot.answer is None:
             site.engine.lost(queue_id, slot)
-            note.gone = True
-            site.log.info("client disconnected", **named)
+            if not is_over:
+                note.gone = True
+                site.log.info("client disconnected", **named)
+    if is_over and slot.answer is None:
+        raise expired(note)
+
+
+def _left(note: Note, site: Site) -> float | None:
+    """Seconds until what the user was let in by comes to its end; None when it has none."""
+    if note.admitted is None or note.admitted.ends_at == math.inf:
+        return None
+    return max(0.0, note.admitted.ends_at - site.now())
 
 
 async def delete_events(request: Request, site: Site) -> Answer:
     """`DELETE /api/v1/events`: ends a queue (R6.63)."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
     parameters = await parameters_of(request)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
@@ -190,32 +167,7 @@ async def server_settings(request: Request, site: Site) -> Answer:
 
 async def users_me(request: Request, site: Site) -> Answer:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
-    user = authenticated(request, site)
+    user = await authenticated(request, site)
     parameters = await parameters_of(request)
     noted_client(request, parameters)
-    payload = {
-        "user_id": user.id,
-        "email": user.email,
-        "delivery_email": user.email,
-        "full_name": user.full_name,
-        "role": ROLE_CODES[user.role],
-        "is_active": user.active,
-        "is_admin": user.role in (Role.OWNER, Role.ADMIN),
-        "is_owner": user.role is Role.OWNER,
-        "is_guest": user.role is Role.GUEST,
-        "is_bot": user.role in (Role.BOT, Role.WEBHOOK_BOT),
-        "avatar_url": None,
-        "timezone": "",
-    }
-    return answers.success(payload, ignored=parameters.ignored())
-
-
-async def no_session(request: Request, site: Site) -> Answer:
-    """Any route under `/json`: no kind of browser session is configured, and Basic is never taken there.
-
-    No realm lets anybody in without an account either (R6.59).
-    """
-    admit_anybody(note_of(request), site)
-    error = Unauthorized("Not logged in: API authentication or user session required")
-    error.headers = MappingProxyType({"WWW-Authenticate": 'Session realm="zulip"'})
-    raise error
+    return answers.success(described(user), ignored=parameters.ignored())

@@ -1,5 +1,6 @@
 """From the parameters of a registration to what a queue is made with (R6.30, R6.50)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +93,34 @@ def queue_spec(
     )
 
 
-def check_snapshot_parameters(parameters: Parameters) -> None:
-    """Checks what `register` takes about the initial state, which this server leaves to the application (R6.50).
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What `register` takes about the initial state (R6.50).
+
+    Attributes:
+        fetch_types: the parts that are wanted; None is all.
+        options: what providers are told of the form.
+    """
+
+    fetch_types: frozenset[str] | None
+    options: Mapping[str, Any]
+
+
+def snapshot_parameters(parameters: Parameters, spec: QueueSpec) -> Snapshot:
+    """What is wanted of the initial state.
 
     Raises:
-        BadRequest: one of them is wrong.
+        BadRequest: a parameter is wrong.
     """
-    parameters.strings("fetch_event_types")
-    parameters.literal("include_subscribers", (True, False, "partial"))
-    parameters.integer("presence_history_limit_days", minimum=0)
+    fetched = parameters.strings("fetch_event_types")
+    wanted = spec.event_types if fetched is None else fetched
+    capabilities = spec.capabilities
+    options = {
+        "apply_markdown": capabilities.apply_markdown,
+        "client_gravatar": capabilities.client_gravatar,
+        # R6.54.
+        "slim_presence": capabilities.slim_presence or capabilities.simplified_presence_events,
+        "include_subscribers": parameters.literal("include_subscribers", (True, False, "partial")) or False,
+        "presence_history_limit_days": parameters.integer("presence_history_limit_days", minimum=0),
+    }
+    return Snapshot(fetch_types=None if wanted is None else frozenset(wanted), options=options)

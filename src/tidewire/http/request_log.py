@@ -2,7 +2,7 @@
 
 An entry is structured; `console_line` is how a person reads it. Where the log leaves such entries out, nothing
 of them is put together. There is one for every event that a client gets, so they take a shorter way into the log
-than others (`Lines`), and what is the same from poll to poll is put together once (`PollLine`).
+than others (`Lines`), and what is the same from one to the next is put together once (`KnownLine`).
 """
 
 import logging
@@ -21,6 +21,8 @@ from tidewire.http.access import Access
 from tidewire.http.answers import Answer
 from tidewire.http.client_name import Client, client_of
 from tidewire.http.note import Note
+from tidewire.http.request_ids import RequestIds
+from tidewire.log_control import LogControl
 
 SLOW = 1.2
 """Seconds of work, waiting left out, from which on a request is said to be slow (R11.16)."""
@@ -36,6 +38,9 @@ UNLOGGED_REFUSALS = frozenset({401, 404, 405})
 
 POLL_PATH = "/api/v1/events"
 """Of the polls that there are short lines for."""
+
+PUBLISH_PATH = "/api/internal/notices"
+"""The same of what is published."""
 
 REQUEST = "request"
 SLOW_REQUEST = "slow request"
@@ -53,18 +58,18 @@ class Lines(Protocol):
         """Takes an entry."""
         ...
 
-    def write_poll(self, line: "PollLine", poll: "Polled") -> None:
-        """Takes what is the same in the entries of a client's polls, and what is not."""
+    def write_known(self, line: "KnownLine", rest: "Polled | Published") -> None:
+        """Takes what is the same in the entries of a client's requests of one kind, and what is not."""
         ...
 
 
-class PollLine(NamedTuple):
-    """What is the same in the entries of a client's polls.
+class KnownLine(NamedTuple):
+    """What is the same in the entries of a client's polls, or of what it publishes on one connection.
 
     Attributes:
         entry: those of its members.
         start: how the line for a person begins.
-        end: how it ends, behind what was polled.
+        end: how it ends, behind what differs.
     """
 
     entry: Mapping[str, Any]
@@ -72,7 +77,22 @@ class PollLine(NamedTuple):
     end: str
 
 
-NO_LINE = PollLine({}, "", "")
+class Published(NamedTuple):
+    """What is not the same in the entries of requests to publish."""
+
+    busy: float
+    request_id: str
+
+    def members(self) -> dict[str, Any]:
+        """As members of an entry."""
+        return {"duration_ms": round(self.busy * 1000, 3), "request_id": self.request_id}
+
+    def sentence(self, line: KnownLine) -> str:
+        """The line for a person: `console_line` of the whole entry."""
+        return f"{line.start}{_duration(self.busy):>5} {PUBLISH_PATH}{line.end} {self.request_id}"
+
+
+NO_LINE = KnownLine({}, "", "")
 """Of a connection on which no poll has come yet."""
 
 
@@ -84,6 +104,7 @@ class Polled(NamedTuple):
     busy: float
     waited: float | None
     displaced: bool
+    request_id: str
 
     def members(self) -> dict[str, Any]:
         """As members of an entry."""
@@ -95,16 +116,16 @@ class Polled(NamedTuple):
             entry["type"] = self.kind
         if self.displaced:
             entry["displaced"] = True
-        return entry
+        return entry | {"request_id": self.request_id}
 
-    def sentence(self, line: PollLine) -> str:
+    def sentence(self, line: KnownLine) -> str:
         """The line for a person: `console_line` of the whole entry."""
-        batch, kind, busy, waited, displaced = self
+        batch, kind, busy, waited, displaced, request_id = self
         waiting = "" if waited is None else f" (lp: {_duration(waited)})"
         events = len(batch.entries) if kind is None else f"1/{escaped(kind)}"
         return (
             f"{line.start}{_duration(busy):>5}{waiting} {POLL_PATH} [{batch.queue_id}/{events}]"
-            f"{' [was connected]' if displaced else ''}{line.end}"
+            f"{' [was connected]' if displaced else ''}{line.end} {request_id}"
         )
 
 
@@ -118,44 +139,79 @@ class RequestLog:
         access: Access,
         realm: Callable[[RealmId], Realm | None],
         lines: Lines | None = None,
+        ids: RequestIds | None = None,
+        control: LogControl | None = None,
     ) -> None:
-        """Takes the log, who can say where a request came from and what realm is meant, and the shorter way.
+        """Takes what it needs.
 
-        Without `lines`, request entries go to the log as all others.
+        Args:
+            log: where entries go.
+            access: says where a request came from.
+            realm: says what realm is meant.
+            lines: the shorter way; without it request entries go to the log as all others.
+            ids: names requests.
+            control: by which the log's level may change.
         """
         self._log = log
         self._access = access
         self._realm = realm
         self._lines = lines
+        self._ids = ids or RequestIds()
         self.writes = log.is_enabled_for(logging.INFO)
+        if control is not None:
+            control.listen(self._look)
         self._last_body = b""
         self._last_type = ""
 
-    def poll_line(self, note: Note) -> PollLine:
-        """What the entries of this client's polls have in common."""
+    def _look(self) -> None:
+        """The level has changed."""
+        self.writes = self._log.is_enabled_for(logging.INFO)
+
+    def known_line(self, note: Note) -> KnownLine:
+        """What the entries of this client's further requests of the kind have in common, if they succeed."""
         address = self._access.shown_address(note.peer, note.headers)
         client, who = self._client(note), self._who(note)
         start = escaped(f"{address:<15} {note.method:<7} 200 ")
         end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
-        entry = {"address": address, "method": note.method, "status": 200, "path": POLL_PATH}
+        entry = {"address": address, "method": note.method, "status": 200, "path": note.path}
         entry |= {"who": who, "client": client.name}
-        return PollLine(entry | ({"version": client.version} if client.version else {}), start, end)
+        return KnownLine(entry | ({"version": client.version} if client.version else {}), start, end)
 
     def polled(
-        self, line: PollLine, batch: Batch, *, busy: float, waited: float | None, displaced: bool
+        self,
+        line: KnownLine,
+        batch: Batch,
+        *,
+        busy: float,
+        waited: float | None,
+        displaced: bool,
+        number: int = 0,
     ) -> None:
-        """Writes of an answered poll."""
+        """Writes of an answered poll, the request with this number."""
         is_slow = busy > SLOW
         if not (self.writes or is_slow):
             return
         kind = self._type_of(batch.entries[0]) if len(batch.entries) == 1 else None
-        poll = Polled(batch, kind, busy, waited, displaced)
+        poll = Polled(batch, kind, busy, waited, displaced, self._ids.shown(number))
         if self._lines is None:
             self._log.info(REQUEST, **line.entry, **poll.members())
         elif self.writes:
-            self._lines.write_poll(line, poll)
+            self._lines.write_known(line, poll)
         if is_slow:
             self._log.warning(SLOW_REQUEST, **line.entry, **poll.members())
+
+    def published(self, line: KnownLine, *, busy: float, number: int) -> None:
+        """Writes of notices that were taken, the request with this number."""
+        is_slow = busy > SLOW
+        if not (self.writes or is_slow):
+            return
+        rest = Published(busy, self._ids.shown(number))
+        if self._lines is None:
+            self._log.info(REQUEST, **line.entry, **rest.members())
+        elif self.writes:
+            self._lines.write_known(line, rest)
+        if is_slow:
+            self._log.warning(SLOW_REQUEST, **line.entry, **rest.members())
 
     def _type_of(self, entry: Entry) -> str:
         # The same event goes to one client after the other.
@@ -185,7 +241,7 @@ class RequestLog:
             self._lines.write(entry)
         # The 40x answers, 400 to 409.
         if answer.status // 10 == 40 and answer.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
-            self._log.info("refused", status=answer.status, answer=_shown(answer.body), who=entry["who"])
+            self._log.info("refused", status=answer.status, answer=_shown(answer.body), **_whose(entry))
         if is_slow:
             self._log.warning(SLOW_REQUEST, **entry)
 
@@ -209,6 +265,7 @@ class RequestLog:
         entry |= {"who": self._who(note), "client": client.name}
         if client.version:
             entry["version"] = client.version
+        entry["request_id"] = self._ids.shown(note.number)
         return entry
 
     def _client(self, note: Note) -> Client:
@@ -225,6 +282,10 @@ class RequestLog:
         return f"{note.user.id}@{realm.host if realm is not None else note.user.realm_id}"
 
 
+def _whose(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"who": entry["who"], "request_id": entry["request_id"]}
+
+
 def _shown(body: bytes) -> str:
     text = body.decode().strip()
     return text if len(text) <= SHOWN_BODY else f"({len(text)} characters, not shown)"
@@ -234,10 +295,11 @@ def console_line(entry: Mapping[str, Any]) -> str:
     """An entry as a line for a person, its fields in the order of R11.1."""
     waited = f" (lp: {_duration(entry['waited_s'])})" if "waited_s" in entry else ""
     version = f"/{entry['version']}" if "version" in entry else ""
+    request = f" {entry['request_id']}" if "request_id" in entry else ""
     line = (
         f"{entry['address']:<15} {entry['method']:<7} {entry['status']:>3} "
         f"{_duration(entry['duration_ms'] / 1000):>5}{waited} {entry['path']}{_extra(entry)} "
-        f"({entry['who']} via {entry['client']}{version})"
+        f"({entry['who']} via {entry['client']}{version}){request}"
     )
     return escaped(line)
 

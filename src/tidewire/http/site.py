@@ -3,17 +3,24 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from tidewire.admitting import Door
 from tidewire.core.errors import Unavailable
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
 from tidewire.http.limits import RateLimits
+from tidewire.http.neighbours import Neighbours
+from tidewire.http.request_ids import RequestIds
 from tidewire.http.request_log import Lines
+from tidewire.http.sessions import Sessions
+from tidewire.initial_state import StateSource
+from tidewire.log_control import LogControl
 from tidewire.ports import Authenticator
 
 
@@ -76,6 +83,14 @@ class Compat:
         }
 
 
+class Exposition(Protocol):
+    """Gives the server's metrics."""
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """All of them, in a form that the `Accept` header asks for, and what that form is called."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
     """Everything a view may need.
@@ -86,6 +101,15 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
+        neighbours: the other shards; None when there is one shard only.
+        door: who lets requests in; None: the users file alone, and no browser sessions.
+        sessions: which queues belong to which session.
+        session_origins: origins whose pages may use browser sessions, beside the own one.
+        state: where `register` has the initial state from; None: it answers without.
+        log_control: by which the log is changed while the server runs, if it can be.
+        request_ids: names requests in the log.
+        statistics: what is counted of requests.
+        exposition: the metrics, if there are any.
     """
 
     engine: Engine
@@ -102,3 +126,22 @@ class Site:
     now: Callable[[], float] = time.time
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
+    log_control: LogControl | None = None
+    request_ids: RequestIds = field(default_factory=RequestIds)
+    statistics: HttpStatistics = field(default_factory=HttpStatistics)
+    exposition: Exposition | None = None
+    neighbours: Neighbours | None = None
+    state: StateSource | None = None
+    door: Door | None = None
+    sessions: Sessions = field(init=False)
+    session_origins: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Gives it the sessions of its own engine."""
+        object.__setattr__(self, "sessions", Sessions(self.engine.shard.find))
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever it may no longer hold who somebody is, or that this shard serves them."""
+        people = self.authenticator.generation if self.door is None else self.door.generation
+        return people if self.neighbours is None else people + self.neighbours.generation

@@ -29,7 +29,8 @@ always there, or must be given.
 """
 
 SESSIONS = """\
-Each stands for a public route. In this version all of them answer 401.
+Each stands for a public route, and takes and gives what that does. All of them answer 401 until
+[a kind of session](../howto/choose-how-clients-log-in.md) is configured.
 
 | Route | Errors |
 | --- | --- |

@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tidewire.core.errors import StateInUse, Unavailable
+from tidewire.counting import JournalStatistics
 from tidewire.ports import Damage, Journal, Recovery
 from tidewire.storage.aside import link_aside, make_room_aside, move_aside
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
@@ -79,6 +80,7 @@ class DirectoryStore:
         self._durability = durability
         self._segment_bytes = segment_bytes
         self._new_syncer = new_syncer
+        self.statistics = JournalStatistics()
         self._found: Found | None = None
         self._goes_on = False
         self._journal: SegmentJournal | None = None
@@ -145,6 +147,7 @@ class DirectoryStore:
             syncer = self._new_syncer(
                 self._files, durable=position, on_durable=on_durable, on_failed=on_failed
             )
+            syncer.statistics = self.statistics
         journal = SegmentJournal(
             self._files,
             position=position,
@@ -155,6 +158,7 @@ class DirectoryStore:
             tail_bytes=sum(link.segment.end - link.segment.start for link in found.chain.links),
             syncer=syncer,
             segment_bytes=self._segment_bytes,
+            statistics=self.statistics,
         )
         self._journal = journal
         try:

@@ -1,10 +1,12 @@
 """The journal in segments: a record is written with one system call before `append` returns."""
 
 from collections.abc import Callable
+from time import perf_counter
 from zlib import crc32
 
 from tidewire.core.errors import Unavailable
 from tidewire.core.records import Record, encode_record
+from tidewire.counting import JournalStatistics
 from tidewire.storage.failures import unavailable
 from tidewire.storage.files import Files
 from tidewire.storage.frames import HEAD, NUMBER_BITS
@@ -34,6 +36,7 @@ class SegmentJournal:
         tail_bytes: int,
         syncer: Syncer | None,
         segment_bytes: int = SEGMENT_BYTES,
+        statistics: JournalStatistics | None = None,
     ) -> None:
         """Goes on after what was recovered.
 
@@ -47,6 +50,7 @@ class SegmentJournal:
             tail_bytes: of the records that were recovered.
             syncer: makes records durable; None when writing them is enough.
             segment_bytes: how large a segment grows.
+            statistics: where what happens is counted.
         """
         self._files = files
         self._position = self._began_at = position
@@ -58,6 +62,7 @@ class SegmentJournal:
         self._snapshot_bytes = 0
         self._syncer = syncer
         self._segment_bytes = segment_bytes
+        self._statistics = statistics or JournalStatistics()
         self._segment: Segment | None = None
         self._drafting = False
 
@@ -73,6 +78,19 @@ class SegmentJournal:
 
     def append(self, record: Record) -> int:
         """Writes a record; when it can't be written whole, what was written of it is cut off again."""
+        began = perf_counter()
+        try:
+            size = self._append(record)
+        except Unavailable:
+            self._statistics.failures += 1
+            raise
+        statistics = self._statistics
+        statistics.bytes += size
+        statistics.appends.add(perf_counter() - began)
+        return self._position
+
+    def _append(self, record: Record) -> int:
+        """The same, but returns how many bytes were written."""
         syncer = self._syncer
         if syncer is not None and syncer.failed:
             raise Unavailable(LOST)
@@ -99,7 +117,7 @@ class SegmentJournal:
         self._position = position
         if syncer is not None:
             syncer.wrote(position)
-        return position
+        return size
 
     def begin_snapshot(self) -> Draft:
         """Begins a segment, unless the present one is empty, and a draft beside it."""

@@ -6,8 +6,10 @@ records a flush covers grows by itself, and a single record waits for nothing bu
 
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Protocol
 
+from tidewire.counting import JournalStatistics
 from tidewire.storage.files import File, Files
 
 
@@ -45,6 +47,8 @@ class Syncer:
         self._files = files
         self._on_durable = on_durable
         self._on_failed = on_failed
+        self.statistics = JournalStatistics()
+        """Where flushes are counted; a store puts its own in place."""
         self._written = durable
         self._lock = threading.Lock()
         self._segments: list[File] = []
@@ -70,6 +74,7 @@ class Syncer:
         with self._lock:
             segments = list(self._segments)
             begun = self._begun
+        began = perf_counter()
         try:
             for segment in segments:
                 segment.sync()
@@ -81,6 +86,7 @@ class Syncer:
             self.failed = True
             self._on_failed(error)
             return False
+        self.statistics.flushes.add(perf_counter() - began)
         self._retire(segments[:-1])
         if target > self.durable:
             self.durable = target

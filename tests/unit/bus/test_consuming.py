@@ -182,6 +182,20 @@ async def test_what_arrives_together_is_one_batch_and_acknowledged_once_durable(
     assert rig.connection.opened.acknowledged == [3]
 
 
+async def test_what_waits_is_counted_from_its_arrival_to_its_acknowledgement(rig: Rig) -> None:
+    assert rig.consumer.backlog() == (0, 0.0)
+    rig.deliver("a", "a")
+    assert rig.consumer.backlog()[0] == 2
+    await turn()
+    rig.deliver("a")
+    waiting, lag = rig.consumer.backlog()
+    assert waiting == 3
+    assert lag > 0
+    await turn()
+    rig.engine.make_durable()
+    assert rig.consumer.backlog() == (0, 0.0)
+
+
 async def test_broken_ones_are_dead_letters_and_the_rest_keeps_its_order(rig: Rig) -> None:
     rig.deliver("a", "bad", "a", "bad", "bad", "a")
     await turn()

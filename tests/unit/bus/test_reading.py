@@ -68,3 +68,12 @@ def test_a_nameless_one_s_digest_is_that_of_its_content() -> None:
     assert digest_of_nameless(Delivery(1, False, None, raw)) == incoming(BODY).notice.digest
     assert digest_of_nameless(Delivery(1, False, "m", raw)) is None
     assert digest_of_nameless(Delivery(1, False, None, json.dumps(BODY | {"id": "x"}).encode())) is None
+
+
+def test_the_trace_of_a_notice_comes_through_and_stays_for_another_try() -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    found = incoming(BODY | {"traceparent": traceparent}, "message")
+    assert found.notice.traceparent == traceparent
+    again = incoming(for_another_try(found.notice, 1), "message")
+    assert (again.notice.traceparent, again.tries) == (traceparent, 1)
+    assert incoming(again.notice.raw).notice.traceparent == traceparent

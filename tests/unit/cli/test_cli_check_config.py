@@ -86,11 +86,15 @@ def test_a_taken_port_is_told_of_and_no_problem(folder: Path) -> None:
     assert folder.exists()
 
 
-def test_what_has_no_effect_yet_is_told_of(folder: Path) -> None:
-    result = check("--set", "shards.index=1")
-    assert result.exit_code == 0
-    assert "shards.index has no effect" in result.stdout
-    assert folder.exists()
+def test_a_shard_map_is_checked(folder: Path) -> None:
+    (folder / "map.toml").write_text("[[shard]]\nport = 9800\n[[shard]]\nport = 9801\n")
+    given = ("--set", "shards.map_file=map.toml", "--set", "server.port=9800")
+    result = check(*given, "--set", "shards.index=1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "version 1, 2 shards, this one 127.0.0.1:9801" in result.stdout
+    result = check(*given, "--set", "shards.index=2")
+    assert result.exit_code == 2
+    assert "from 0 to 1" in result.stderr
 
 
 def test_a_secret_is_never_shown(folder: Path) -> None:

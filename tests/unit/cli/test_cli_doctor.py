@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 from support.core_rig import KeepingSlot, SetClock, spec
 from support.events import notice
 from support.stores import begin, numbered
-from tidewire.app import fingerprint_of
 from tidewire.cli.main import main
 from tidewire.config import load
 from tidewire.core.ids import QueueId
@@ -19,6 +18,7 @@ from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.directory import DirectoryStore, open_directory
+from tidewire.tuning import fingerprint_of
 
 OURS = fingerprint_of(load(file=None, environ={}, overrides=[]), {})
 """The fingerprint of the default settings."""

@@ -69,7 +69,6 @@ def test_the_version_is_said() -> None:
         (["serve", "--port", "x"], ["--port", "'x'"]),
         (["serve", "--port"], ["--port", "argument"]),
         (["serve", "--shards", "0"], ["--shards"]),
-        (["serve", "--shards", "2"], ["one shard"]),
         (["demo", "--port", "x"], ["--port", "(see tidewire demo --help)"]),
         (["tail"], ["--email", "(see tidewire tail --help)"]),
         (["publish"], ["--secret", "(see tidewire publish --help)"]),

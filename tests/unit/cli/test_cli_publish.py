@@ -20,7 +20,7 @@ from tidewire.publisher import PublishFailed
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tester's own settings don't count."""
-    for name in ("TIDEWIRE_URL", "TIDEWIRE_SECRET"):
+    for name in ("TIDEWIRE_URL", "TIDEWIRE_SECRET", "TRACEPARENT"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -57,6 +57,16 @@ def test_url_and_secret_may_come_from_the_environment(stub: StubServer) -> None:
     environment = {"TIDEWIRE_URL": stub.url, "TIDEWIRE_SECRET": "from-env"}
     assert CliRunner().invoke(publish_command, [], input=notice_lines("a"), env=environment).exit_code == 0
     assert stub.asked[0].headers["Authorization"] == "Bearer from-env"
+
+
+def test_notices_keep_their_trace_and_those_without_get_the_one_that_is_given(stub: StubServer) -> None:
+    lines = notice_lines("a") + '{"event": {"type": "t"}, "users": [1], "traceparent": "own"}\n'
+    stub.script(success(accepted=2), success(accepted=2))
+    assert run(stub, lines, "--traceparent", "given").exit_code == 0
+    environment = {"TIDEWIRE_URL": stub.url, "TIDEWIRE_SECRET": "s", "TRACEPARENT": "outer"}
+    assert CliRunner().invoke(publish_command, [], input=lines, env=environment).exit_code == 0
+    traces = [[notice["traceparent"] for notice in asked.notices] for asked in stub.asked]
+    assert traces == [["given", "own"], ["outer", "own"]]
 
 
 def test_nothing_to_send_is_no_failure(stub: StubServer) -> None:

@@ -21,7 +21,29 @@ trusted_proxies = []
 internal_from = ["127.0.0.0/8", "::1"]
 cors_origins = []
 [auth]
+kind = ["users"]
 users_file = "users.toml"
+session_origins = []
+http_url = ""
+http_timeout = 5
+http_keep_for = 30
+http_cookies = []
+jwt_audience = ""
+jwt_keys = []
+jwt_issuer = ""
+jwt_key = ""
+jwt_key_file = ""
+jwt_algorithms = ["RS256", "ES256", "EdDSA"]
+jwt_user_claim = "sub"
+jwt_realm_claim = "realm_id"
+[state]
+modules = []
+callback_url = ""
+callback_timeout = 5
+callback_attempts = 2
+callback_max_bytes = 16777216
+timeout = 10
+defaults = true
 [storage]
 directory = "state"
 durability = "process"
@@ -78,6 +100,11 @@ ended_queues = 1000
 [console]
 enabled = true
 session_lifetime = 43200
+[tracing]
+endpoint = ""
+service_name = ""
+deliveries_per_notice = 20
+open_deliveries = 10000
 [log]
 format = "console"
 level = "info"

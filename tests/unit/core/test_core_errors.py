@@ -7,12 +7,14 @@ import pytest
 from tidewire import TidewireError
 from tidewire.core import errors
 from tidewire.core.errors import (
+    AuthenticationUnavailable,
     BadEventQueueId,
     MethodNotAllowed,
     MissingParameter,
     ParameterConflict,
     RateLimitHit,
     RequestTimeout,
+    StateUnavailable,
     TooManyConnections,
     Unavailable,
 )
@@ -52,4 +54,6 @@ def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
         RequestTimeout,
         TooManyConnections,
         Unavailable,
+        AuthenticationUnavailable,
+        StateUnavailable,
     }

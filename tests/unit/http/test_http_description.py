@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from support.door import SessionDoor
 from support.raw_http import Answer
 from support.server_process import SECRET, USER_IDS
 from support.site import LocalSite
@@ -124,6 +125,10 @@ async def ask_with_examples(local: LocalSite, name: str, place: str) -> Answer:
         request |= {"body": json.dumps(operation.body_example).encode()}
     if operation.access is Access.INTERNAL:
         return await local.ask(None, method, path, headers={"authorization": f"Bearer {SECRET}"}, **request)
+    if operation.access is Access.SESSION:
+        open_site = local.changed(door=SessionDoor(local.site.authenticator))
+        own = {"cookie": "session=ada", "sec-fetch-site": "same-origin"}
+        return await open_site.ask(None, method, path, headers=own, **request)
     user = "ada" if operation.access is Access.USER else None
     return await local.ask(user, method, path, **request)
 

@@ -69,7 +69,7 @@ def test_a_poll_looks_the_same_either_way(
     request_log(slow_site).finished(note, Answer(200, b"{}"), ended=ended)
     lines = RequestLines(form=form, stream=fast_stream, call_soon=soon)
     log = request_log(local.changed(lines=lines).site)
-    line = log.poll_line(note)
+    line = log.known_line(note)
     log.polled(line, batch, busy=busy, waited=waited, displaced=displaced)
     log.finished(note, Answer(200, b"{}"), ended=ended)
     assert fast_stream.getvalue() == ""
@@ -113,7 +113,7 @@ def test_where_the_log_leaves_requests_out_slow_ones_are_said_all_the_same(
     log = request_log(local.changed(log=quiet, lines=lines).site)
     batch = Batch(QueueId("q"), ENTRIES[:1])
     note = note_of(local, agent="x", waited=2.0, displaced=False, batch=batch)
-    line = log.poll_line(note)
+    line = log.known_line(note)
     log.finished(note, Answer(200, b"{}"), ended=3.5)
     log.polled(line, batch, busy=0.5, waited=2.0, displaced=False)
     assert (soon.calls, stream.getvalue()) == ([], "")
@@ -132,7 +132,7 @@ def test_without_lines_a_poll_goes_to_the_log_as_all_entries_do(local: LocalSite
     batch = Batch(QueueId("q"), ENTRIES[:1])
     note = note_of(local, agent="x", waited=0.5, displaced=False, batch=batch)
     log.finished(note, Answer(200, b"{}"), ended=2.0)
-    log.polled(log.poll_line(note), batch, busy=0.5, waited=0.5, displaced=False)
+    log.polled(log.known_line(note), batch, busy=0.5, waited=0.5, displaced=False)
     ordinary, short = stream.getvalue().splitlines()
     assert comparable(form, short) == comparable(form, ordinary)
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tidewire.core.notice import MAX_ID
+from tidewire.core.users import ROLE_CODES
 from tidewire.http.description.kinds import BOOLEAN, INTEGER, NATURAL, TEXT, members
 from tidewire.http.description.rows import Schema
 from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS
-from tidewire.http.public import ROLE_CODES
+from tidewire.log_control import LEVELS
 
 EVENT: Schema = MappingProxyType(
     {
@@ -39,7 +40,10 @@ VERSIONS: Mapping[str, Schema] = MappingProxyType(
 REGISTERED: Mapping[str, Schema] = MappingProxyType(
     {
         "queue_id": QUEUE_ID,
-        "last_event_id": {**INTEGER, "description": "What the first poll acknowledges."},
+        "last_event_id": {
+            **INTEGER,
+            "description": "What the first poll acknowledges: the last event that the state shows.",
+        },
         "idle_queue_timeout_secs": IDLE_TIMEOUT,
         **VERSIONS,
     }
@@ -54,6 +58,10 @@ POLLED: Mapping[str, Schema] = MappingProxyType(
             "description": "When a queue was made: seconds that it lives.",
         },
     }
+)
+
+ENDED: Mapping[str, Schema] = MappingProxyType(
+    {"queues_ended": {**NATURAL, "description": "How many queues ended."}}
 )
 
 SERVER_SETTINGS: Mapping[str, Schema] = MappingProxyType(
@@ -116,6 +124,13 @@ RELOADED: Mapping[str, Schema] = MappingProxyType(
 
 ACCEPTED: Mapping[str, Schema] = MappingProxyType(
     {"accepted": {**NATURAL, "description": "How many notices were taken, repeats included."}}
+)
+
+LOG_LEVEL: Mapping[str, Schema] = MappingProxyType(
+    {
+        "level": {"enum": list(LEVELS), "description": "The least that is logged from now on."},
+        "before": {"enum": list(LEVELS), "description": "What it was until now."},
+    }
 )
 
 DEGRADED: Mapping[str, Schema] = MappingProxyType(

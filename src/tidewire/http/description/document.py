@@ -159,6 +159,9 @@ def _responses(operation: Operation) -> Part:
     if operation.members is not None or operation.list_of is not None:
         schema = _success(operation)
         responses["200"] = {"description": "Done.", "content": {JSON: {"schema": schema}}}
+    if operation.media is not None:
+        content = {media_type: {"schema": schema} for media_type, schema in operation.media.items()}
+        responses["200"] = {"description": "Done.", "content": content}
     kinds = sorted(failures_of(operation), key=lambda kind: kind.http_status)
     for status, group in groupby(kinds, key=lambda kind: kind.http_status):
         responses[str(status)] = _failure(status, group)

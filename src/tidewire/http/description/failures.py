@@ -23,9 +23,11 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
         errors.NoticeIdReused: {"id": TEXT},
         errors.Unauthorized: {},
         errors.InvalidApiKey: {},
+        errors.InvalidToken: {},
         errors.UserDeactivated: {},
         errors.RealmDeactivated: {},
         errors.AccessDenied: {},
+        errors.CsrfFailed: {},
         errors.NotFound: {},
         errors.MethodNotAllowed: {"allowed_methods": _TEXTS},
         errors.RequestTimeout: {},
@@ -35,6 +37,8 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
         errors.TooManyConnections: {},
         errors.RateLimitHit: {"retry-after": {"type": "number", "minimum": 0}},
         errors.Unavailable: {},
+        errors.StateUnavailable: {},
+        errors.AuthenticationUnavailable: {},
         errors.InternalError: {},
     }
 )
@@ -42,6 +46,7 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
 
 OPTIONAL: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
     {
+        errors.StateUnavailable: {"reason": _REASON},
         errors.InvalidNotice: {"index": NATURAL},
         errors.NoticeIdReused: {"index": NATURAL},
     }
@@ -69,15 +74,17 @@ EVERYWHERE = (
 _LOGIN = (
     errors.Unauthorized,
     errors.InvalidApiKey,
+    errors.InvalidToken,
     errors.UserDeactivated,
     errors.RealmDeactivated,
     errors.RateLimitHit,
+    errors.AuthenticationUnavailable,
 )
 
 BY_ACCESS: Mapping[Access, tuple[type[WireError], ...]] = MappingProxyType(
     {
         Access.USER: _LOGIN,
-        Access.SESSION: (errors.Unauthorized, errors.RateLimitHit),
+        Access.SESSION: (*_LOGIN, errors.CsrfFailed),
         Access.INTERNAL: (errors.MissingParameter, errors.AccessDenied, errors.RateLimitHit),
         Access.OPEN: (),
     }

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from tidewire.core import errors
 from tidewire.http.description import answers, parameters
+from tidewire.http.description.kinds import TEXT
 from tidewire.http.description.operators import OPERATORS
 from tidewire.http.description.rows import Access, Operation
 
@@ -23,9 +24,9 @@ _POLL = (
 _PUBLIC: Mapping[str, Operation] = MappingProxyType(
     {
         "POST v1/register": Operation(
-            "Makes a queue. It gets events from this moment on.",
+            "Makes a queue. It gets events from this moment on. The answer also has the members of the initial state.",
             Access.USER,
-            (errors.ParameterConflict, errors.Unavailable, *_FORM),
+            (errors.ParameterConflict, errors.Unavailable, errors.StateUnavailable, *_FORM),
             answers.REGISTERED,
             parameters=(
                 *parameters.QUEUE,
@@ -136,6 +137,20 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             bodies={"application/json": {"type": "array", "items": answers.DUMPED}},
             body_example=[],
         ),
+        "POST /api/internal/revoke_session": Operation(
+            "Lets nobody in any more by a session or token. Its polls and queues end at once.",
+            Access.INTERNAL,
+            (errors.Unavailable, *_FORM),
+            answers.ENDED,
+            parameters=(parameters.SESSION, parameters.CLIENT, parameters.SECRET),
+        ),
+        "POST /api/internal/loglevel": Operation(
+            "Changes the level of the log. Without `level` it only says what it is.",
+            Access.INTERNAL,
+            (errors.NotFound, *_FORM),
+            answers.LOG_LEVEL,
+            parameters=(parameters.LEVEL, parameters.CLIENT, parameters.SECRET),
+        ),
         "POST /api/internal/web_reload_clients": Operation(
             "Tells web clients of an earlier process to reload.",
             Access.INTERNAL,
@@ -165,19 +180,26 @@ _OPEN: Mapping[str, Operation] = MappingProxyType(
             optional=frozenset(answers.DEGRADED),
             has_form=False,
         ),
+        "GET /metrics": Operation(
+            "Gives the metrics for Prometheus. In the form of OpenMetrics if the request asks for that.",
+            Access.OPEN,
+            (errors.NotFound,),
+            has_form=False,
+            media={"text/plain": TEXT, "application/openmetrics-text": TEXT},
+        ),
     }
 )
 
 
 def _of_sessions(name: str) -> dict[str, Operation]:
-    """The two names that a public operation has for browser sessions, of which this version knows no kind."""
+    """The two names that a public operation has for browser sessions."""
     method, path = name.split(" ")
-    closed = Operation(
-        f"Refuses every request, in this version. The form for browser sessions of `{method} /api/{path}`.",
-        Access.SESSION,
-        has_form=False,
+    session = _PUBLIC[name]._replace(
+        meaning=f"The form for browser sessions of `{method} /api/{path}`. Refuses every request until a kind of "
+        "session is configured.",
+        access=Access.SESSION,
     )
-    return {f"{method} /json/{path.removeprefix('v1/')}": closed, f"{method} /json/{path}": closed}
+    return {f"{method} /json/{path.removeprefix('v1/')}": session, f"{method} /json/{path}": session}
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

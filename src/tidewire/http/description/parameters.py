@@ -18,6 +18,7 @@ from tidewire.http.description.rows import Parameter
 from tidewire.http.outbox import MOST_RECORDS, USUAL_RECORDS
 from tidewire.http.parameters import MAX_VALUES
 from tidewire.http.registration import DECLARED, IDLE_TIMEOUT_NAMES
+from tidewire.log_control import LEVELS
 
 CLIENT = Parameter(
     "client",
@@ -129,19 +130,30 @@ REGISTER_CAPABILITIES = (
 SNAPSHOT = (
     Parameter(
         "fetch_event_types",
-        "Checked and without effect: this server has no initial state to give.",
+        "Which parts of the initial state are wanted; `null`: those of `event_types`.",
         defaulting(STRINGS, None),
         example=["message"],
     ),
     Parameter(
         "include_subscribers",
-        'Checked and without effect. "partial" may stand bare.',
+        'Told to the application that provides the state. "partial" may stand bare.',
         {"enum": [True, False, "partial"]},
         example="partial",
     ),
-    Parameter("presence_history_limit_days", "Checked and without effect.", NATURAL, example=14),
+    Parameter(
+        "presence_history_limit_days", "Told to the application that provides the state.", NATURAL, example=14
+    ),
 )
 """What `register` takes about the initial state."""
+
+SESSION = Parameter(
+    "session",
+    "What the application calls the session, or the `jti` of a token.",
+    TEXT,
+    is_text=True,
+    is_required=True,
+    example="c7d8f0",
+)
 
 OWNER = (
     Parameter(
@@ -201,6 +213,10 @@ THROUGH = Parameter(
 )
 
 CLIENT_COUNT = Parameter("client_count", "How many clients to tell now; all without it.", NATURAL, example=10)
+
+LEVEL = Parameter(
+    "level", "The least that is logged from now on.", {"enum": list(LEVELS)}, is_text=True, example="debug"
+)
 
 IMMEDIATE = Parameter(
     "immediate", "Whether the event asks to reload at once.", defaulting(BOOLEAN, default=False), example=True

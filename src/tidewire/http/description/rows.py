@@ -51,6 +51,7 @@ class Operation(NamedTuple):
         in_path: parameters in the path.
         has_form: parameters may stand in a form, too.
         is_bare: the successful answer is the members alone, without the envelope.
+        media: schema of a successful answer that is no JSON, by its media type.
         list_of: the successful answer is a list of these, and nothing else.
         bodies: schemas of the body by media type, when it is no form.
         body_example: a value of the first of them.
@@ -66,6 +67,7 @@ class Operation(NamedTuple):
     has_form: bool = True
     is_bare: bool = False
     list_of: Schema | None = None
+    media: Mapping[str, Schema] | None = None
     bodies: Mapping[str, Schema] | None = None
     body_example: Any = None
 

@@ -1,41 +1,61 @@
 """One connection of the fast lane: a poll waits on it as the engine's slot, and its answer is one write."""
 
+import math
 from typing import Any
 
+from starlette.datastructures import Headers
+
+from tidewire.admitting import Admitted, MustAsk
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
 from tidewire.core.wire import encode_answer
-from tidewire.http.admission import admit_user
+from tidewire.http.admission import admit_user, expired, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
 from tidewire.http.client_name import client_of
-from tidewire.http.internal import notices_of, publish
+from tidewire.http.internal import publish
 from tidewire.http.lane import publishing
 from tidewire.http.lane.framing import FramedConnection
 from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
 from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
+from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.note import Note
-from tidewire.http.request_log import NO_LINE, POLL_PATH
+from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH
 
 
 class LaneConnection(FramedConnection):
     """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
 
-    __slots__ = ("_began", "_displaces", "_line", "_parked", "_repoll", "_waits_on")
+    __slots__ = (
+        "_began",
+        "_displaces",
+        "_ends_at",
+        "_line",
+        "_number",
+        "_parked",
+        "_repoll",
+        "_republish",
+        "_waits_on",
+    )
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(lane)
         self._waits_on: str | None = None
         """The queue that a poll waits on here."""
         self._repoll: Repoll | None = None
+        self._republish: Republish | None = None
         self._line = NO_LINE
         """What the log says of the poll under way."""
+        self._number = 0
+        """Of the request that asks for it."""
         self._began = 0.0
         self._parked = 0.0
         self._displaces = False
+        self._ends_at = math.inf
+        """When what the poll under way was let in by ends."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the engine when a poll waited here (R2.21)."""
@@ -51,15 +71,18 @@ class LaneConnection(FramedConnection):
         if head.method == b"GET":
             return self._take_poll(head, raw)
         if head.method == b"POST" and head.target == publishing.PATH:
-            return self._take_notices(head, len(raw))
+            return self._take_notices(head, raw)
         return False
 
     def _take_again(self, data: bytes) -> bool:
-        repoll = self._repoll
-        if repoll is None:
-            return False
-        acknowledged = repoll.acknowledged(data)
-        return acknowledged is not None and self._poll_again(repoll, acknowledged)
+        repoll, republish = self._repoll, self._republish
+        if repoll is not None:
+            acknowledged = repoll.acknowledged(data)
+            return acknowledged is not None and self._poll_again(repoll, acknowledged)
+        if republish is not None:
+            body = republish.body_of(data)
+            return body is not None and self._publish_again(republish, body)
+        return False
 
     def _take_poll(self, head: Head, raw: bytes) -> bool:
         poll = parse_poll(head.target)
@@ -67,34 +90,55 @@ class LaneConnection(FramedConnection):
         if poll is None or unusual:
             return False
         lane = self._lane
+        note = self._note(head, "GET", POLL_PATH)
+        if lane.site.neighbours is not None and not is_served_here(note, lane.site, lane.site.neighbours):
+            return False
         lane.statistics.polls += 1
         self._keep_alive = head.keep_alive
         self._buffer = self._buffer[len(raw) :]
-        self._repoll = None
-        note = self._note(head, "GET", POLL_PATH)
-        self._began = note.began
+        self._repoll = self._republish = None
+        self._began, self._number = note.began, note.number
+        self._ends_at = math.inf
         note.client = client_of(poll.client, head.text(b"user-agent"))
         try:
             user = admit_user(note, lane.site)
-            self._line = lane.log.poll_line(note)
+            self._line = lane.log.known_line(note)
+            if note.admitted is not None:
+                self._ends_at = note.admitted.ends_at
             self._poll(poll.queue_id, user.id, poll.last_event_id, block=poll.block)
+            lane.site.sessions.use(note.admitted, poll.queue_id)
+        except MustAsk:
+            # The ordinary route can wait for those who know.
+            lane.statistics.polls -= 1
+            self._buffer = raw + self._buffer
+            return False
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.polls)
             return True
         found = digest_of(raw) if head.keep_alive and note.allowance is None else None
         if found is not None:
-            generation = lane.site.authenticator.generation
-            self._repoll = Repoll(*found, generation, poll.queue_id, user.id, poll.block, self._line)
+            self._repoll = Repoll(
+                *found,
+                lane.site.generation,
+                poll.queue_id,
+                user.id,
+                poll.block,
+                self._line,
+                *_times(note.admitted),
+            )
         return True
 
     def _poll_again(self, repoll: Repoll, acknowledged: int) -> bool:
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
-        if repoll.generation != lane.site.authenticator.generation:
+        if repoll.generation != lane.site.generation:
+            return False
+        if repoll.known_until != math.inf and lane.site.now() >= repoll.known_until:
             return False
         lane.idle.discard(self)
-        self._began = lane.site.timer()
+        self._began, self._number = lane.site.timer(), lane.site.request_ids.take()
         self._line = repoll.line
+        self._ends_at = repoll.ends_at
         try:
             self._poll(repoll.queue_id, repoll.user_id, acknowledged, block=repoll.block)
         except Exception:  # noqa: BLE001 - it will be raised again, and answered then
@@ -124,6 +168,8 @@ class LaneConnection(FramedConnection):
             raise
         if self._busy:
             self._parked = site.timer()
+            if self._ends_at != math.inf:
+                self._lane.expiring[self] = self._ends_at
             if self._displaces:
                 site.log.info("poll displaced", **self._named(queue_id))
 
@@ -131,9 +177,12 @@ class LaneConnection(FramedConnection):
         """Takes the answer to the poll that waits here; called by the engine."""
         lane = self._lane
         self._waits_on = None
+        if self._ends_at != math.inf:
+            lane.expiring.pop(self, None)
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
+        lane.requests.polls += 1
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         stopping = lane.site.lifecycle.stopping
@@ -141,12 +190,31 @@ class LaneConnection(FramedConnection):
         waited = came - self._parked if self._parked else None
         busy = lane.site.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
-        lane.log.polled(self._line, answer, busy=busy, waited=waited, displaced=displaced)
+        lane.log.polled(
+            self._line, answer, busy=busy, waited=waited, displaced=displaced, number=self._number
+        )
 
-    def _take_notices(self, head: Head, size: int) -> bool:
+    def expire(self) -> None:
+        """What the poll here was let in by has ended: it is told so, unless its answer is under way."""
+        site, queue_id = self._lane.site, self._waits_on
+        if queue_id is None or not site.engine.lost(queue_id, self):
+            return
+        self._waits_on = None
+        self._repoll = None
+        note = Note(
+            method="GET",
+            path=POLL_PATH,
+            peer=self._address or None,
+            headers=Headers(),
+            began=self._began,
+            number=self._number,
+        )
+        self._fail(note, expired(note), self._lane.polls)
+
+    def _take_notices(self, head: Head, raw: bytes) -> bool:
         lane = self._lane
-        length = publishing.body_length(head)
-        note = self._note(head, "POST", publishing.PATH.decode())
+        size, length = len(raw), publishing.body_length(head)
+        note = self._note(head, "POST", PUBLISH_PATH)
         if length is None or not publishing.is_admitted(note, lane.site):
             return False
         total = size + length
@@ -157,21 +225,71 @@ class LaneConnection(FramedConnection):
             return True
         lane.sending.discard(self)
         self._needed = 0
-        body, self._buffer = bytes(self._buffer[size:total]), bytes(self._buffer[total:])
+        body = bytes(self._buffer[size:total])
+        taken = publishing.read_notices(body)
+        if not publishing.is_all_for_here(taken, lane.site):
+            return False
+        self._buffer = bytes(self._buffer[total:])
         self._keep_alive = head.keep_alive
         self._repoll = None
         note.internal = True
+        self._remember(raw, note)
         lane.statistics.publishes += 1
+        if isinstance(taken, Exception):
+            self._fail(note, taken, lane.internal)
+            return True
         self._busy = True
         try:
-            publish(notices_of(body), lane.site, publishing.Confirmation(note, self._confirm))
+            publish(taken, lane.site, publishing.Confirmation(note, self._confirm))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.internal)
         return True
 
+    def _remember(self, raw: bytes, note: Note) -> None:
+        """Notes the head of a publisher that was let in, for the next of its requests."""
+        parts = parts_of(raw) if self._keep_alive else None
+        line = self._lane.log.known_line
+        self._republish = None if parts is None else Republish(*parts, note.headers, line(note))
+
+    def _publish_again(self, republish: Republish, body: bytes) -> bool:
+        """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
+        lane = self._lane
+        began = lane.site.timer()
+        taken = publishing.read_notices(body)
+        if isinstance(taken, Exception) or not publishing.is_all_for_here(taken, lane.site):
+            return False
+        lane.idle.discard(self)
+        number = lane.site.request_ids.take()
+        lane.statistics.publishes += 1
+        self._busy = True
+        try:
+            publish(taken, lane.site, publishing.Repetition(began, number, self._confirm_again))
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            note = Note(
+                method="POST",
+                path=PUBLISH_PATH,
+                peer=self._address or None,
+                headers=republish.headers,
+                began=began,
+                number=number,
+            )
+            note.internal = True
+            self._fail(note, error, lane.internal)
+        return True
+
+    def _confirm_again(self, began: float, number: int, accepted: int) -> None:
+        lane = self._lane
+        ended = lane.site.timer()
+        lane.requests.answers[PUBLISH_PATH, "POST", 200] += 1
+        body, stopping = publishing.confirmation(accepted).body, lane.site.lifecycle.stopping
+        line = NO_LINE if self._republish is None else self._republish.line
+        self._finish(lane.internal.success(body, stopping=stopping, keep_alive=self._keep_alive))
+        lane.log.published(line, busy=ended - began, number=number)
+
     def _confirm(self, note: Note, answer: Answer) -> None:
         lane = self._lane
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.internal.success(answer.body, stopping=stopping, keep_alive=self._keep_alive))
         lane.log.finished(note, answer, ended=ended)
@@ -183,14 +301,18 @@ class LaneConnection(FramedConnection):
             peer=self._address or None,
             headers=head.as_mapping(),
             began=self._lane.site.timer(),
+            number=self._lane.site.request_ids.take(),
         )
 
     def _named(self, queue_id: str) -> dict[str, Any]:
-        descriptor = self._lane.site.engine.shard.find(queue_id)
+        site = self._lane.site
+        descriptor = site.engine.shard.find(queue_id)
+        request_id = site.request_ids.shown(self._number)
         if descriptor is None:
-            return {"queue_id": queue_id}
+            return {"queue_id": queue_id, "request_id": request_id}
         spec = descriptor.spec
-        return {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        named = {"queue_id": queue_id, "user_id": spec.user_id, "client": spec.client_type_name}
+        return named | {"request_id": request_id}
 
     # Answers.
 
@@ -199,6 +321,7 @@ class LaneConnection(FramedConnection):
         lane = self._lane
         answer = failure_of(error, note, lane.site)
         ended = lane.site.timer()
+        lane.requests.answers[note.path, note.method, answer.status] += 1
         self._finish(
             renderer.answer(
                 answer,
@@ -208,3 +331,8 @@ class LaneConnection(FramedConnection):
             )
         )
         lane.log.finished(note, answer, ended=ended)
+
+
+def _times(admitted: Admitted | None) -> tuple[float, float]:
+    """Until when the credentials hold unseen, and the right to poll."""
+    return (math.inf, math.inf) if admitted is None else (admitted.known_until, admitted.ends_at)

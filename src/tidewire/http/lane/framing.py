@@ -65,6 +65,10 @@ class FramedConnection(asyncio.Protocol, ABC):
         Whoever serves it takes it out of the buffer, sets `_busy`, and calls `_finish` in the end.
         """
 
+    @abstractmethod
+    def expire(self) -> None:
+        """Ends the poll that waits here, because what it was let in by has ended."""
+
     # Called by the transport.
 
     def connection_made(  # type: ignore[override]  # of a stream protocol it is always one of these

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidewire.http.application import request_log
@@ -25,26 +24,8 @@ class Peer(Protocol):
     def abort(self) -> None:
         """It does not read what it asked for."""
 
-
-@dataclass(slots=True)
-class LaneStatistics:
-    """Totals of what happened on connections, as plain ints.
-
-    Attributes:
-        repolls: polls recognised as a repetition of the one before.
-        polls: polls that were read from scratch.
-        publishes: requests to publish.
-        handed_over: requests that went the ordinary way.
-        refused: connections beyond a bound.
-        timed_out: connections that were too slow.
-    """
-
-    repolls: int = 0
-    polls: int = 0
-    publishes: int = 0
-    handed_over: int = 0
-    refused: int = 0
-    timed_out: int = 0
+    def expire(self) -> None:
+        """What its poll was let in by has ended."""
 
 
 class Lane:
@@ -82,12 +63,16 @@ class Lane:
         self.polls = Renderer(default_headers, site.cors.lines(None))
         self.internal = Renderer(default_headers, ())
         self.admission = Admission(bounds)
-        self.statistics = LaneStatistics()
+        self.requests = site.statistics
+        self.requests.connections = connections
+        self.statistics = self.requests.lane
         self.now = now
         self.slow: Waitlist[Peer] = Waitlist(bounds.header_deadline, lambda peer: peer.too_slow())
         """Peers whose request's head has not come whole."""
         self.sending: Waitlist[Peer] = Waitlist(bounds.request_deadline, lambda peer: peer.too_slow())
         """Peers whose request's body has not come whole."""
+        self.expiring: dict[Peer, float] = {}
+        """Peers whose poll waits, and when what it was let in by ends."""
         self.idle: Waitlist[Peer] = Waitlist(bounds.keep_alive, lambda peer: peer.end())
         self.blocked: Waitlist[Peer] = Waitlist(bounds.write_deadline, lambda peer: peer.abort())
 
@@ -97,8 +82,14 @@ class Lane:
         self.idle.sweep(now)
         for waiting in (self.slow, self.sending, self.blocked):
             self.statistics.timed_out += waiting.sweep(now)
+        if self.expiring:
+            time = self.site.now()
+            for peer in [peer for peer, ends_at in self.expiring.items() if ends_at <= time]:
+                del self.expiring[peer]
+                peer.expire()
 
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
         for waiting in (self.idle, self.slow, self.sending, self.blocked):
             waiting.discard(peer)
+        self.expiring.pop(peer, None)

@@ -1,16 +1,22 @@
 """`POST /api/internal/notices` on the lane: whether it is served there, and its confirmation."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from tidewire.core.errors import WireError
+from tidewire.core.notice import Notice
 from tidewire.http import answers
 from tidewire.http.answers import Answer
-from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.internal import MAX_NOTICES_BYTES, notices_of
 from tidewire.http.lane.head import Head
 from tidewire.http.note import Note
+from tidewire.http.request_log import PUBLISH_PATH
 from tidewire.http.site import Site
 
-PATH = b"/api/internal/notices"
+PATH = PUBLISH_PATH.encode()
+
+COUNTS = 64
+"""Answers that are kept: publishers send single notices, or batches of the same size."""
 
 
 class Confirmation:
@@ -24,7 +30,28 @@ class Confirmation:
 
     def complete(self, answer: int) -> None:
         """Takes how many notices were taken."""
-        self._done(self._note, answers.success({"accepted": answer}))
+        self._done(self._note, confirmation(answer))
+
+
+class Repetition:
+    """The engine's slot of one request to publish whose head was known."""
+
+    __slots__ = ("_began", "_done", "_number")
+
+    def __init__(self, began: float, number: int, done: Callable[[float, int, int], None]) -> None:
+        self._began = began
+        self._number = number
+        self._done = done
+
+    def complete(self, answer: int) -> None:
+        """Takes how many notices were taken."""
+        self._done(self._began, self._number, answer)
+
+
+@lru_cache(maxsize=COUNTS)
+def confirmation(accepted: int) -> Answer:
+    """The answer to a request whose notices were taken."""
+    return answers.success({"accepted": accepted})
 
 
 def body_length(head: Head) -> int | None:
@@ -44,3 +71,16 @@ def is_admitted(note: Note, site: Site) -> bool:
     except WireError:
         return False
     return True
+
+
+def read_notices(body: bytes) -> list[Notice] | Exception:
+    """The notices of a body, or what is wrong with it, to be raised once the request is taken."""
+    try:
+        return notices_of(body)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the connection gets an answer
+        return error
+
+
+def is_all_for_here(taken: list[Notice] | Exception, site: Site) -> bool:
+    """Whether no other shard has a part in it; those that are for others too take the ordinary route."""
+    return site.neighbours is None or isinstance(taken, Exception) or site.neighbours.serves_all(taken)

@@ -5,12 +5,13 @@ digest of everything around it; when both agree, the parser, the parameters and 
 what they said before, and need not be asked again. Not the bytes themselves are kept: they hold a key.
 """
 
+import math
 import re
 from hashlib import blake2b
 from typing import NamedTuple
 
 from tidewire.core.ids import UserId
-from tidewire.http.request_log import PollLine
+from tidewire.http.request_log import KnownLine
 
 DIGEST_SIZE = 16
 
@@ -26,6 +27,8 @@ class Repoll(NamedTuple):
         digest: of the request without the number.
         generation: of the users that the credentials were checked against.
         line: what the log says of every such poll.
+        known_until: from when on the credentials must be looked at again.
+        ends_at: when the right to poll ends.
     """
 
     start: int
@@ -34,7 +37,9 @@ class Repoll(NamedTuple):
     queue_id: str
     user_id: UserId
     block: bool
-    line: PollLine
+    line: KnownLine
+    known_until: float = math.inf
+    ends_at: float = math.inf
 
     def acknowledged(self, request: bytes) -> int | None:
         """The number, if the request is the same but for it."""

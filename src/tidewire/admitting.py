@@ -1,0 +1,95 @@
+"""Who is let in when the users file alone does not say it: what a request shows, and who judges that."""
+
+import math
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from tidewire.core.errors import Unauthorized
+from tidewire.core.users import User
+
+NOT_LOGGED_IN = "Not logged in: API authentication or user session required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a request shows of who asks.
+
+    Attributes:
+        authorization: the `Authorization` header as it came.
+        cookie: the `Cookie` header as it came; only of a session.
+        host: the `Host` header as it came.
+        is_session: the request came by a route for browser sessions.
+    """
+
+    authorization: str | None = field(repr=False)
+    cookie: str | None = field(default=None, repr=False)
+    host: str | None = None
+    is_session: bool = False
+
+
+def no_session(*, is_session: bool) -> Unauthorized:
+    """The error for a request that shows nothing, or nothing that holds any longer (R6.3)."""
+    error = Unauthorized(NOT_LOGGED_IN)
+    if is_session:
+        error.headers = MappingProxyType({"WWW-Authenticate": 'Session realm="zulip"'})
+    return error
+
+
+class Admitted(NamedTuple):
+    """Somebody who was let in.
+
+    Attributes:
+        user: who it is.
+        known_until: from when on it must be looked at again, in UNIX seconds.
+        ends_at: when the right itself ends, so that a poll must not wait beyond it.
+        session: the name under which it can be revoked; empty when there is none.
+    """
+
+    user: User
+    known_until: float = math.inf
+    ends_at: float = math.inf
+    session: str = ""
+
+
+class MustAsk(Exception):
+    """Nobody here knows who asks, but somebody elsewhere may; never leaves the server."""
+
+
+class Door(Protocol):
+    """Lets requests in.
+
+    Errors are those of `tidewire.ports.Authenticator.authenticate`, and those that the methods name.
+    """
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever an answer given before may no longer hold."""
+        ...
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether browser sessions are let in at all."""
+        ...
+
+    def known(self, credentials: Credentials, now: float, /) -> Admitted:
+        """Who asks, as far as that is known; it waits for nothing, for it stands on the path of every poll.
+
+        Raises:
+            WireError: nobody who may ask.
+            MustAsk: `ask` may know.
+        """
+        ...
+
+    async def ask(self, credentials: Credentials, now: float, /) -> Admitted:
+        """Who asks, after somebody else was asked.
+
+        Raises:
+            WireError: nobody who may ask.
+            AuthenticationUnavailable: nobody could be asked.
+        """
+        ...
+
+    def revoke(self, session: str, now: float) -> None:
+        """Lets nobody in any more under this name."""
+        ...

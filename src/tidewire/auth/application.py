@@ -1,0 +1,148 @@
+"""Asking the application who a request comes from, with the request's own credentials.
+
+The application answers `{"user": {...}, "session": "...", "expires_in": 3600}`, or 401 or 403 when it is nobody.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec import Struct
+
+from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
+from tidewire.auth.basic import SCHEME as BASIC
+from tidewire.auth.remembering import Remembered, digest_of
+from tidewire.auth.revoked import Revoked
+from tidewire.auth.standing import admissible
+from tidewire.calling import Caller, CallFailed
+from tidewire.core.errors import AuthenticationUnavailable, InvalidApiKey, InvalidToken, WireError
+from tidewire.core.users import User
+
+OK = 200
+REFUSALS = frozenset({401, 403})
+
+
+class _Answer(Struct):
+    user: User
+    session: str = ""
+    expires_in: float | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Answer)
+_ENCODER = msgspec.json.Encoder()
+
+
+class ApplicationKind:
+    """Credentials that the application judges."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        *,
+        keep_for: float,
+        cookies: Iterable[str],
+        revoked: Revoked,
+        report: Callable[[Exception], None],
+        on_seen: Callable[[User], object],
+    ) -> None:
+        """Takes what it needs.
+
+        Args:
+            caller: the application's address.
+            keep_for: seconds that an answer holds.
+            cookies: names of the cookies that are passed on; none is all.
+            revoked: the sessions that were revoked.
+            report: told why the application could not be asked.
+            on_seen: told of every user whom the application names.
+        """
+        self._caller = caller
+        self._keep_for = keep_for
+        self._cookies = frozenset(cookies)
+        self._revoked = revoked
+        self._report = report
+        self._on_seen = on_seen
+        self._remembered = Remembered()
+        self._under_way: dict[bytes, asyncio.Task[Admitted]] = {}
+
+    def known(self, credentials: Credentials, now: float) -> Admitted:
+        """Who asks, if the application has said so a moment ago.
+
+        Raises:
+            MustAsk: it has not.
+            Unauthorized: there is nothing to ask with.
+        """
+        shown = self._shown(credentials)
+        if shown is None:
+            raise no_session(is_session=credentials.is_session)
+        found = self._remembered.get(self._key(credentials, shown), now)
+        if found is None:
+            raise MustAsk
+        return found
+
+    async def ask(self, credentials: Credentials, now: float) -> Admitted:
+        """Has the application say it; requests with the same credentials share one answer."""
+        shown = self._shown(credentials)
+        if shown is None:
+            raise no_session(is_session=credentials.is_session)
+        key = self._key(credentials, shown)
+        asking = self._under_way.get(key)
+        if asking is None:
+            asking = self._under_way[key] = asyncio.create_task(self._ask(key, credentials, shown, now))
+            asking.add_done_callback(lambda done: self._answered(key, done))
+        # One that gives up must not take the answer from the others.
+        return await asyncio.shield(asking)
+
+    def _answered(self, key: bytes, done: asyncio.Task[Admitted]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # should all who asked have gone, nobody else looks at it
+
+    def drop(self, session: str) -> None:
+        """Forgets whom the session let in."""
+        self._remembered.drop(session)
+
+    def _shown(self, credentials: Credentials) -> str | None:
+        """The one header that says who asks: the browser's cookies by the session routes, else `Authorization`."""
+        if not credentials.is_session:
+            return credentials.authorization
+        pairs = [pair.strip() for pair in (credentials.cookie or "").split(";")]
+        if self._cookies:
+            pairs = [pair for pair in pairs if pair.partition("=")[0] in self._cookies]
+        return "; ".join(pair for pair in pairs if pair) or None
+
+    def _key(self, credentials: Credentials, shown: str) -> bytes:
+        return digest_of("session" if credentials.is_session else "api", shown, credentials.host)
+
+    async def _ask(self, key: bytes, credentials: Credentials, shown: str, began: float) -> Admitted:
+        answer = await self._answer(credentials, shown)
+        user = admissible(answer.user)
+        if answer.session and self._revoked.has(answer.session):
+            raise no_session(
+                is_session=credentials.is_session
+            )  # the application may be asked before it has ended it itself
+        ends_at = began + answer.expires_in if answer.expires_in is not None else float("inf")
+        admitted = Admitted(user, min(began + self._keep_for, ends_at), ends_at, answer.session)
+        self._remembered.put(key, admitted)
+        self._on_seen(user)
+        return admitted
+
+    async def _answer(self, credentials: Credentials, shown: str) -> _Answer:
+        header = "Cookie" if credentials.is_session else "Authorization"
+        body = _ENCODER.encode({"is_session": credentials.is_session, "host": credentials.host})
+        try:
+            reply = await self._caller.post(body, [(header, shown)])
+            if reply.status in REFUSALS:
+                raise _refusal(credentials)
+            if reply.status != OK:
+                raise CallFailed(f"The application answered {reply.status}")  # noqa: TRY301 - as if none had come
+            return _DECODER.decode(reply.body)
+        except (CallFailed, msgspec.DecodeError) as error:
+            self._report(error)
+            raise AuthenticationUnavailable("Who asks can't be found out now") from error
+
+
+def _refusal(credentials: Credentials) -> WireError:
+    if credentials.is_session:
+        return no_session(is_session=credentials.is_session)
+    scheme = (credentials.authorization or "").partition(" ")[0].lower()
+    return InvalidApiKey("Invalid API key") if scheme == BASIC else InvalidToken("The token is not valid")

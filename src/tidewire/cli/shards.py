@@ -1,0 +1,138 @@
+"""`tidewire shards`: shows a shard map, and checks one before it is used."""
+
+import http.client
+import json
+from pathlib import Path
+
+import click
+
+from tidewire.cli.plan import plan_command
+from tidewire.cli.settings import load_settings
+from tidewire.config import ConfigError, Problem
+from tidewire.config.shard_map import as_application_map, read_shard_map, write_toml
+from tidewire.config.shard_settings import shard_map_of
+from tidewire.core.shard_map import ShardAddress, ShardMap
+from tidewire.escaping import escaped
+
+LOOK_FOR = 2.0
+"""Seconds until a shard counts as not answering."""
+
+
+@click.group("shards")
+def shards_command() -> None:
+    """Show, check and plan shards."""
+
+
+shards_command.add_command(plan_command)
+
+
+@shards_command.command("show")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@click.option("--user", type=click.IntRange(0), help="Say which shard has the user with this id.")
+@click.option("--realm", metavar="HOST", help="Say which shards the realm has.")
+@click.option("--live", is_flag=True, help="Ask each shard whether it is ready.")
+@click.option(
+    "--form",
+    type=click.Choice(["text", "toml", "json"]),
+    default="text",
+    help="json: the map as applications of the older system read it [text].",
+)
+def show_command(
+    *,
+    config: Path | None,
+    settings: tuple[str, ...],
+    user: int | None,
+    realm: str | None,
+    live: bool,
+    form: str,
+) -> None:
+    """Show the shard map that the settings name."""
+    shard_map = shard_map_of(load_settings(config, list(settings)))
+    if shard_map is None:
+        raise ConfigError([Problem("settings", "shards.map_file", "the file of a shard map", "none")])
+    if user is not None:
+        address = shard_map.address(shard_map.shard_of(user, realm))
+        click.echo(f"{address.host}:{address.port}")
+    elif realm is not None:
+        click.echo(" ".join(str(shard_map.address(shard).port) for shard in shard_map.shards_of_realm(realm)))
+    elif form == "text":
+        for line in text_of(shard_map, live=live):
+            click.echo(escaped(line))
+    else:
+        click.echo(
+            write_toml(shard_map) if form == "toml" else json.dumps(as_application_map(shard_map)),
+            nl=form == "json",
+        )
+
+
+@shards_command.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there].")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+def check_command(file: Path, config: Path | None, settings: tuple[str, ...]) -> None:
+    """Check the shard map in FILE, and say what it would change."""
+    newer = read_shard_map(file)
+    click.echo(f"{file}: version {newer.version}, {len(newer.shards)} shards, right")
+    older = shard_map_of(load_settings(config, list(settings)))
+    if older is not None and older != newer:
+        for line in changes(older, newer):
+            click.echo(escaped(line))
+
+
+def text_of(shard_map: ShardMap, *, live: bool) -> list[str]:
+    """The map for people."""
+    lines = [f"version {shard_map.version}"]
+    for index, address in enumerate(shard_map.shards):
+        state = f"  {readiness(address)}" if live else ""
+        lines.append(
+            f"shard {index}  {address.host}:{address.port}  bus queue {shard_map.queue_name(index)}{state}"
+        )
+    lines += [f"realm {host}  {_ports(shard_map, shards)}" for host, shards in shard_map.hosts.items()]
+    lines += [
+        f"realms like {entry.pattern}  {_ports(shard_map, entry.shards)}" for entry in shard_map.patterns
+    ]
+    return [*lines, f"all other realms  {_ports(shard_map, shard_map.default)}"]
+
+
+def changes(older: ShardMap, newer: ShardMap) -> list[str]:
+    """What becomes of whom when one map takes the place of another."""
+    lines = []
+    if newer.version <= older.version:
+        lines.append(f"its version must be above {older.version}, or shards that run refuse it")
+    hosts = dict.fromkeys([*older.hosts, *newer.hosts])
+    for host in hosts:
+        before, after = (_ports(shard_map, shard_map.shards_of_realm(host)) for shard_map in (older, newer))
+        if before != after:
+            lines.append(f"realm {host}: {before} -> {after}")
+    before, after = (_ports(shard_map, shard_map.default) for shard_map in (older, newer))
+    if before != after:
+        lines.append(f"all other realms: {before} -> {after}")
+    if older.patterns != newer.patterns:
+        lines.append("the patterns differ")
+    lines += [
+        f"shard {address.host}:{address.port} is new"
+        for address in newer.shards
+        if address not in older.shards
+    ]
+    lines += [
+        f"shard {address.host}:{address.port} goes" for address in older.shards if address not in newer.shards
+    ]
+    return lines
+
+
+def readiness(address: ShardAddress) -> str:
+    """What a shard says of itself."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=LOOK_FOR)
+    try:
+        connection.request("GET", "/health/ready")
+        with connection.getresponse() as response:
+            return "ready" if response.status == http.client.OK else "not ready"
+    except (OSError, http.client.HTTPException):
+        return "does not answer"
+    finally:
+        connection.close()
+
+
+def _ports(shard_map: ShardMap, shards: tuple[int, ...]) -> str:
+    return ", ".join(str(shard_map.address(shard).port) for shard in shards)

@@ -1,0 +1,46 @@
+"""The outbox: what is to be told to the server, written in the transaction that it tells of."""
+
+from django.db import models
+
+
+class Outgoing(models.Model):
+    """One thing to be told.
+
+    It is there until the server has confirmed it. What the server refuses for good stays, with the reason, and holds up
+    nothing behind it.
+    """
+
+    class Kind(models.TextChoices):
+        """What it is."""
+
+        NOTICE = "notice", "notice"
+        SESSION = "session", "revoked session"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.NOTICE)
+    content = models.TextField(help_text="The notice as JSON, or the name of the session.")
+    created = models.DateTimeField(auto_now_add=True)
+    refused = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        """The oldest first."""
+
+        verbose_name = "outgoing notice"
+        indexes = (models.Index(fields=("refused", "id"), name="tidewire_outgoing_waiting"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
+
+
+class Queue(models.Model):
+    """A queue of the server's, for the admin alone: there is no table, the page asks the server."""
+
+    class Meta:
+        """Not in the database."""
+
+        managed = False
+        verbose_name = "event queue"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return "event queue"

@@ -1,0 +1,104 @@
+"""Which shard serves whom: a map from realms to shards, and from there to users (R9.1, R9.4).
+
+A value: reading it from a file is `config/shard_map.py`'s business. Its version says which of two maps is the newer
+one, for shards that have to agree. Nothing but the standard library is needed here, so that publishers can use it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tidewire.core.ids import UserId
+
+FIRST_PORT = 9800
+
+LOOPBACK = "127.0.0.1"
+
+NOBODY: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAddress:
+    """Where a shard listens, for the others and for the proxy in front."""
+
+    port: int
+    host: str = LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class RealmPattern:
+    """A regular expression for hosts of realms, and the shards of these realms."""
+
+    pattern: str
+    shards: tuple[int, ...]
+
+    def matches(self, host: str) -> bool:
+        """Whether it matches at the start of the host, in any case of letters (R9.4)."""
+        return re.match(self.pattern, host, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardMap:
+    """The map. Shards are named by their index: the first is 0.
+
+    Attributes:
+        shards: their addresses; ports are contiguous (R9.1).
+        version: rises with each change.
+        hosts: the shards of realms, by exact host.
+        patterns: the shards of realms whose host is not in `hosts`; the first that matches counts.
+        default: the shards of all other realms.
+    """
+
+    shards: tuple[ShardAddress, ...]
+    version: int = 1
+    hosts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: NOBODY)
+    patterns: tuple[RealmPattern, ...] = ()
+    default: tuple[int, ...] = (0,)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all realms have the same shards, so that nobody's realm need be known."""
+        return not self.hosts and not self.patterns
+
+    def shards_of_realm(self, host: str | None) -> tuple[int, ...]:
+        """The shards that share a realm's users; those of a realm that is not known are the default's."""
+        if host is None:
+            return self.default
+        exact = self.hosts.get(host.lower())
+        if exact is not None:
+            return exact
+        return next((pattern.shards for pattern in self.patterns if pattern.matches(host)), self.default)
+
+    def shard_of(self, user_id: UserId | int, host: str | None) -> int:
+        """The one shard that has all queues of a user of the realm with this host."""
+        return among(self.shards_of_realm(host), user_id)
+
+    def address(self, shard: int) -> ShardAddress:
+        """Where a shard listens."""
+        return self.shards[shard]
+
+    def queue_name(self, shard: int) -> str:
+        """The bus queue from which a shard takes its notices (R8.2)."""
+        if len(self.shards) == 1:
+            return "notify_tornado"
+        return f"notify_tornado_port_{self.shards[shard].port}"
+
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Each set of shards that some realm has, once, in order of appearance."""
+        named = (self.default, *self.hosts.values(), *(pattern.shards for pattern in self.patterns))
+        return tuple(dict.fromkeys(named))
+
+
+def among(shards: Sequence[int], user_id: int) -> int:
+    """Which of a realm's shards a user is on (R9.4)."""
+    return shards[user_id % len(shards)]
+
+
+def even_map(ports: Sequence[int], *, version: int = 1, host: str = LOOPBACK) -> ShardMap:
+    """A map by which all realms are spread over all shards."""
+    return ShardMap(
+        shards=tuple(ShardAddress(port, host) for port in ports),
+        version=version,
+        default=tuple(range(len(ports))),
+    )

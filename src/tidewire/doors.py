@@ -1,0 +1,108 @@
+"""Puts together who is let in, as the settings have it."""
+
+import importlib
+from collections.abc import Callable, Iterable
+from types import ModuleType
+
+from structlog.typing import FilteringBoundLogger
+
+from tidewire.admitting import Door
+from tidewire.auth.application import ApplicationKind
+from tidewire.auth.changes import Changes
+from tidewire.auth.door import Kind, KindsDoor
+from tidewire.auth.revoked import Revoked
+from tidewire.calling import Caller
+from tidewire.config import Settings
+from tidewire.config.key_file import read_key
+from tidewire.config.problems import ConfigError, Problem
+from tidewire.core.ids import UserId
+from tidewire.ports import Authenticator
+
+MAX_ANSWER = 65_536
+"""Bytes of what an application says of a user."""
+
+MAX_KEYS = 1_048_576
+"""Bytes of an issuer's keys."""
+
+
+def door(
+    settings: Settings,
+    *,
+    authenticator: Authenticator,
+    secret: str,
+    log: FilteringBoundLogger,
+    revoke: Callable[[Iterable[UserId]], object],
+) -> Door | None:
+    """Who lets requests in; None when the users file alone does.
+
+    Raises:
+        ConfigError: a kind can't be had.
+    """
+    auth = settings.auth
+    if auth.kind == ("users",):
+        return None
+    revoked = Revoked()
+
+    def report(error: Exception) -> None:
+        log.warning("authentication failed to ask", error=str(error))
+
+    return KindsDoor(
+        users=authenticator if "users" in auth.kind else None,
+        tokens=_tokens(settings, authenticator, revoked, report) if "jwt" in auth.kind else None,
+        application=_application(settings, secret, revoked, report, revoke) if "http" in auth.kind else None,
+        revoked=revoked,
+        directory=authenticator,
+    )
+
+
+def _application(
+    settings: Settings,
+    secret: str,
+    revoked: Revoked,
+    report: Callable[[Exception], None],
+    revoke: Callable[[Iterable[UserId]], object],
+) -> Kind:
+    auth = settings.auth
+    caller = Caller(
+        auth.http_url,
+        timeout=auth.http_timeout,
+        max_bytes=MAX_ANSWER,
+        headers=(("X-Tidewire-Secret", secret),),
+    )
+    return ApplicationKind(
+        caller,
+        keep_for=auth.http_keep_for,
+        cookies=auth.http_cookies,
+        revoked=revoked,
+        report=report,
+        on_seen=Changes(lambda user_id: revoke([user_id])).seen,
+    )
+
+
+def _tokens(
+    settings: Settings, users: Authenticator, revoked: Revoked, report: Callable[[Exception], None]
+) -> Kind:
+    auth = settings.auth
+    module = _token_module()
+    issuers = {}
+    if auth.jwt_issuer:
+        key = auth.jwt_key if auth.jwt_key_file is None else read_key(auth.jwt_key_file, "auth.jwt_key_file")
+        issuers[auth.jwt_issuer] = module.Issuer(algorithms=auth.jwt_algorithms, key=key)
+    for entry in auth.jwt_keys:
+        name, _, url = entry.partition(" ")
+        caller = Caller(url.strip(), timeout=auth.http_timeout, max_bytes=MAX_KEYS)
+        issuers[name] = module.Issuer(algorithms=auth.jwt_algorithms, caller=caller)
+    claims = module.Claims(audience=auth.jwt_audience, user=auth.jwt_user_claim, realm=auth.jwt_realm_claim)
+    kind: Kind = module.TokenKind(issuers, claims=claims, users=users, revoked=revoked, report=report)
+    return kind
+
+
+def _token_module() -> ModuleType:
+    """The module that needs PyJWT, which only those install who use it."""
+    try:
+        return importlib.import_module("tidewire.auth.tokens")
+    except ModuleNotFoundError as error:
+        expected = "PyJWT to be installed: pip install 'tidewire[jwt]'"
+        raise ConfigError(
+            [Problem("auth.kind", "auth.kind", expected, f"no module {error.name!r}")]
+        ) from None

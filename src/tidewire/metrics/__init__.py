@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: what is counted all over the server, read when somebody asks."""

@@ -1,0 +1,1 @@
+"""Running several shards on one machine: processes, their log, their restarts, and the socket to command them by."""
