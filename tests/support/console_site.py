@@ -8,6 +8,7 @@ from support import asgi
 from support.raw_http import Answer
 from support.server_process import SECRET
 from support.site import LocalSite
+from tidewire.console.pulse import NO_TIMES, Times
 from tidewire.console.routes import Console
 from tidewire.http.application import build_application
 
@@ -53,7 +54,9 @@ class ConsoleSite:
         return answer
 
 
-def console_site(local: LocalSite, *, lifetime: float = LIFETIME) -> ConsoleSite:
+def console_site(
+    local: LocalSite, *, lifetime: float = LIFETIME, times: Times = lambda: NO_TIMES
+) -> ConsoleSite:
     """The console on that site; its secrets are counted, so that tests know them."""
     numbers = itertools.count()
     console = Console(
@@ -62,6 +65,7 @@ def console_site(local: LocalSite, *, lifetime: float = LIFETIME) -> ConsoleSite
         host="console.internal",
         port=9800,
         session_lifetime=lifetime,
+        times=times,
     )
     local.app = build_application(local.site, console.table())
     return ConsoleSite(local)

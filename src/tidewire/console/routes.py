@@ -12,7 +12,7 @@ from tidewire import __version__
 from tidewire.console import words
 from tidewire.console.files import INDEX, File, read_files
 from tidewire.console.guard import Guard, logged_out
-from tidewire.console.pulse import Pulse
+from tidewire.console.pulse import NO_TIMES, Pulse, Times
 from tidewire.console.sessions import Session, Sessions
 from tidewire.console.shards import all_shards
 from tidewire.core.errors import AccessDenied, NotFound, RateLimitHit
@@ -40,6 +40,7 @@ class Console:
         host: what the server was told to listen on.
         port: the same.
         session_lifetime: seconds.
+        times: gives what is measured of how long things take.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Console:
         host: str,
         port: int,
         session_lifetime: float,
+        times: Times = lambda: NO_TIMES,
     ) -> None:
         self._sessions = Sessions(new_secret=new_secret, lifetime=session_lifetime)
         self._guard = Guard(
@@ -61,7 +63,7 @@ class Console:
         self._lifetime = session_lifetime
         self._logins = RateLimits(address_per_minute=LOGINS_PER_MINUTE)
         self._files: Mapping[str, File] = read_files()
-        self._pulse = Pulse()
+        self._pulse = Pulse(times)
 
     def table(self) -> Mapping[str, Methods]:
         """Path and method to view."""

@@ -23,7 +23,7 @@ ASKED = b"GET /health/ready HTTP/1.1\r\nHost: shard\r\n\r\n"
 class Health(msgspec.Struct):
     """What a shard answers, as far as it is shown."""
 
-    degraded: list[str] = []
+    degraded: tuple[str, ...] = ()
     msg: str = ""
 
 
@@ -77,7 +77,7 @@ async def _other(neighbours: Neighbours, shard: int) -> dict[str, Any]:
         return {"healthy": False, "problem": "what answers is no shard"}
     if reply.status != OK:
         return {"healthy": False, "problem": said.msg}
-    return {"healthy": True, "degraded": said.degraded}
+    return {"healthy": True, "degraded": list(said.degraded)}
 
 
 def serves(shard_map: ShardMap, shard: int) -> str:

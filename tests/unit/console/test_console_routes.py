@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from support import asgi
-from support.console_site import ConsoleSite
+from support.console_site import ConsoleSite, console_site
 from support.server_process import SECRET
+from support.site import LocalSite
 from tidewire import console as package
 from tidewire.config import load
 from tidewire.console.mounting import console_routes
 from tidewire.console.pulse import KEPT
+from tidewire.counting import Histogram
 
 FOLDER = Path(package.__file__).parent
 NOTICE = json.dumps({"event": {"type": "deploy", "text": "hush"}, "users": [1], "id": "d-1"}).encode()
@@ -149,9 +151,22 @@ async def test_other_methods_are_refused(console: ConsoleSite) -> None:
     assert (await console.get("/login")).status == 405
 
 
+async def test_the_pulse_tells_how_long_things_take(local: LocalSite) -> None:
+    first, second = Histogram(), Histogram()
+    first.add(0.25)
+    first.add(0.5)
+    second.add(0.25)
+    console = console_site(local, times=lambda: {"notices": [first, second], "writes": []})
+    await console.log_in()
+    assert (await console.get("/api/pulse")).json["times"] == {
+        "notices": {"count": 3, "seconds": 1.0},
+        "writes": {"count": 0, "seconds": 0},
+    }
+
+
 def test_the_console_can_be_switched_off() -> None:
     settings = load(file=None, environ={}, overrides=["console.enabled=false"])
-    asked: dict[str, Any] = {"new_secret": str, "is_realm_host": bool}
+    asked: dict[str, Any] = {"new_secret": str, "is_realm_host": bool, "times": dict}
     assert console_routes(settings, **asked) == {}
     enabled = replace(settings, console=replace(settings.console, enabled=True))
     assert "/console" in console_routes(enabled, **asked)

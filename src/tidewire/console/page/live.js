@@ -24,6 +24,9 @@ const LEVELS = {
   turn: (pulse) => pulse.loop_turn,
 };
 
+/** What takes how long is plotted as the mean since the last pulse. */
+const MEANS = { handled: "notices", written: "writes", flushed: "flushes" };
+
 export class Live {
   /** `changed` is called after each answer; `loggedOut` when the session has ended. */
   constructor({ changed, loggedOut }) {
@@ -34,7 +37,7 @@ export class Live {
     this.problem = null;
     this.retryAt = 0;
     this.series = { time: [], trip: [] };
-    for (const name of [...Object.keys(RATES), ...Object.keys(LEVELS)]) this.series[name] = [];
+    for (const name of [...Object.keys(RATES), ...Object.keys(MEANS), ...Object.keys(LEVELS)]) this.series[name] = [];
     this.timer = 0;
     this.running = false;
     this.failures = 0;
@@ -102,8 +105,14 @@ export class Live {
       const grown = follows ? total(pulse) - total(before) : null;
       this.rates[name] = grown === null || grown < 0 ? null : grown / passed;
     }
+    const means = {};
+    for (const [name, key] of Object.entries(MEANS)) {
+      const [now, then] = [pulse.times[key], follows ? before.times[key] : undefined];
+      means[name] = now && then && now.count > then.count ? (now.seconds - then.seconds) / (now.count - then.count) : null;
+    }
     if (before !== null && !follows) this.#append(before.now + 0.001, null);
-    this.#append(pulse.now, (name) => (name in RATES ? this.rates[name] : name === "trip" ? trip : LEVELS[name](pulse)));
+    const found = { ...this.rates, ...means, trip };
+    this.#append(pulse.now, (name) => (name in found ? found[name] : LEVELS[name](pulse)));
     this.pulse = pulse;
     this.seenAt = Date.now();
   }

@@ -25,12 +25,15 @@ const MEMORY = [
   { name: "budget", title: "budget", tone: "bad", dash: true, aside: true },
 ];
 const LATENCY = [
-  { name: "trip", title: "this page's questions", tone: "accent" },
-  { name: "turn", title: "a turn of the server's loop", tone: "warn", dash: true },
+  { name: "handled", title: "a notice", tone: "accent" },
+  { name: "written", title: "journal write", tone: "good" },
+  { name: "flushed", title: "flush to disk", tone: "bad" },
+  { name: "turn", title: "loop turn", tone: "warn", dash: true },
+  { name: "trip", title: "this page", tone: "muted", dash: true, aside: true },
 ];
 
 /** Between the lines of an axis. */
-const DECIMAL = [-3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+const DECIMAL = [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
 const WHOLE = DECIMAL.filter((step) => step >= 1);
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
@@ -106,7 +109,7 @@ export class Overview {
     return html`
       <div class="charts">
         ${chart("Events a second", EVENTS, rate, 1, WHOLE)} ${chart("Clients", CLIENTS, rate, 1, WHOLE)}
-        ${chart("Memory", MEMORY, bytes, 1024, BINARY)} ${chart("Latency", LATENCY, milliseconds, 0.001, DECIMAL)}
+        ${chart("Memory", MEMORY, bytes, 1024, BINARY)} ${chart("Latency", LATENCY, milliseconds, 0.0001, DECIMAL)}
       </div>
     `;
   }
