@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak check lint types contracts bench docs wheel lock clean .packages .clients
+.PHONY: help run test soak check lint types contracts bench docs screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,10 @@ bench: .venv/.dev ## the benchmarks (bench/README.md says how to read them)
 docs: .venv/.dev ## the documentation site, into docs/_build/html
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+screenshots: .packages .venv/.dev ## the documentation's pictures of the console, made by its tests
+	@mkdir -p docs/images/console
+	@TIDEWIRE_SCREENSHOTS=docs/images/console $(BIN)/python -m pytest -q tests/browser/test_console.py -k operator
 
 wheel: .venv/.dev ## the wheel, into dist/
 	@$(BIN)/hatchling build -t wheel -d dist

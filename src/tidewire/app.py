@@ -2,6 +2,7 @@
 
 import importlib
 import random
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +19,12 @@ from tidewire.clock import ShardClock
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.rules import load_rules
 from tidewire.config.shard_map import read_shard_map
+from tidewire.console.mounting import console_routes
+from tidewire.console.pulse import Times
 from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.shard import Shard
 from tidewire.core.statistics import Stopwatch
+from tidewire.counting import JournalStatistics
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.routes import Methods
@@ -151,7 +155,7 @@ def build(
     authenticator = UsersFileAuthenticator(
         path=settings.auth.users_file, required="users" in settings.auth.kind
     )
-    lifecycle = Lifecycle()
+    lifecycle, observed = Lifecycle(), observed or Observed()
     engine, seen, clock = _engine(
         settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
     )
@@ -162,15 +166,16 @@ def build(
         lifecycle=lifecycle,
         log=log,
         now=clock.now,
-        observed=observed or Observed(),
+        observed=observed,
         seen=seen,
         providers=providers,
         inside=inside,
     )
+    times = _times(seen.times, observed.journal)
     return App(
         settings=settings,
         engine=engine,
-        asgi=build_application(site, more_routes),
+        asgi=build_application(site, {**_console(settings, authenticator, times), **more_routes}),
         site=site,
         authenticator=authenticator,
         lifecycle=lifecycle,
@@ -211,6 +216,27 @@ def _engine(
         resident=resident_memory,
     )
     return engine, Seen(times, counting, comeback, journal), clock
+
+
+def _times(notices: EventTimes, journal: JournalStatistics) -> Times:
+    """What the console shows of how long things take."""
+    return lambda: {
+        "notices": notices.by_kind.values(),
+        "writes": (journal.appends,),
+        "flushes": (journal.flushes,),
+    }
+
+
+def _console(
+    settings: Settings, authenticator: UsersFileAuthenticator, times: Times
+) -> Mapping[str, Methods]:
+    """The routes of the operators' page, if there is to be one."""
+    return console_routes(
+        settings,
+        new_secret=lambda: secrets.token_urlsafe(32),
+        is_realm_host=authenticator.is_realm_host,
+        times=times,
+    )
 
 
 def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:

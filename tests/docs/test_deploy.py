@@ -64,7 +64,8 @@ def test_a_proxy_passes_on_the_public_routes_and_no_others(name: str) -> None:
         *INTERNAL,
         *DESCRIPTION,
     }
-    others = {*(set(all_routes()) - public), "/metrics", "/", "/api/v1/eventsx", "/x/api/v1/events"}
+    console = {"/console", "/console/login", "/console/api/pulse"}
+    others = {*(set(all_routes()) - public), *console, "/metrics", "/", "/api/v1/eventsx", "/x/api/v1/events"}
 
     assert {path for path in public if not re.search(pattern[0], path)} == set()
     assert {path for path in others if re.search(pattern[0], path)} == set()

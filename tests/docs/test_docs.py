@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import click
 import pytest
 
 import tidewire
+from support.console_visit import DOCUMENTED
 from support.django_project import setup as _setup  # noqa: F401 - what Django has is imported like the rest
 from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
+from tidewire.console.routes import Console
 from tidewire.core.notification_inputs import NOTIFICATION_INPUTS, OLD_NAMES
 from tidewire.core.notifications.facts import EMAIL_TRIGGERS, PUSH_TRIGGERS
 from tidewire.core.notifications.formats import queue_names
@@ -27,6 +30,9 @@ PAGES = sorted(
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
     if "_build" not in page.parts
 )
+MAX_PICTURE = 100_000
+"""Bytes: a repository keeps every version of every picture for ever."""
+
 METHODS = ("GET ", "POST ", "PUT ", "PATCH ", "DELETE ")
 
 
@@ -81,6 +87,24 @@ def test_every_route_and_method_is_in_the_http_api() -> None:
     written = {term for term in (*headings(text), *row_terms(text)) if term.startswith(METHODS)}
 
     assert written == {f"{method} {path}" for path, methods in all_routes().items() for method in methods}
+
+
+def test_every_route_of_the_console_has_a_row() -> None:
+    console = Console(
+        new_secret=str, is_realm_host=bool, host="127.0.0.1", port=9800, session_lifetime=60
+    ).table()
+    served = {f"{method} {path}" for path, methods in console.items() for method in methods}
+    written = {term for term in row_terms(page("reference/console.md")) if term.startswith(METHODS)}
+
+    assert written == {name.replace(":path}", "}") for name in served}
+
+
+def test_every_picture_is_there_and_shown() -> None:
+    folder = ROOT / "docs" / "images" / "console"
+    shown = set(re.findall(r"\(\.\./images/console/(\S+)\.png\)", page("howto/watch-in-the-console.md")))
+
+    assert shown == DOCUMENTED == {picture.stem for picture in folder.iterdir()}
+    assert {picture.name for picture in folder.iterdir() if picture.stat().st_size > MAX_PICTURE} == set()
 
 
 def test_every_error_code_has_a_row() -> None:

@@ -150,6 +150,8 @@ def test_a_client_registers_and_waits_through_a_proxy(outside: Outside, shared_s
     "path",
     [
         "/api/internal/notices",
+        "/console",
+        "/console/login",
         "/api/v1/events/internal",
         "/api/v1/../internal/notices",
         "/api/v1/events%2finternal",

@@ -85,6 +85,10 @@ class UsersFileAuthenticator:
         """Gives a realm by id, active or not."""
         return self._snapshot.realm(realm_id)
 
+    def is_realm_host(self, host: str) -> bool:
+        """Whether it is the host of a realm, with or without a port."""
+        return self._snapshot.realm_of_host(host) is not None
+
     def changed_on_disk(self) -> bool:
         """Whether the file differs from what `reload` last tried; cheap, meant for about once a second.
 

@@ -124,6 +124,8 @@ Tidewire serves a demo at {url}  (Ctrl-C stops it)
 
   Open             {url}/api/v1/server_settings
 
+  Watch it all     {url}/console   with the secret {SECRET}
+
   Receive events as Ada; paste into another terminal:
     {command} tail --url {url} --email ada@demo.example --key {"a" * 32}
 

@@ -15,7 +15,7 @@ from tidewire.cli.operator import (
     size,
     table,
 )
-from tidewire.core.overview import SORTS
+from tidewire.core.listing import SORTS
 from tidewire.escaping import escaped
 
 HEAD = ("QUEUE", "USER", "CLIENT", "EVENTS", "SIZE", "OLDEST", "SEEN", "STATE")

@@ -1,6 +1,6 @@
 """The settings of the outermost things: what any peer may cost, and the log (`sections.py` has the others)."""
 
-from tidewire.config.kinds import Choice, Integer, Text
+from tidewire.config.kinds import Choice, Flag, Integer, Text
 from tidewire.config.setting import Setting
 
 LIMITS = (
@@ -107,6 +107,22 @@ EXPLAIN = (
         meaning="Of how many ended queues the records are kept; the oldest go first.",
         unit="queues",
         zero="none are kept",
+    ),
+)
+
+CONSOLE = (
+    Setting(
+        name="console.enabled",
+        kind=Flag(),
+        default=True,
+        meaning="Whether the server has the operators' page at `/console`.",
+    ),
+    Setting(
+        name="console.session_lifetime",
+        kind=Integer(minimum=60, maximum=604_800),
+        default=43_200,
+        meaning="How long an operator who has logged in to the console stays so.",
+        unit="seconds",
     ),
 )
 

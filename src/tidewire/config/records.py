@@ -153,6 +153,14 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Section `console`: the operators' page; times in seconds."""
+
+    enabled: bool
+    session_lifetime: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tracing:
     """Section `tracing`: where spans go, and how many there may be."""
 
@@ -188,6 +196,7 @@ class Settings:
     compat: Compat
     limits: Limits
     explain: Explain
+    console: Console
     tracing: Tracing
     log: Log
 
@@ -211,6 +220,7 @@ class Settings:
             compat=Compat(**section("compat")),
             limits=Limits(**section("limits")),
             explain=Explain(**section("explain")),
+            console=Console(**section("console")),
             tracing=Tracing(**section("tracing")),
             log=Log(**section("log")),
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tidewire.config.application_sections import AUTH, STATE
-from tidewire.config.outer_sections import EXPLAIN, LIMITS, LOG, TRACING
+from tidewire.config.outer_sections import CONSOLE, EXPLAIN, LIMITS, LOG, TRACING
 from tidewire.config.sections import (
     BUS,
     COMPAT,
@@ -28,6 +28,7 @@ TABLE: tuple[Setting, ...] = (
     *COMPAT,
     *LIMITS,
     *EXPLAIN,
+    *CONSOLE,
     *TRACING,
     *LOG,
 )

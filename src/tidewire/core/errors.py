@@ -155,8 +155,8 @@ class AccessDenied(WireError):
     code = "BAD_REQUEST"
     http_status = 403
 
-    def __init__(self) -> None:
-        super().__init__("Access denied")
+    def __init__(self, message: str = "Access denied") -> None:
+        super().__init__(message)
 
 
 class CsrfFailed(WireError):

@@ -7,9 +7,10 @@ from tidewire.core import explaining, overview, rehearsal
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.explaining import Story
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.listing import Listing, Wanted
 from tidewire.core.notice import Notice
 from tidewire.core.outbox import OutboxPage
-from tidewire.core.overview import Overview, QueueRow, QueueView, Wanted
+from tidewire.core.overview import Overview, QueueView
 from tidewire.core.rehearsal import Rehearsed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.state import State
@@ -101,14 +102,14 @@ class Looking(Generic[W]):
         """See `rehearsal.rehearse`."""
         return rehearsal.rehearse(self._state, notice, most=most, payload=payload)
 
-    def list_queues(self, wanted: Wanted) -> tuple[list[QueueRow], int]:
-        """See `overview.list_queues`."""
-        return overview.list_queues(self._state, wanted)
+    def listing(self, wanted: Wanted) -> Listing[W]:
+        """Begins to look for queues, in slices (`core/listing.py`)."""
+        return Listing(self._state, wanted)
 
     def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
         """See `overview.view_queue`."""
         return overview.view_queue(self._state, queue_id, most=most, payload=payload)
 
-    def overview(self) -> Overview:
+    def overview(self, survey: Survey[W]) -> Overview:
         """See `overview.overview`."""
-        return overview.overview(self._state)
+        return overview.overview(self._state, survey)

@@ -1,63 +1,28 @@
-"""An operator's view of a shard: its queues as a table, one of them in full, and its totals (issue 8)."""
+"""An operator's view of a shard: one of its queues in full, and its totals (issue 8)."""
 
-from collections.abc import Callable, Iterator, Mapping
-from heapq import merge, nlargest, nsmallest
+from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from tidewire.core.capabilities import CAPABILITY_NAMES
-from tidewire.core.descriptor import Descriptor
 from tidewire.core.explaining import Subject, subject_of
 from tidewire.core.groups import entry_id
-from tidewire.core.ids import RealmId, UserId
+from tidewire.core.listing import QueueRow, queue_row
 from tidewire.core.queue import EventQueue
 from tidewire.core.shape import client_class
 from tidewire.core.state import State
 from tidewire.core.steps import What
+from tidewire.core.survey import Survey
 from tidewire.core.wire import Entry, encode_entry, entry_size
 
 W = TypeVar("W")
 
 MOST_TYPES = 100
 """Types of notices that the totals name; publishers choose them."""
-
-
-class Wanted(NamedTuple):
-    """Which queues are asked for, and in which order; None: it doesn't matter."""
-
-    sort: str = "oldest"
-    ascending: bool = False
-    limit: int = 100
-    user_id: UserId | None = None
-    realm_id: RealmId | None = None
-    client: str | None = None
-    waiting: bool | None = None
-    offline: bool | None = None
-
-
-class QueueRow(Struct, frozen=True, kw_only=True):
-    """A queue in a table; times in UNIX seconds.
-
-    Attributes:
-        size: bytes of its events as they would be sent.
-        oldest: when the oldest event that it holds came, or somewhat before; None when it holds none.
-        waiting: a poll waits on it.
-    """
-
-    queue_id: str
-    user_id: int
-    realm_id: int
-    client: str
-    events: int
-    size: int
-    oldest: float | None
-    last_active: float
-    waiting: bool
-    offline: bool
 
 
 class HeldEvent(Struct, frozen=True, kw_only=True):
@@ -129,6 +94,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     shapes: int
     acceptances: int
     ended_kept: int
+    outbox: int
+    remembered: int
     memory_used: int
     memory_budget: int
     memory_trails: int
@@ -136,27 +103,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     notices: dict[str, int]
     refused: dict[str, int]
     removed: dict[str, int]
+    turned_away: dict[str, int]
 
-
-Key: TypeAlias = Callable[[Descriptor[Any]], Any]
-
-
-def _age(descriptor: Descriptor[Any]) -> float:
-    """The larger, the longer its oldest event waits; queues that hold none come last."""
-    return -descriptor.queue.since if descriptor.queue else float("-inf")
-
-
-SORTS: Mapping[str, Key] = MappingProxyType(
-    {
-        "oldest": _age,
-        "events": lambda descriptor: len(descriptor.queue),
-        "size": lambda descriptor: descriptor.queue.size,
-        "last_active": lambda descriptor: descriptor.last_active,
-        "user_id": lambda descriptor: descriptor.spec.user_id,
-        "queue_id": lambda descriptor: descriptor.queue_id,
-    }
-)
-"""What queues can be sorted by; `oldest` puts those first whose oldest event waits for longest."""
 
 COUNTED: tuple[str, ...] = (
     "registered",
@@ -175,45 +123,6 @@ COUNTED: tuple[str, ...] = (
     "notifications_lost",
 )
 """Totals of `Statistics` that are one number each."""
-
-
-def list_queues(state: State[W], wanted: Wanted) -> tuple[list[QueueRow], int]:
-    """The first queues in the order that is asked for, and how many there are of the kind in all."""
-    found = list(_found(state, wanted))
-    key = SORTS[wanted.sort]
-    first = nsmallest if wanted.ascending else nlargest
-    return [queue_row(descriptor) for descriptor in first(wanted.limit, found, key=key)], len(found)
-
-
-def _found(state: State[W], wanted: Wanted) -> Iterator[Descriptor[W]]:
-    directory = state.directory
-    client = None if wanted.client is None else wanted.client.lower()
-    for descriptor in directory if wanted.user_id is None else directory.of_user(wanted.user_id):
-        spec = descriptor.spec
-        if (
-            (wanted.realm_id is None or spec.realm_id == wanted.realm_id)
-            and (client is None or client in spec.client_type_name.lower())
-            and (wanted.waiting is None or (descriptor.waiter is not None) is wanted.waiting)
-            and (wanted.offline is None or descriptor.offline is wanted.offline)
-        ):
-            yield descriptor
-
-
-def queue_row(descriptor: Descriptor[W]) -> QueueRow:
-    """A queue as a row of the table."""
-    queue, spec = descriptor.queue, descriptor.spec
-    return QueueRow(
-        queue_id=descriptor.queue_id,
-        user_id=spec.user_id,
-        realm_id=spec.realm_id,
-        client=spec.client_type_name,
-        events=len(queue),
-        size=queue.size,
-        oldest=queue.since if queue else None,
-        last_active=descriptor.last_active,
-        waiting=descriptor.waiter is not None,
-        offline=descriptor.offline,
-    )
 
 
 def view_queue(state: State[W], queue_id: str, *, most: int, payload: bool) -> QueueView:
@@ -294,25 +203,27 @@ def _timeline(subject: Subject, most: int) -> list[TrailStep]:
     ]
 
 
-def overview(state: State[W]) -> Overview:
-    """The totals; looks at every queue."""
-    statistics, memory = state.statistics, state.memory
-    queues = list(state.directory)
+def overview(state: State[W], survey: Survey[W]) -> Overview:
+    """The totals, with what a survey found in the queues."""
+    statistics, memory, tables = state.statistics, state.memory, survey.tables()
     return Overview(
-        queues=len(queues),
-        users=state.directory.users(),
-        waiting=sum(descriptor.waiter is not None for descriptor in queues) + len(state.delayed),
-        offline=sum(descriptor.offline for descriptor in queues),
+        queues=survey.queues,
+        users=tables.users,
+        waiting=survey.waiting + len(state.delayed),
+        offline=survey.offline,
         events=memory.entries,
-        bytes=sum(descriptor.queue.size for descriptor in queues),
-        shapes=state.shapes(),
-        acceptances=state.acceptances(),
+        bytes=survey.sizes.total,
+        shapes=tables.shapes,
+        acceptances=tables.acceptances,
         ended_kept=len(state.ended),
-        memory_used=round(memory.used(len(queues))),
+        outbox=tables.outbox,
+        remembered=tables.remembered,
+        memory_used=tables.memory_used,
         memory_budget=state.limits.memory_budget,
         memory_trails=memory.trails,
         totals={name: getattr(statistics, name) for name in COUNTED},
         notices=dict(statistics.notices.most_common(MOST_TYPES)),
         refused=dict(statistics.refused),
         removed=dict(statistics.removed),
+        turned_away=dict(statistics.turned_away),
     )

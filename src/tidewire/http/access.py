@@ -73,9 +73,13 @@ class Access:
         Raises:
             AccessDenied: the request does not come from an internal address.
         """
-        address = None if "origin" in headers else self.client_address(peer, headers)
-        if address is None or not _within(address, self.internal_from):
+        if "origin" in headers or not self.is_inside(peer, headers):
             raise AccessDenied
+
+    def is_inside(self, peer: str | None, headers: Headers) -> bool:
+        """Whether the request comes from an internal address."""
+        address = self.client_address(peer, headers)
+        return address is not None and _within(address, self.internal_from)
 
     def check_secret(self, headers: Headers, form_secret: str | None) -> None:
         """Compares the secret, in constant time.

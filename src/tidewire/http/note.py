@@ -28,6 +28,7 @@ class Note:
         admitted: how the user was let in, when not by the users file alone.
         is_session: the request came by a route for browser sessions.
         gone: the client went away, so nobody gets an answer (R6.16).
+        quiet: a page asks again and again by itself, so that only what goes wrong is worth a line.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Note:
         "number",
         "path",
         "peer",
+        "quiet",
         "user",
         "waited",
     )
@@ -68,3 +70,4 @@ class Note:
         self.admitted: Admitted | None = None
         self.is_session = False
         self.gone = False
+        self.quiet = False

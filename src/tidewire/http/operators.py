@@ -9,11 +9,12 @@ from starlette.requests import Request
 from tidewire.core.errors import BadRequest, MissingParameter, NotFound
 from tidewire.core.explaining import Story
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.overview import SORTS, Wanted
+from tidewire.core.listing import SORTS, Wanted
 from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.body import query_parameters, read_body
 from tidewire.http.internal import MAX_NOTICES_BYTES, check_internal, notices_of
+from tidewire.http.looking import listed, surveyed
 from tidewire.http.parameters import Parameters
 from tidewire.http.site import Site
 
@@ -32,18 +33,23 @@ async def queues(request: Request, site: Site) -> Answer:
     sort = parameters.text("sort") or "oldest"
     if sort not in SORTS:
         raise BadRequest(f"sort must be one of {', '.join(SORTS)}")
+    limit, skip = _limit(parameters, "limit", USUAL_QUEUES), parameters.integer("skip", minimum=0) or 0
+    if limit + skip > MOST:
+        raise BadRequest(f"skip and limit together can be {MOST} at most: narrow the search instead")
     wanted = Wanted(
         sort=sort,
         ascending=parameters.boolean("ascending", default=False),
-        limit=_limit(parameters, "limit", USUAL_QUEUES),
+        limit=limit,
+        skip=skip,
+        search=parameters.text("search") or None,
         user_id=None if user_id is None else UserId(user_id),
         realm_id=None if realm_id is None else RealmId(realm_id),
         client=parameters.text("client_name"),
         waiting=parameters.optional_boolean("waiting"),
         offline=parameters.optional_boolean("offline"),
     )
-    rows, found = site.engine.shard.list_queues(wanted)
-    payload = {"queues": rows, "found": found, "now": site.now()}
+    listing = await listed(site, wanted)
+    payload = {"queues": listing.rows(), "found": listing.found, "now": site.now()}
     return answers.success(payload, ignored=parameters.ignored())
 
 
@@ -100,7 +106,7 @@ async def dry_run(request: Request, site: Site) -> Answer:
 async def stats(request: Request, site: Site) -> Answer:
     """`GET /api/internal/stats`: what there is, and the totals since the process began."""
     parameters = _asked(request, site)
-    totals = msgspec.structs.asdict(site.engine.shard.overview())
+    totals = msgspec.structs.asdict(site.engine.shard.overview(await surveyed(site)))
     return answers.success({**totals, "now": site.now()}, ignored=parameters.ignored())
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from tidewire.core.errors import BadRequest
 from tidewire.core.ids import RealmId
 from tidewire.core.state import Batch
 from tidewire.core.users import Realm
@@ -230,6 +231,8 @@ class RequestLog:
         busy = ended - note.began - (note.waited or 0.0)
         is_slow = busy > SLOW
         if note.gone or not (self.writes or is_slow):
+            return
+        if note.quiet and answer.status < BadRequest.http_status and not is_slow:
             return
         entry = self._entry(note, answer, busy)
         if self._lines is None:

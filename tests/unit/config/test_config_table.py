@@ -97,6 +97,9 @@ connections_per_address = 0
 [explain]
 queue_bytes = 2048
 ended_queues = 1000
+[console]
+enabled = true
+session_lifetime = 43200
 [tracing]
 endpoint = ""
 service_name = ""

@@ -10,7 +10,7 @@ from support.events import flags
 from tidewire.core.errors import NotFound
 from tidewire.core.explaining import Story
 from tidewire.core.ids import UserId
-from tidewire.core.overview import SORTS, Wanted
+from tidewire.core.listing import SORTS, QueueRow, Wanted
 from tidewire.core.state import Limits
 from tidewire.core.trails import LEAST, OVERHEAD
 
@@ -189,6 +189,13 @@ def test_what_an_event_says_is_shown_when_asked_for_and_there() -> None:
     assert bytes(shown) == b'{"type":"deploy","to":"web","id":0}'
 
 
+def listed(rig: Rig, wanted: Wanted, slices: int = 2) -> tuple[list[QueueRow], int]:
+    listing = rig.engine.shard.listing(wanted)
+    while not listing.done:
+        listing.step(slices)
+    return listing.rows(), listing.found
+
+
 @pytest.mark.parametrize("ascending", [False, True])
 @pytest.mark.parametrize("sort", SORTS)
 def test_queues_are_listed_in_every_order(sort: str, ascending: bool) -> None:
@@ -197,7 +204,7 @@ def test_queues_are_listed_in_every_order(sort: str, ascending: bool) -> None:
         rig.register(spec(user=user))
         rig.publish(*[DEPLOY] * user, users=[user])
         rig.clock.time += 1
-    rows, found = rig.engine.shard.list_queues(Wanted(sort=sort, ascending=ascending, limit=2))
+    rows, found = listed(rig, Wanted(sort=sort, ascending=ascending, limit=2))
     # `oldest` is how long ago.
     values: list[Any] = [-(row.oldest or 0) if sort == "oldest" else getattr(row, sort) for row in rows]
     assert values == sorted(values, reverse=not ascending)
@@ -208,12 +215,44 @@ def test_queues_are_filtered() -> None:
     rig = Rig()
     waits, other = rig.register(spec(user=1)), rig.register(spec(user=2, realm=2))
     rig.poll(waits, block=True)
-    shard = rig.engine.shard
 
     def names(wanted: Wanted) -> list[str]:
-        return [row.queue_id for row in shard.list_queues(wanted)[0]]
+        return [row.queue_id for row in listed(rig, wanted)[0]]
 
     assert names(Wanted(user_id=UserId(2))) == names(Wanted(waiting=False)) == [other]
     assert names(Wanted(waiting=True)) == [waits]
     assert names(Wanted(client="no such")) == names(Wanted(offline=True)) == []
-    assert shard.overview().waiting == 1
+    assert names(Wanted(search=other.upper())) == names(Wanted(search="2")) == [other]
+    assert names(Wanted(search="nothing")) == []
+    survey = rig.engine.shard.survey()
+    while not survey.done:
+        survey.step(1)
+    assert rig.engine.shard.overview(survey).waiting == 1
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("slices", [1, 3, 100])
+def test_a_listing_in_slices_is_the_sorted_whole_cut_in_pages(
+    sort: str, ascending: bool, slices: int
+) -> None:
+    rig = Rig()
+    for user in (4, 1, 3, 1, 2, 4, 1):
+        rig.register(spec(user=user))
+        rig.publish(DEPLOY, users=[user])
+        rig.clock.time += user % 2
+    whole = sorted(rig.engine.shard._state.directory, key=SORTS[sort], reverse=not ascending)
+    for skip in range(9):
+        rows, found = listed(rig, Wanted(sort=sort, ascending=ascending, limit=3, skip=skip), slices)
+        assert [row.queue_id for row in rows] == [queue.queue_id for queue in whole[skip : skip + 3]]
+        assert found == 7
+
+
+def test_a_queue_that_ends_while_others_are_looked_at_is_left_out() -> None:
+    rig = Rig()
+    gone, stays = rig.register(), rig.register()
+    listing = rig.engine.shard.listing(Wanted())
+    listing.step(1)
+    rig.delete(gone)
+    listing.step(10)
+    assert [row.queue_id for row in listing.rows()] == [stays]

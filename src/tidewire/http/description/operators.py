@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from tidewire.core import errors
 from tidewire.core.explaining import STATES
-from tidewire.core.overview import COUNTED, SORTS
+from tidewire.core.listing import SORTS
+from tidewire.core.overview import COUNTED
 from tidewire.core.rehearsal import OUTCOMES
 from tidewire.core.steps import What
 from tidewire.http.description.answers import NOTICE
@@ -151,6 +152,8 @@ STATS: Mapping[str, Schema] = MappingProxyType(
         "shapes": {**NATURAL, "description": "Distinct ones in use."},
         "acceptances": {**NATURAL, "description": "Distinct ones in use."},
         "ended_kept": {**NATURAL, "description": "Ended queues that can still be explained."},
+        "outbox": {**NATURAL, "description": "Notification records that wait for workers."},
+        "remembered": {**NATURAL, "description": "Ids of notices that are remembered."},
         "memory_used": {**NATURAL, "description": "Bytes that the queues take."},
         "memory_budget": {**NATURAL, "description": "Bytes that they may take; 0: no bound."},
         "memory_trails": {**NATURAL, "description": "Bytes recorded to be explained."},
@@ -158,6 +161,7 @@ STATS: Mapping[str, Schema] = MappingProxyType(
         "notices": {**_COUNTS, "description": "By type of event, the most frequent ones."},
         "refused": {**_COUNTS, "description": "By rule."},
         "removed": {**_COUNTS, "description": "Queues that ended, by reason."},
+        "turned_away": {**_COUNTS, "description": "Refused because of a bound, by what was asked."},
         "now": _NOW,
     }
 )
@@ -187,6 +191,19 @@ OPERATORS: Mapping[str, Operation] = MappingProxyType(
                     example=True,
                 ),
                 _up_to("limit", "How many to list", USUAL_QUEUES),
+                Parameter(
+                    "skip",
+                    f"How many of the first to leave out; with `limit` at most {MOST}.",
+                    defaulting(NATURAL, 0),
+                    example=0,
+                ),
+                Parameter(
+                    "search",
+                    "The queues with this in their id or their client's name, or of the user with this id.",
+                    TEXT,
+                    is_text=True,
+                    example="website",
+                ),
                 USER_ID,
                 Parameter("realm_id", "The queues of this realm.", NATURAL, example=1),
                 Parameter(

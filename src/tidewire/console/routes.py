@@ -1,0 +1,174 @@
+"""The console's routes: the page and its files, logging in and out, and the operators' views for who has logged in.
+
+The views are the operators' own (`http/operators.py`), so the page shows what the commands show.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from starlette.requests import Request
+
+from tidewire import __version__
+from tidewire.console import words
+from tidewire.console.files import INDEX, File, read_files
+from tidewire.console.guard import Guard, logged_out
+from tidewire.console.pulse import NO_TIMES, Pulse, Times
+from tidewire.console.sessions import Session, Sessions
+from tidewire.console.shards import all_shards
+from tidewire.core.errors import AccessDenied, NotFound, RateLimitHit
+from tidewire.http import answers, internal, operators
+from tidewire.http.answers import Answer
+from tidewire.http.body import form_parameters
+from tidewire.http.limits import RateLimits
+from tidewire.http.noting import note_of
+from tidewire.http.routes import Methods, View
+from tidewire.http.site import Site
+
+LOGINS_PER_MINUTE = 10
+"""Attempts from one address, right ones too."""
+
+MAX_LOGIN_BYTES = 4096
+"""Of the form that logs in: it has one secret."""
+
+
+class Console:
+    """The console of one server.
+
+    Args:
+        new_secret: gives a text that nobody can guess, a new one at each call.
+        is_realm_host: whether a `Host` is that of a realm.
+        host: what the server was told to listen on.
+        port: the same.
+        session_lifetime: seconds.
+        times: gives what is measured of how long things take.
+    """
+
+    def __init__(
+        self,
+        *,
+        new_secret: Callable[[], str],
+        is_realm_host: Callable[[str], bool],
+        host: str,
+        port: int,
+        session_lifetime: float,
+        times: Times = lambda: NO_TIMES,
+    ) -> None:
+        self._sessions = Sessions(new_secret=new_secret, lifetime=session_lifetime)
+        self._guard = Guard(
+            self._sessions,
+            cookie=f"tidewire_console_{port}",
+            own_host=host,
+            is_realm_host=is_realm_host,
+        )
+        self._lifetime = session_lifetime
+        self._logins = RateLimits(address_per_minute=LOGINS_PER_MINUTE)
+        self._files: Mapping[str, File] = read_files()
+        self._pulse = Pulse(times)
+
+    def table(self) -> Mapping[str, Methods]:
+        """Path and method to view."""
+        opened, closed = self._guard.opened, self._guard.closed
+        return MappingProxyType(
+            {
+                "/console": {"GET": opened(self._page)},
+                "/console/": {"GET": opened(self._page)},
+                "/console/static/{name:path}": {"GET": opened(self._file)},
+                "/console/login": {"POST": opened(self._log_in)},
+                "/console/logout": {"POST": closed(self._log_out)},
+                "/console/api/session": {"GET": opened(self._session)},
+                "/console/api/pulse": {"GET": closed(self._pulse.view)},
+                "/console/api/queues": {"GET": closed(_quietly(operators.queues))},
+                "/console/api/queues/{queue_id}": {"GET": closed(_quietly(operators.queue))},
+                "/console/api/explain": {"GET": closed(_quietly(operators.explain))},
+                "/console/api/explain/dry-run": {"POST": closed(operators.dry_run)},
+                "/console/api/notices": {"POST": closed(internal.notices)},
+                "/console/api/shards": {"GET": closed(_quietly(_all_shards))},
+                "/console/api/words": {"GET": closed(_all_words)},
+            }
+        )
+
+    async def _page(self, _request: Request, _site: Site) -> Answer:
+        """`GET /console`: the page, which has nothing of the server's state in it."""
+        return self._sent(INDEX)
+
+    async def _file(self, request: Request, _site: Site) -> Answer:
+        """`GET /console/static/{name}`: a file of the page."""
+        return self._sent(request.path_params["name"])
+
+    def _sent(self, name: str) -> Answer:
+        file = self._files.get(name)
+        if file is None:
+            raise NotFound("The console has no such file")
+        return Answer(200, file.content, media_type=file.media_type)
+
+    async def _log_in(self, request: Request, site: Site) -> Answer:
+        """`POST /console/login`: trades the secret for a cookie, and answers with the token for what changes something."""
+        note = note_of(request)
+        address = site.access.limited_address(note.peer, note.headers)
+        allowance = self._logins.take_for_address(address, site.now())
+        if allowance is not None and allowance.retry_after:
+            site.log.warning("console login refused", address=str(address), reason="too many attempts")
+            raise RateLimitHit(allowance.retry_after)
+        form = await form_parameters(request, MAX_LOGIN_BYTES)
+        try:
+            site.access.check_secret(request.headers, form.get("secret"))
+        except AccessDenied:
+            site.log.warning("console login refused", address=str(address), reason="wrong secret")
+            return logged_out("That is not the secret of this server")
+        site.log.info("console login", address=str(address))
+        self._sessions.close(request.cookies.get(self._guard.cookie))
+        session_id, session = self._sessions.open(site.now())
+        answer = answers.success(_shown(session))
+        return _with_cookie(answer, self._cookie(request, session_id, int(self._lifetime)))
+
+    async def _log_out(self, request: Request, _site: Site) -> Answer:
+        """`POST /console/logout`: ends the session."""
+        self._sessions.close(request.cookies.get(self._guard.cookie))
+        return _with_cookie(answers.success({}), self._cookie(request, "", 0))
+
+    def _cookie(self, request: Request, value: str, lifetime: int) -> str:
+        # A proxy with TLS says so. Whoever says so without one only loses a cookie of his own.
+        secure = "; Secure" if request.headers.get("x-forwarded-proto") == "https" else ""
+        name = self._guard.cookie
+        return f"{name}={value}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={lifetime}{secure}"
+
+    async def _session(self, request: Request, site: Site) -> Answer:
+        """`GET /console/api/session`: whether somebody has logged in, and the token if so."""
+        session = self._guard.session_of(request, site)
+        logged_in = {"logged_in": session is not None, "version": __version__, "now": site.now()}
+        return answers.success(logged_in if session is None else {**logged_in, **_shown(session)})
+
+
+async def _all_shards(request: Request, site: Site) -> Answer:
+    """`GET /console/api/shards`: the shards and how each is."""
+    return answers.success(await all_shards(request, site))
+
+
+async def _all_words(_request: Request, _site: Site) -> Answer:
+    """`GET /console/api/words`: what rules and outcomes mean."""
+    return answers.success(
+        {
+            kind: {name: {"sentence": meant.sentence, "rule": meant.rule} for name, meant in table.items()}
+            for kind, table in words.ALL.items()
+        }
+    )
+
+
+def _quietly(view: View) -> View:
+    """The view without a line in the log for each answer: the page asks every second."""
+
+    async def answer(request: Request, site: Site) -> Answer:
+        note_of(request).quiet = True
+        return await view(request, site)
+
+    return answer
+
+
+def _shown(session: Session) -> dict[str, str | float]:
+    return {"token": session.token, "ends_at": session.ends_at}
+
+
+def _with_cookie(answer: Answer, cookie: str) -> Answer:
+    return Answer(
+        answer.status, answer.body, (*answer.headers, (b"set-cookie", cookie.encode())), answer.media_type
+    )
