@@ -80,7 +80,7 @@ def test_it_holds_the_package_and_its_files_and_nothing_else(wheel: Path) -> Non
         "tidewire/py.typed",
         "tidewire/cli/demo_users.toml",
         "tidewire/console/page/index.html",
-        "tidewire/console/page/style.css",
+        "tidewire/console/page/colours.css",
         "tidewire/console/static/tidewire.js",
         "tidewire/console/vendor/lit-html.js",
         "tidewire/console/vendor/lit-html.LICENSE",

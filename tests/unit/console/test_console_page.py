@@ -114,7 +114,7 @@ def themes() -> dict[str, Colours]:
     """The colours of both themes, by name."""
     blocks = dict(
         re.findall(
-            r'^(:root(?:\[data-theme="dark"\])?) \{(.*?)^\}', text("style.css"), re.MULTILINE | re.DOTALL
+            r'^(:root(?:\[data-theme="dark"\])?) \{(.*?)^\}', text("colours.css"), re.MULTILINE | re.DOTALL
         )
     )
     light = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[":root"]))
@@ -171,8 +171,8 @@ def test_edges_of_fields_focus_and_lines_can_be_seen(theme: str) -> None:
 
 
 def test_colours_are_named_and_not_written_out() -> None:
-    for name in ("style.css", "parts.css"):
-        rules = re.sub(r"^:root.*?^\}", "", text(name), flags=re.MULTILINE | re.DOTALL)
+    for sheet in PAGE.glob("*.css"):
+        rules = re.sub(r"^:root.*?^\}", "", text(sheet.name), flags=re.MULTILINE | re.DOTALL)
         assert (
             re.findall(r"#[0-9a-fA-F]{3,8}\b(?! \w)", re.sub(r"/\*.*?\*/", "", rules, flags=re.DOTALL)) == []
         )
