@@ -71,7 +71,6 @@ lock: .venv/.uv ## pins the requirements anew from pyproject.toml
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements/dev.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group zulip-bots -o requirements/clients/zulip-bots.txt
 	@$(UV) compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group async-zulip-bot-sdk -o requirements/clients/async-zulip-bot-sdk.txt
-	@$(UV) compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group django-6 pyproject.toml -o requirements/clients/django-6.txt
 
 # Tests need a few Debian packages; root gets them installed, others are told.
 .packages:

@@ -1,6 +1,6 @@
 """The same with the newer Django, which needs a newer Python: the tests of Django's side in an environment of their own.
 
-`make test` makes it from `requirements/clients/django-6.txt`. Without a Python 3.12 on the machine the test is skipped,
+`make test` makes it from `requirements/dev.txt`, which has the newest Django of each Python. Without a Python 3.12 on the machine the test is skipped,
 which the closing lines of pytest say.
 """
 
@@ -36,7 +36,6 @@ def run(*command: str) -> str:
 
 def test_all_that_there_is_for_django_holds_with_django_6() -> None:
     assert run("-c", "import django; print(django.VERSION[0])").strip() == "6"
-    # Its fixtures are the project's own; what other tests bring along is not installed there.
     told = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *TESTS)
     closing = told.strip().splitlines()[-1]
     passed = re.match(r"(\d+) passed in", closing)

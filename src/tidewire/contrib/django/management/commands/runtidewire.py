@@ -28,6 +28,7 @@ class Command(BaseCommand):
     """The command."""
 
     help = "Serves events until SIGTERM or Ctrl-C, with the project's own sessions, tokens and state."
+    requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Its options."""
