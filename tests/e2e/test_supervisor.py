@@ -14,7 +14,7 @@ import pytest
 from support.demo_server import end
 from support.raw_http import Closed, RawConnection, request_bytes
 from support.server_process import SECRET, USER_IDS, clean_environment, credentials, users_file
-from support.shard_group import free_ports
+from support.shard_group import free_ports, map_text
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -145,6 +145,12 @@ def test_all_shards_run_as_one_service(running_service: Service) -> None:
     assert service.process.wait(20) == 0
     assert service.notified.recv(100) == b"STOPPING=1"
     assert [service.ask("ada", "GET", "/health/live", port) for port in service.ports] == [0, 0, 0]
+
+
+def test_shards_of_a_map_start_in_a_directory_that_is_not_there_yet(service: Service) -> None:
+    (service.folder / "map.toml").write_text(map_text(1, service.ports, service.ports))
+    service.start("--set", "shards.map_file=map.toml")
+    assert service.notified.recv(100) == b"READY=1"
 
 
 def test_a_shard_that_is_killed_comes_back_and_the_others_stay(running_service: Service) -> None:

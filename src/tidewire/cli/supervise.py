@@ -27,6 +27,8 @@ def supervise(settings: Settings, *, count: int, config: Path | None, overrides:
         ConfigError: the map has not that many, or can't be used.
         SupervisorError: another supervisor runs there.
     """
+    # Here is the supervisor's socket, whether or not the map is too.
+    settings.storage.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     map_file, shard_map = _map_for(settings, count)
     first = settings.shards.index
     if first + count > len(shard_map.shards):
@@ -57,9 +59,7 @@ def _map_for(settings: Settings, count: int) -> tuple[Path, ShardMap]:
     file = settings.shards.map_file
     if file is not None:
         return file, read_shard_map(file)
-    directory = settings.storage.directory
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = directory / MAP_NAME
+    file = settings.storage.directory / MAP_NAME
     made = even_map(range(settings.server.port, settings.server.port + count))
     if file.exists():
         there = read_shard_map(file)
