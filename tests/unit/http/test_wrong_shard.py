@@ -13,6 +13,7 @@ from support.raw_http import request_bytes
 from support.server_process import BEARER, SECRET, USER_IDS, credentials, poll_bytes
 from support.two_shards import OTHER, OWN, TwoShards, parsed, two_shards
 from tidewire.core.shard_map import ShardAddress, even_map
+from tidewire.http.calling import Reply
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +72,26 @@ async def test_a_stop_ends_polls_that_wait_elsewhere_with_no_events_d5(shards: T
         answer = parsed(await peer.answer())
     assert (answer.json["events"], answer.json["queue_id"]) == ([], queue_id)
     await until(lambda: shards.second.local.engine.waiting() == 0)
+
+
+async def test_a_connection_may_carry_the_next_request_before_the_last_one_s_waiter_has_run(
+    shards: TwoShards,
+) -> None:
+    neighbours = shards.neighbours[0]
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d"
+
+    def ask() -> asyncio.Task[Reply]:
+        return asyncio.create_task(neighbours.ask(1, b"GET / HTTP/1.1\r\n", within=9, may_repeat=False))
+
+    first = ask()
+    await until(lambda: bool(neighbours._waiting))
+    ((call, _),) = neighbours._waiting.values()
+    second = ask()  # runs before the first, which the reply wakes, and finds the connection idle
+    call.data_received(reply % 1)
+    assert (await first).body == b"1"
+    call.data_received(reply % 2)
+    assert (await second).body == b"2"
+    assert not neighbours._waiting
 
 
 async def test_an_unknown_queue_is_said_to_be_unknown_by_its_owner_s_shard_d_10(shards: TwoShards) -> None:
