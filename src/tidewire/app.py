@@ -195,7 +195,7 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         raise ConfigError([problem]) from error
     made: Bus = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or inbound_queue(),
+        queue=bus.queue or _inbound_queue(app.site.neighbours),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
@@ -203,6 +203,11 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         log=log,
     )
     return made
+
+
+def _inbound_queue(neighbours: Neighbours | None) -> str:
+    """The queue of this shard alone: one that several consumed would give each notice to one of them (R8.2)."""
+    return inbound_queue() if neighbours is None else neighbours.map.queue_name(neighbours.index)
 
 
 def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:
