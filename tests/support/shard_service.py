@@ -98,6 +98,7 @@ class ShardService:
         self._nginx_folder = _made(folder / "nginx")
         self._service: subprocess.Popen[bytes] | None = None
         self._nginx: subprocess.Popen[bytes] | None = None
+        self._publishers = 1
         (folder / "users.toml").write_text(users_file(users))
         self.write_map(1, self.serving)
         self.settings.write_text(
@@ -139,6 +140,11 @@ class ShardService:
     def log(self) -> str:
         """What the supervisor and the shards have logged."""
         return (self.folder / "log").read_text()
+
+    def new_publishers(self, count: int) -> int:
+        """The number of the first of so many publishers that there were not yet."""
+        first, self._publishers = self._publishers, self._publishers + count
+        return first
 
     # What may happen to it.
 
