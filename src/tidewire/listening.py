@@ -61,6 +61,22 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def taken_over(descriptor: int, port: int) -> socket.socket:
+    """The socket that the supervisor has bound, or that another process of this shard has listened on before.
+
+    Raises:
+        ListenError: it is another port's.
+    """
+    listener = socket.socket(fileno=descriptor)
+    bound = listener.getsockname()[1]
+    if bound != port:
+        listener.close()
+        raise ListenError(
+            f"the supervisor has port {bound}, and the shard map says {port}: restart the supervisor"
+        )
+    return listener
+
+
 class Listener(uvicorn.Server):
     """uvicorn without its signal handling (when to stop is said here), with the lane, and with word of its start."""
 

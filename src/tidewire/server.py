@@ -28,7 +28,7 @@ from tidewire.core.errors import StateError
 from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
-from tidewire.listening import Listener, bind, most_connections
+from tidewire.listening import Listener, bind, most_connections, taken_over
 from tidewire.logs import ForwardingHandler, LogReporter
 from tidewire.pace import TICK
 from tidewire.request_lines import RequestLines
@@ -51,6 +51,7 @@ def run(
     log: FilteringBoundLogger,
     on_ready: Callable[[App], None] | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
+    socket: int | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -59,22 +60,28 @@ def run(
         log: where to write.
         on_ready: called on the loop when clients can be served.
         more_routes: served beside the server's own.
+        socket: a bound one to listen on, by its descriptor, which is then this server's; else it binds one.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(settings, log, more_routes).serve(on_ready))
+        runner.run(_Life(settings, log, more_routes, socket).serve(on_ready))
 
 
 class _Life:
     """One server from start to stop."""
 
     def __init__(
-        self, settings: Settings, log: FilteringBoundLogger, more_routes: Mapping[str, Methods]
+        self,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        more_routes: Mapping[str, Methods],
+        given: int | None,
     ) -> None:
         self._settings = settings
+        self._given = given
         self._log = log
         self._more_routes = more_routes
         self._stop = asyncio.Event()
@@ -88,7 +95,10 @@ class _Life:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the users are about to be read anyway
-        listener = bind(self._settings.server.host, self._settings.server.port)
+        server = self._settings.server
+        listener = (
+            bind(server.host, server.port) if self._given is None else taken_over(self._given, server.port)
+        )
         threads = Threads(loop)
         storage = self._settings.storage
         with (

@@ -56,7 +56,9 @@ HAPPENS: tuple[Callable[[ShardService], None], ...] = (
 
 
 @pytest.fixture(params=["proxy", "redirect"], scope="module")
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShardService]:
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ShardService]:
     require_programs("nginx", "rabbitmq-server")
     folder = tmp_path_factory.mktemp("service")
     with ShardService(folder, users=users_of(CLIENTS), wrong_shard=request.param) as made:
@@ -67,9 +69,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 async def test_nothing_is_lost_repeated_or_turned(
     service: ShardService, happens: Callable[[ShardService], None], tmp_path: Path
 ) -> None:
-    course = await run(
-        service, happens, name=happens.__name__, seed=SEED, folder=tmp_path, clients=CLIENTS
-    )
+    course = await run(service, happens, name=happens.__name__, seed=SEED, folder=tmp_path, clients=CLIENTS)
     print(course)  # noqa: T201 - the figures are what the test is read for
     check(course, service)
 

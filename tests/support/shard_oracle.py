@@ -192,9 +192,7 @@ class _Harness:
             # Behind it nothing comes of this publisher: who has it has all.
             await self._send([publisher.for_everybody(last=True)], confirm)
 
-    async def _send(
-        self, batch: list[Sent], confirm: Callable[[list[Sent]], Awaitable[str | None]]
-    ) -> None:
+    async def _send(self, batch: list[Sent], confirm: Callable[[list[Sent]], Awaitable[str | None]]) -> None:
         oracle = self.course.oracle
         for notice in batch:
             oracle.sends(notice)
@@ -375,9 +373,7 @@ class _Published:
         self._harness = harness
         self._kinds = {email(user): kind for user, kind in zip(users, PUBLISHED, strict=True)}
         self._histories = {email(user): QueueHistory(harness.course.oracle, "", user) for user in users}
-        self._who = [
-            f"{kind}:{email(user)}:{key(user)}" for user, kind in zip(users, PUBLISHED, strict=True)
-        ]
+        self._who = [f"{kind}:{email(user)}:{key(user)}" for user, kind in zip(users, PUBLISHED, strict=True)]
         self._process: ReaderProcess | None = None
 
     @contextlib.contextmanager

@@ -4,11 +4,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.shard_map import read_shard_map, write_toml
 from tidewire.core.shard_map import ShardMap, even_map
+from tidewire.listening import bind
 from tidewire.logs import build_log
 from tidewire.supervisor.lines import ShardLines
 from tidewire.supervisor.process import NeverStarted, Patience, ShardProcess, this_python
@@ -80,7 +82,8 @@ async def _run(settings: Settings, commands: dict[int, list[str]]) -> None:
             [*command, "--supervised", str(os.getpid())],
             host=host,
             port=port,
-            lines=ShardLines(port, structured=settings.log.format == "json"),
+            lines=partial(ShardLines, port, structured=settings.log.format == "json"),
+            bind=partial(bind, settings.server.host, port),
             output=_write,
             log=log,
             patience=Patience(),

@@ -1,8 +1,9 @@
-"""A process that must not outlive the one that started it: without a supervisor nobody would ever stop it."""
+"""What ties a shard's process to its supervisor: it waits for its turn to begin, and does not outlive it."""
 
 import ctypes
 import os
 import signal
+import socket
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -14,3 +15,14 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         signal.raise_signal(signal.SIGTERM)
+
+
+def await_turn() -> bool:
+    """Tells the supervisor, by the socket that standard input is, that everything is loaded, and waits for a word.
+
+    Returns:
+        Whether it is this process's turn; else the supervisor has gone.
+    """
+    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as supervisor:
+        supervisor.sendall(b".")
+        return supervisor.recv(1) != b""
