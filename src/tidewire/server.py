@@ -179,7 +179,13 @@ class _Life:
             app.lifecycle.ready = True
             accepting.set()
 
-        server = Listener(app.asgi, site=app.site, bounds=bounds(app.settings), on_started=started)
+        server = Listener(
+            app.asgi,
+            site=app.site,
+            bounds=bounds(app.settings),
+            new_connections_per_second=app.settings.limits.new_connections_per_second,
+            on_started=started,
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())
         self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
