@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import abandoned
 import bus
+import coming_back
 import crowds
 import durability
 import explaining
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "single_requests": single_requests.main,
         "fairness": crowds.fairness,
         "stopping": crowds.stopping,
+        "coming_back": coming_back.main,
     }
 )
 

@@ -21,8 +21,6 @@ PAUSE = 1.0
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-WAITS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
-
 
 class Rate:
     """How many may come now, when so many a second may: a bucket of allowances. It knows no clock."""

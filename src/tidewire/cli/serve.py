@@ -11,7 +11,7 @@ from tidewire.config.rules import load_rules
 from tidewire.config.shard_settings import of_one_shard
 from tidewire.logs import build_log
 from tidewire.server import run
-from tidewire.supervisor.lifeline import await_turn, end_with
+from tidewire.supervisor.lifeline import await_turn, end_with, say_ready
 
 
 @click.command("serve")
@@ -62,4 +62,9 @@ def serve_command(
             return
         # It may have been a while, and the one before may have written a file.
         loaded = of_one_shard(load_settings(config, overrides))
-    run(loaded, log=build_log(form=loaded.log.format, level=loaded.log.level), socket=socket)
+    run(
+        loaded,
+        log=build_log(form=loaded.log.format, level=loaded.log.level),
+        on_ready=None if socket is None else lambda _: say_ready(),
+        socket=socket,
+    )

@@ -19,8 +19,6 @@ from tidewire.supervisor.supervisor import Supervisor
 MAP_NAME = "shards.toml"
 """The map of shards that are run without one: in the state directory."""
 
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
-
 
 def supervise(settings: Settings, *, count: int, config: Path | None, overrides: Sequence[str]) -> None:
     """Runs so many shards of the map, from `shards.index` on, until SIGTERM or SIGINT.
@@ -76,11 +74,9 @@ def _map_for(settings: Settings, count: int) -> tuple[Path, ShardMap]:
 
 async def _run(settings: Settings, commands: dict[int, list[str]]) -> None:
     log = build_log(form=settings.log.format, level=settings.log.level)
-    host = "127.0.0.1" if settings.server.host in EVERYWHERE else settings.server.host
     shards = [
         ShardProcess(
             [*command, "--supervised", str(os.getpid())],
-            host=host,
             port=port,
             lines=partial(ShardLines, port, structured=settings.log.format == "json"),
             bind=partial(bind, settings.server.host, port),

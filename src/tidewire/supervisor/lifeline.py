@@ -1,5 +1,6 @@
 """What ties a shard's process to its supervisor: it waits for its turn to begin, and does not outlive it."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -23,6 +24,16 @@ def await_turn() -> bool:
     Returns:
         Whether it is this process's turn; else the supervisor has gone.
     """
-    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as supervisor:
+    with _supervisor() as supervisor:
         supervisor.sendall(b".")
         return supervisor.recv(1) != b""
+
+
+def say_ready() -> None:
+    """Tells the supervisor that clients are served."""
+    with _supervisor() as supervisor, contextlib.suppress(OSError):  # which may have gone
+        supervisor.sendall(b".")
+
+
+def _supervisor() -> socket.socket:
+    return socket.socket(fileno=os.dup(sys.stdin.fileno()))

@@ -15,16 +15,8 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from tidewire import TidewireError
-from tidewire.http.calling import Reply, Sibling, Unreachable
-from tidewire.http.slots import AsgiSlot
 from tidewire.listening import ListenError
 from tidewire.supervisor.lines import ShardLines
-
-READY_QUESTION = b"GET /health/ready HTTP/1.1\r\nHost: shard\r\nConnection: close\r\n\r\n"
-READY = 200
-LOOK_EVERY = 0.1
-ANSWER_WITHIN = 2.0
-"""Seconds for the answer to whether it is ready; one that takes longer is not."""
 
 CHUNK = 65_536
 
@@ -72,7 +64,10 @@ SOON = 2
 
 
 class Started:
-    """A process that has been started, and waits for its turn when it is loaded."""
+    """A process that has been started. It says when it is loaded, waits for its turn, and says when it is ready.
+
+    It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
+    """
 
     def __init__(
         self, process: asyncio.subprocess.Process, turn: socket.socket, output: asyncio.Task[None]
@@ -80,10 +75,26 @@ class Started:
         self.process = process
         self._turn = turn
         self._output = output
+        self._said = 0
 
     async def loaded(self) -> bool:
         """Waits until it could begin; False when it ended instead."""
-        return await asyncio.get_running_loop().sock_recv(self._turn, 1) != b""
+        return await self._says(1)
+
+    async def ready(self) -> bool:
+        """Waits until it serves; False when it ended instead."""
+        return await self._says(2)
+
+    async def _says(self, words: int) -> bool:
+        while self._said < words:
+            try:
+                said = await asyncio.get_running_loop().sock_recv(self._turn, 1)
+            except OSError:
+                return False
+            if not said:
+                return False
+            self._said += 1
+        return True
 
     def begin(self) -> None:
         """Gives it its turn."""
@@ -93,8 +104,11 @@ class Started:
     async def end(self) -> int:
         """Waits for its end, and until what it wrote is passed on; returns the exit code."""
         await self._output
-        self._turn.close()
         return await self.process.wait()
+
+    def close(self) -> None:
+        """Listens to it no more."""
+        self._turn.close()
 
 
 class ShardProcess:
@@ -104,7 +118,6 @@ class ShardProcess:
         self,
         command: Sequence[str],
         *,
-        host: str,
         port: int,
         lines: Callable[[], ShardLines],
         bind: Callable[[], socket.socket],
@@ -116,8 +129,7 @@ class ShardProcess:
 
         Args:
             command: runs the shard; it takes `--socket`.
-            host: where it is asked.
-            port: the same.
+            port: of the shard.
             lines: makes what marks one process's lines.
             bind: gives a bound socket, not listening yet.
             output: where lines go.
@@ -134,7 +146,6 @@ class ShardProcess:
         self._output = output
         self._log = log
         self._patience = patience
-        self._sibling = Sibling(host, port)
         self._process: asyncio.subprocess.Process | None = None
         self._successor: Started | None = None
         self._ending = asyncio.Event()
@@ -184,13 +195,14 @@ class ShardProcess:
         self._successor = None
         self._process = started.process
         started.begin()
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._watch(started))
         if self._ending.is_set():
             self.send(signal.SIGTERM)
         try:
             return await started.end()
         finally:
             watching.cancel()
+            started.close()
             self.ready.clear()
             self._process = None
 
@@ -227,25 +239,11 @@ class ShardProcess:
             self._output(lines.feed(data))
         self._output(lines.end())
 
-    async def _watch(self) -> None:
-        while not await self._answers():  # noqa: ASYNC110 - another process, which can't set an event
-            await asyncio.sleep(LOOK_EVERY)
-        self._was_ready = True
-        if not self._wanted_end:
-            self.ready.set()
-
-    async def _answers(self) -> bool:
-        slot: AsgiSlot[Reply] = AsgiSlot()
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                call = await self._sibling.begin(READY_QUESTION, slot, fresh=True)
-                try:
-                    reply = await slot.wait()
-                finally:
-                    call.end()
-        except (Unreachable, TimeoutError):
-            return False
-        return reply.status == READY
+    async def _watch(self, started: Started) -> None:
+        if await started.ready():
+            self._was_ready = True
+            if not self._wanted_end:
+                self.ready.set()
 
     def send(self, number: int) -> None:
         """Sends a signal, if there is a process."""
@@ -306,6 +304,7 @@ class ShardProcess:
         with contextlib.suppress(ProcessLookupError):
             started.process.kill()
         await started.end()
+        started.close()
         raise SupervisorError(
             f"shard {self.port} can't be started as things are now: the log says why; the one that runs goes on"
         )
