@@ -30,6 +30,11 @@ def shard_map_of(settings: Settings) -> ShardMap | None:
     return shard_map
 
 
+def shard_directory(port: int) -> str:
+    """The name of a shard's directory below the one that is set."""
+    return f"shard-{port}"
+
+
 def of_one_shard(settings: Settings) -> Settings:
     """The settings as the shard with `shards.index` uses them; without a map they stay as they are.
 
@@ -51,5 +56,5 @@ def of_one_shard(settings: Settings) -> Settings:
     return replace(
         settings,
         server=replace(settings.server, port=port, secret=secret),
-        storage=replace(settings.storage, directory=settings.storage.directory / f"shard-{port}"),
+        storage=replace(settings.storage, directory=settings.storage.directory / shard_directory(port)),
     )

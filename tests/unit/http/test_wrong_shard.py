@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.dumps import dump, pair
 from support.lane_server import until
 from support.raw_http import request_bytes
 from support.server_process import BEARER, SECRET, USER_IDS, credentials, poll_bytes
@@ -233,3 +234,22 @@ async def test_a_map_is_taken_over_only_if_it_is_newer_and_has_this_shard(shards
     ):
         assert neighbours.adopt(wrong)
     assert (neighbours.map, neighbours.generation) == (old, 0)
+
+
+async def test_a_dump_is_each_shard_s_own(shards: TwoShards) -> None:
+    """Queues of other shards' users are named with the port to import them at, and an export says whose it is."""
+    ours, theirs = (pair(f"queue of {name}", user_profile_id=USER_IDS[name]) for name in (OWN, OTHER))
+    taken = await shards.ask(None, "POST", "/api/internal/dump", headers=BEARER, body=dump(ours, theirs))
+    port = shards.second.port
+    assert taken.json["imported"] == 1
+    assert taken.json["skipped"] == [
+        {
+            "index": 1,
+            "queue_id": f"queue of {OTHER}",
+            "code": "WRONG_SHARD",
+            "reason": f"its user is the shard's on port {port}: import the file there too",
+        }
+    ]
+    written = await shards.ask(None, "GET", "/api/internal/dump", headers=BEARER)
+    assert written.headers["tidewire-shard"] == f"{shards.first.port}; others={port}"
+    assert queues(shards) == (1, 0)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from tidewire.core.notice import MAX_ID
 from tidewire.http.description.kinds import BOOLEAN, INTEGER, NATURAL, TEXT, members
 from tidewire.http.description.rows import Schema
-from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS
+from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS, WRONG_SHARD
 from tidewire.http.public import ROLE_CODES
 
 EVENT: Schema = MappingProxyType(
@@ -192,7 +192,7 @@ IMPORTED: Mapping[str, Schema] = MappingProxyType(
                 {
                     "index": NATURAL,
                     "queue_id": {"type": ["string", "null"]},
-                    "code": {"enum": [BAD_QUEUE, QUEUE_EXISTS]},
+                    "code": {"enum": [BAD_QUEUE, QUEUE_EXISTS, WRONG_SHARD]},
                     "reason": TEXT,
                 }
             ),
