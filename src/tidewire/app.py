@@ -193,16 +193,20 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
             "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
         )
         raise ConfigError([problem]) from error
-    made: Bus = rabbitmq.RabbitBus(
+    neighbours = app.site.neighbours
+    made = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or _inbound_queue(app.site.neighbours),
+        queue=bus.queue or _inbound_queue(neighbours),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
     )
-    return made
+    if neighbours is not None:
+        neighbours.by_bus = lambda shard, body: made.send(neighbours.map.queue_name(shard), body)
+    opened: Bus = made
+    return opened
 
 
 def _inbound_queue(neighbours: Neighbours | None) -> str:

@@ -7,6 +7,7 @@ that would hold up the acknowledgements, and with them the consuming that could 
 import asyncio
 import random
 import secrets
+import uuid
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
@@ -106,6 +107,10 @@ class RabbitBus(Bus):
             await asyncio.wait(self._forwarding)
         await self._outgoing.close()
         await self._outgoing_link.stop()
+
+    async def send(self, queue: str, body: bytes) -> None:
+        """Publishes a notice into another shard's queue; returns once the broker has it."""
+        await self._outgoing.send(queue, body, message_id=str(uuid.uuid4()))
 
     async def _connect(self) -> Connection:
         return await connect(self._url, name="tidewire")
