@@ -27,6 +27,9 @@ def shard_map_of(settings: Settings) -> ShardMap | None:
     if settings.server.port not in {BY_NAME["server.port"].default, first, own}:
         expected = f"{first}, the port of the first shard in {file}"
         raise ConfigError([Problem("settings", "server.port", expected, str(settings.server.port))])
+    if settings.bus.queue and len(shard_map.shards) > 1:
+        expected = f"none: with several shards each has a queue of its own, such as {shard_map.queue_name(0)}"
+        raise ConfigError([Problem("settings", "bus.queue", expected, settings.bus.queue)])
     return shard_map
 
 
