@@ -13,6 +13,7 @@ import crowds
 import durability
 import explaining
 import fan_out
+import happenings
 import heartbeats
 import idle_queues
 import journal
@@ -49,6 +50,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "fairness": crowds.fairness,
         "stopping": crowds.stopping,
         "coming_back": coming_back.main,
+        "happenings": happenings.main,
     }
 )
 

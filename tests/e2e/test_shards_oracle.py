@@ -1,12 +1,13 @@
-"""A service of three shards, whatever happens to it: nothing lost, repeated or turned, and nobody registers again."""
+"""A service of three shards, whatever happens to it: nothing lost, repeated or turned, and nobody registers again (D6, D7)."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.programs import require_programs
+from support.shard_happenings import HAPPENINGS
 from support.shard_oracle import Course, run, users_of
 from support.shard_service import ShardService
 
@@ -16,43 +17,6 @@ SEED = random.SystemRandom().randrange(10**6)
 """Another one each time; a failure prints it."""
 
 CLIENTS = 300
-
-
-def nothing(service: ShardService) -> None:
-    """An ordinary day."""
-
-
-def broker_is_stopped(service: ShardService) -> None:
-    service.stop_broker()
-
-
-def broker_is_killed(service: ShardService) -> None:
-    service.kill_broker()
-
-
-def each_shard_is_killed(service: ShardService) -> None:
-    for index in range(len(service.ports)):
-        service.kill_shard(index)
-
-
-def rolling_restart(service: ShardService) -> None:
-    service.roll()
-    service.await_shards()
-
-
-def nginx_is_reloaded(service: ShardService) -> None:
-    service.reload_nginx()
-
-
-HAPPENS: tuple[Callable[[ShardService], None], ...] = (
-    nothing,
-    nginx_is_reloaded,
-    rolling_restart,
-    each_shard_is_killed,
-    broker_is_stopped,
-    broker_is_killed,
-)
-"""Whatever may happen; a function that does it to a running service and returns when it is over."""
 
 
 @pytest.fixture(params=["proxy", "redirect"], scope="module")
@@ -65,12 +29,10 @@ def service(
         yield made
 
 
-@pytest.mark.parametrize("happens", HAPPENS)
-async def test_nothing_is_lost_repeated_or_turned(
-    service: ShardService, happens: Callable[[ShardService], None], tmp_path: Path
-) -> None:
-    course = await run(service, happens, name=happens.__name__, seed=SEED, folder=tmp_path, clients=CLIENTS)
-    print(course)  # noqa: T201 - the figures are what the test is read for
+@pytest.mark.parametrize("name", HAPPENINGS)
+async def test_nothing_is_lost_repeated_or_turned(service: ShardService, name: str, tmp_path: Path) -> None:
+    course = await run(service, HAPPENINGS[name], name=name, seed=SEED, folder=tmp_path, clients=CLIENTS)
+    print(course)  # noqa: T201 - the figures are what else it is run for: `pytest -rP` shows them
     check(course, service)
 
 
@@ -79,3 +41,4 @@ def check(course: Course, service: ShardService) -> None:
     assert not course.oracle.counts, told
     assert "Traceback" not in service.log, told
     assert course.oracle.confirmed > 10, told
+    assert course.oracle.events > 10 * CLIENTS, told
