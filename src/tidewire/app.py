@@ -196,7 +196,7 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     neighbours = app.site.neighbours
     made = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or _inbound_queue(neighbours),
+        queue=bus.queue or (inbound_queue() if neighbours is None else neighbours.own_queue),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
@@ -207,11 +207,6 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         neighbours.by_bus = lambda shard, body: made.send(neighbours.map.queue_name(shard), body)
     opened: Bus = made
     return opened
-
-
-def _inbound_queue(neighbours: Neighbours | None) -> str:
-    """The queue of this shard alone: one that several consumed would give each notice to one of them (R8.2)."""
-    return inbound_queue() if neighbours is None else neighbours.map.queue_name(neighbours.index)
 
 
 def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:

@@ -82,6 +82,11 @@ class Neighbours:
         """Which shard this one is."""
         return self._index
 
+    @property
+    def own_queue(self) -> str:
+        """The bus queue of this shard alone: one that several consumed would give each notice to one (R8.2)."""
+        return self._map.queue_name(self._index)
+
     def adopt(self, newer: ShardMap) -> str | None:
         """Takes over another map, unless there is a reason not to, which is returned; the map stays then."""
         old = self._map
