@@ -8,10 +8,12 @@ from types import MappingProxyType
 
 import abandoned
 import bus
+import coming_back
 import crowds
 import durability
 import explaining
 import fan_out
+import happenings
 import heartbeats
 import idle_queues
 import journal
@@ -51,6 +53,8 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "single_requests": single_requests.main,
         "fairness": crowds.fairness,
         "stopping": crowds.stopping,
+        "coming_back": coming_back.main,
+        "happenings": happenings.main,
     }
 )
 

@@ -19,6 +19,7 @@ class Talk:
 
     def __enter__(self) -> Self:
         self._connection.connect()
+        self._connection.auto_open = 0  # one connection, and no other when it ends
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -256,16 +256,20 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
             "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
         )
         raise ConfigError([problem]) from error
-    made: Bus = rabbitmq.RabbitBus(
+    neighbours = app.site.neighbours
+    made = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or inbound_queue(),
+        queue=bus.queue or (inbound_queue() if neighbours is None else neighbours.own_queue),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
     )
-    return made
+    if neighbours is not None:
+        neighbours.by_bus = lambda shard, body: made.send(neighbours.map.queue_name(shard), body)
+    opened: Bus = made
+    return opened
 
 
 def _recovered(

@@ -1,7 +1,7 @@
 """Listening: uvicorn as this server uses it, and the socket it listens on.
 
-uvicorn listens; when to begin and when to stop is said by `server.py`. Connections are the fast lane's, which
-lends them to uvicorn's own protocol (`ordinary.py`) for all that it does not answer itself.
+When to begin and when to stop is said by `server.py`, who is let in by `accepting.py`. Connections are the fast lane's,
+which lends them to uvicorn's own protocol (`ordinary.py`) for all that it does not answer itself.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ import contextlib
 import resource
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from tidewire import TidewireError
+from tidewire.accepting import Acceptor
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.connection import LaneConnection
 from tidewire.http.lane.lane import Lane
@@ -61,15 +61,40 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def taken_over(descriptor: int, port: int) -> socket.socket:
+    """The socket that the supervisor has bound, or that another process of this shard has listened on before.
+
+    Raises:
+        ListenError: it is another port's.
+    """
+    listener = socket.socket(fileno=descriptor)
+    bound = listener.getsockname()[1]
+    if bound != port:
+        listener.close()
+        raise ListenError(
+            f"the supervisor has port {bound}, and the shard map says {port}: restart the supervisor"
+        )
+    return listener
+
+
 class Listener(uvicorn.Server):
     """uvicorn without its signal handling (when to stop is said here), with the lane, and with word of its start."""
 
     def __init__(
-        self, application: ASGIApp, *, site: Site, bounds: Bounds, on_started: Callable[[], None]
+        self,
+        application: ASGIApp,
+        *,
+        site: Site,
+        bounds: Bounds,
+        new_connections_per_second: int = 0,
+        on_started: Callable[[], None],
     ) -> None:
         """Takes the application, what the lane shares with it, and whom to call when connections are accepted."""
-        super().__init__(_config(application, self._connect))
+        super().__init__(_config(application))
         loop = asyncio.get_running_loop()
+        self._site = site
+        self._per_second = new_connections_per_second
+        self._acceptors: list[Acceptor] = []
         self._on_started = on_started
         self.lane = Lane(
             site,
@@ -81,9 +106,12 @@ class Listener(uvicorn.Server):
             now=loop.time(),
         )
 
-    def _connect(self, **_arguments: Any) -> LaneConnection:
-        """Called by uvicorn for each connection."""
+    def _connect(self) -> LaneConnection:
+        """For each connection."""
         return LaneConnection(self.lane)
+
+    def _no_room(self, error: OSError) -> None:
+        self._site.log.error("no room for another connection", reason=error.strerror)
 
     def _lend(self, connection: LaneConnection, transport: asyncio.Transport) -> asyncio.Protocol:
         protocol = Ordinary(
@@ -102,16 +130,23 @@ class Listener(uvicorn.Server):
 
     def stop_accepting(self) -> None:
         """Lets nobody in any more; who is in stays."""
-        for accepting in self.servers:
-            accepting.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections, and says so."""
-        await super().startup(sockets)
+        await super().startup([])  # accepting is our own
+        for listener in sockets or ():
+            acceptor = Acceptor(
+                listener, self._connect, per_second=self._per_second, on_no_room=self._no_room
+            )
+            acceptor.start(BACKLOG)
+            self._acceptors.append(acceptor)
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends connections as uvicorn does, but cuts off those that stay busy."""
+        self.stop_accepting()
         cutting = asyncio.get_running_loop().call_later(STOP_GRACE, self._cut_off)
         await super().shutdown(sockets)
         cutting.cancel()
@@ -128,17 +163,15 @@ class Listener(uvicorn.Server):
         yield
 
 
-def _config(application: ASGIApp, connect: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
+def _config(application: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http=connect,  # type: ignore[arg-type]  # uvicorn calls it; that it be a class is only its annotation
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,  # who the peer is is said by one rule of ours (D5)
         server_header=False,
-        backlog=BACKLOG,
         timeout_graceful_shutdown=CANCEL_GRACE,
     )
 

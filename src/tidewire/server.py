@@ -27,7 +27,7 @@ from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
 from tidewire.initial_state import StateProvider
-from tidewire.listening import Listener, bind, most_connections
+from tidewire.listening import Listener, bind, most_connections, taken_over
 from tidewire.living import Life
 from tidewire.log_control import LogControl
 from tidewire.logs import ForwardingHandler
@@ -57,6 +57,7 @@ def run(
     inside: Judge | None = None,
     around: Around = as_it_is,
     log_control: LogControl | None = None,
+    socket: int | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -69,6 +70,7 @@ def run(
         inside: the application in whose process this is, when `auth.kind` names it.
         around: puts something around the application that answers what the fast lane does not.
         log_control: by which the log is changed while the server runs.
+        socket: a bound one to listen on, by its descriptor, which is then this server's; else it binds one.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
@@ -83,6 +85,7 @@ def run(
             inside=inside,
             around=around,
             log_control=log_control,
+            given=socket,
         )
         runner.run(life.serve(on_ready))
 
@@ -100,8 +103,10 @@ class _Life:
         inside: Judge | None,
         around: Around,
         log_control: LogControl | None,
+        given: int | None,
     ) -> None:
         self._settings = settings
+        self._given = given
         self._log = log
         self._more_routes = more_routes
         self._providers = providers
@@ -128,7 +133,10 @@ class _Life:
             providers=self._providers,
             inside=self._inside,
         )
-        with contextlib.closing(bind(self._settings.server.host, self._settings.server.port)) as listener:
+        server = self._settings.server
+        given = self._given
+        listener = bind(server.host, server.port) if given is None else taken_over(given, server.port)
+        with contextlib.closing(listener):
             async with life.opened() as app:
                 loop.add_signal_handler(signal.SIGHUP, life.reload, app)
                 with self._library_logs():
@@ -145,7 +153,11 @@ class _Life:
             accepting.set()
 
         server = Listener(
-            self._around(app.asgi), site=app.site, bounds=bounds(app.settings), on_started=started
+            self._around(app.asgi),
+            site=app.site,
+            bounds=bounds(app.settings),
+            new_connections_per_second=app.settings.limits.new_connections_per_second,
+            on_started=started,
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first_of(serving, accepting.wait())

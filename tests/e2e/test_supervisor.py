@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from support.demo_server import end
 from support.raw_http import Closed, RawConnection, request_bytes
 from support.server_process import SECRET, USER_IDS, clean_environment, credentials, users_file
-from support.shard_group import free_ports
+from support.shard_group import free_ports, map_text
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -147,6 +148,12 @@ def test_all_shards_run_as_one_service(running_service: Service) -> None:
     assert [service.ask("ada", "GET", "/health/live", port) for port in service.ports] == [0, 0, 0]
 
 
+def test_shards_of_a_map_start_in_a_directory_that_is_not_there_yet(service: Service) -> None:
+    (service.folder / "map.toml").write_text(map_text(1, service.ports, service.ports))
+    service.start("--set", "shards.map_file=map.toml")
+    assert service.notified.recv(100) == b"READY=1"
+
+
 def test_a_shard_that_is_killed_comes_back_and_the_others_stay(running_service: Service) -> None:
     service = running_service
     victim = service.ports[1]
@@ -159,6 +166,47 @@ def test_a_shard_that_is_killed_comes_back_and_the_others_stay(running_service: 
     assert (ended["shard"], ended["code"]) == (victim, -signal.SIGKILL)
     for port in (service.ports[0], service.ports[2]):
         assert [entry["shard"] for entry in service.entries("listening")].count(port) == 1
+
+
+def test_a_restart_refuses_nobody_and_loads_the_next_process_before_it_stops_the_one_that_runs(
+    running_service: Service,
+) -> None:
+    service = running_service
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            statuses.append(service.ask("ada", "GET", "/health/live", service.ports[1]))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        restarted = service.run("restart", "--config", str(service.settings))
+    finally:
+        over.set()
+        asking.join()
+    assert restarted.returncode == 0, restarted.stderr
+    assert set(statuses) == {200}
+
+
+def test_a_restart_with_settings_that_can_t_be_used_leaves_the_shards_alone(running_service: Service) -> None:
+    service = running_service
+    pids = [service.pid_of(port) for port in service.ports]
+    right = service.settings.read_text()
+    service.settings.write_text(right + "[queues]\nrules = 'nowhere:RULES'\n")
+    done = service.run("restart", "--config", str(service.settings))
+    service.settings.write_text(right)
+    assert done.returncode == 1
+    assert "the one that runs goes on" in done.stderr
+    assert [service.pid_of(port) for port in service.ports] == pids
+    assert service.run("restart", "--config", str(service.settings)).returncode == 0
+
+
+def test_a_port_that_somebody_else_has_ends_it_with_a_word(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", service.ports[1])):
+        assert service.start().wait(30) == 1
+    assert "Address already in use" in (service.folder / "log").read_text()
 
 
 def test_shards_end_with_a_supervisor_that_is_killed(running_service: Service) -> None:

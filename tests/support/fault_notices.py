@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from support.events import Json, flags
 from support.oracle import STRIDE, Sent
@@ -25,12 +26,21 @@ class Publisher:
         """The notices of the next request: mostly one."""
         return [self._next() for _ in range(self._chance.choice([1, 1, 1, 2, 5]))]
 
+    def for_everybody(self, **more: Any) -> Sent:
+        """An ordinary notice for all users, with `more` in its event."""
+        return self._make("plain", self._users, **more)
+
     def _next(self) -> Sent:
-        self._made += 1
         chance = self._chance
         most = min(len(self._users), chance.choice([1, 3, 10, 30]))
         users = chance.sample(self._users, chance.randint(1, most))
-        kind = chance.choice(["plain", "plain", "plain", "read", "read", "starred", "message"])
+        return self._make(
+            chance.choice(["plain", "plain", "plain", "read", "read", "starred", "message"]), users
+        )
+
+    def _make(self, kind: str, users: Sequence[int], **more: Any) -> Sent:
+        self._made += 1
+        chance = self._chance
         number = self.number * STRIDE + self._made * 3
         notice_id = f"publisher {self.number} notice {self._made}"
         numbers = [number]
@@ -41,6 +51,7 @@ class Publisher:
                 "publisher": self.number,
                 "number": number,
                 "text": "x" * PADDING,
+                **more,
             }
         elif kind == "message":
             # All of them are away, so that each is notified, once by push and once by email.

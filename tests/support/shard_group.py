@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from support.server_process import ServerProcess
@@ -26,6 +27,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def map_text(version: int, ports: Sequence[int], default: Sequence[int]) -> str:
+    """A map of shards on these ports by which all realms have those of `default`."""
+    shards = "".join(f"[[shard]]\nport = {port}\n" for port in ports)
+    return f"version = {version}\ndefault = {list(default)}\n{shards}"
+
+
 class ShardGroup:
     """The shards, with users spread evenly; `map_path` is their map."""
 
@@ -44,8 +51,7 @@ class ShardGroup:
 
     def write_map(self, version: int, default: list[int] | None = None) -> None:
         """Writes a map by which all realms have these ports, or all."""
-        shards = "".join(f"[[shard]]\nport = {port}\n" for port in self.ports)
-        self.map_path.write_text(f"version = {version}\ndefault = {default or self.ports}\n{shards}")
+        self.map_path.write_text(map_text(version, self.ports, default or self.ports))
 
     def start(self) -> None:
         """Starts all of them."""

@@ -93,5 +93,6 @@ class Link:
         if "connection: close" in head:
             self.close()
         self._pulse.beat()
-        decoded: Json = msgspec.json.decode(body)
+        # A proxy in front has errors of its own, in HTML.
+        decoded: Json = msgspec.json.decode(body) if "application/json" in head else {}
         return Told(int(head.split(" ", 2)[1]), decoded)

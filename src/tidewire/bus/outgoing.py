@@ -52,6 +52,10 @@ class Outgoing:
         self._putting.add(task)
         task.add_done_callback(self._putting.discard)
 
+    async def send(self, queue: str, body: bytes, *, message_id: str) -> None:
+        """Publishes a message, however long it takes."""
+        await self._put(queue, body, message_id, None, lambda: None)
+
     async def _put(
         self,
         queue: str,

@@ -7,6 +7,7 @@ that would hold up the acknowledgements, and with them the consuming that could 
 import asyncio
 import random
 import secrets
+import uuid
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
@@ -112,6 +113,10 @@ class RabbitBus(Bus):
         """Whether both connections stand, and what waits to be acknowledged."""
         waiting, lag = self._consumer.backlog()
         return BusState(connected=all(self._up.values()), waiting=waiting, lag=lag)
+
+    async def send(self, queue: str, body: bytes) -> None:
+        """Publishes a notice into another shard's queue; returns once the broker has it."""
+        await self._outgoing.send(queue, body, message_id=str(uuid.uuid4()))
 
     async def _connect(self) -> Connection:
         return await connect(self._url, name="tidewire")

@@ -3,19 +3,29 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tidewire.config.secret import OTHERS
+from tidewire.config.shard_settings import shard_directory
 from tidewire.core.errors import StateError
 from tidewire.storage.contents import Contents, read_contents
 from tidewire.storage.files import DirectoryFiles
 from tidewire.storage.inspect import Look, Seen, in_use, look
 
 Check: TypeAlias = Literal[
-    "refused", "damaged", "lost", "fingerprint", "space", "permissions", "kept-aside", "other-files"
+    "refused",
+    "damaged",
+    "lost",
+    "fingerprint",
+    "other-shards",
+    "space",
+    "permissions",
+    "kept-aside",
+    "other-files",
 ]
 
 SECRET = "secret"  # noqa: S105 - a file's name
@@ -60,13 +70,16 @@ class Checkup:
     findings: tuple[Finding, ...]
 
 
-def check_up(directory: Path, *, fingerprint: str, needs: int) -> Checkup:
+def check_up(
+    directory: Path, *, fingerprint: str, needs: int, shard_of: Callable[[int, int], int] | None = None
+) -> Checkup:
     """Checks a directory.
 
     Args:
         directory: which.
         fingerprint: of the settings that the next start will have.
         needs: bytes that the journal may grow by before a snapshot replaces it.
+        shard_of: the port of the shard that serves a user, by id and realm; None when there is no shard map.
 
     Raises:
         StateError: it can't be read at all.
@@ -87,6 +100,7 @@ def check_up(directory: Path, *, fingerprint: str, needs: int) -> Checkup:
         *_damaged(seen, running=running),
         *_lost(contents),
         *_fingerprint(contents, fingerprint),
+        *_other_shards(directory, contents, shard_of),
         *_space(free, total, needs),
         *_permissions(directory),
         *_left_over(seen.files),
@@ -147,6 +161,25 @@ def _fingerprint(contents: Contents | None, fingerprint: str) -> Iterator[Findin
             advice="start the version and settings that wrote them and stop cleanly before you change them; else the "
             "queues that these records touched end, and their clients register again",
         )
+
+
+def _other_shards(
+    directory: Path, contents: Contents | None, shard_of: Callable[[int, int], int] | None
+) -> Iterator[Finding]:
+    """Queues that nobody polls where they are: by the map, their users' requests go elsewhere."""
+    if contents is None or shard_of is None:
+        return
+    elsewhere: Counter[int] = Counter()
+    for (user_id, realm_id), count in contents.owners.items():
+        elsewhere[shard_of(user_id, realm_id)] += count
+    for port in sorted(elsewhere):
+        if directory.name != shard_directory(port):
+            yield Finding(
+                check="other-shards",
+                found=f"{elsewhere[port]:,} queues are of users whom the shard map gives to the shard on port {port}",
+                advice="they expire here, and their clients register again there; to keep them, stop both shards, "
+                "export this directory and import the file with --config",
+            )
 
 
 def _space(free: int, total: int, needs: int) -> Iterator[Finding]:

@@ -2,16 +2,21 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from tidewire.cli.checkup import Checkup, Finding, check_up
+from tidewire.cli.dump_group import finder
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import config_option, set_option
 from tidewire.cli.settings import load_settings
+from tidewire.config import Settings
 from tidewire.config.rules import load_rules
+from tidewire.config.shard_settings import shard_directory, shard_map_of
+from tidewire.core.shard_map import ShardMap
 from tidewire.escaping import escaped
 from tidewire.storage.inspect import Seen
 from tidewire.tuning import fingerprint_of
@@ -29,7 +34,8 @@ def doctor_command(
 ) -> None:
     """Check a state directory, of a running server or a stopped one; change nothing."""
     loaded = load_settings(config, list(settings))
-    place = directory or loaded.storage.directory
+    shard_map = shard_map_of(loaded)
+    place = directory or _own(loaded, shard_map)
     try:
         is_directory = place.is_dir()
     except OSError as error:
@@ -40,10 +46,24 @@ def doctor_command(
         place,
         fingerprint=fingerprint_of(loaded, load_rules(loaded.queues.rules)),
         needs=loaded.storage.snapshot_after_bytes,
+        shard_of=None if shard_map is None else _ports(loaded, shard_map),
     )
     click.echo(json.dumps(asdict(found)) if as_json else escaped_lines(found))
     if found.findings:
         sys.exit(FAILED)
+
+
+def _own(settings: Settings, shard_map: ShardMap | None) -> Path:
+    """Where the server keeps its state, or of several shards the one with `shards.index`."""
+    directory = settings.storage.directory
+    if shard_map is None:
+        return directory
+    return directory / shard_directory(shard_map.shards[settings.shards.index].port)
+
+
+def _ports(settings: Settings, shard_map: ShardMap) -> Callable[[int, int], int]:
+    shard_of = finder(settings, shard_map)
+    return lambda user, realm: shard_map.shards[shard_of(user, realm)].port
 
 
 def escaped_lines(found: Checkup) -> str:

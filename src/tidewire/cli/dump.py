@@ -12,11 +12,13 @@ import msgspec
 from click.core import ParameterSource
 
 from tidewire.cli.dump_files import DumpFileError, dumps_at, read_file, retire, write_file
+from tidewire.cli.dump_group import open_group
 from tidewire.cli.dump_server import DumpServer, Imported
 from tidewire.cli.dump_stopped import Stopped, open_stopped
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import URL, required
 from tidewire.cli.settings import load_settings
+from tidewire.config.shard_settings import shard_map_of
 from tidewire.core.dump import split_dump
 from tidewire.core.errors import BadRequest, StateError
 from tidewire.escaping import escaped
@@ -101,6 +103,7 @@ def export_dump_command(context: click.Context, /, *, file: Path, **where: Any) 
         else:
             size = write_file(file, place.pieces())
             click.echo(escaped(f"wrote {size} bytes to {file}"))
+        _say_part(place)
 
 
 @contextlib.contextmanager
@@ -117,9 +120,35 @@ def _place(context: click.Context, where: _Where, *, must_exist: bool = False) -
     loaded = load_settings(where.config, [*where.settings, *own])
     if must_exist and not loaded.storage.directory.is_dir():
         raise StateError(f"There is no state directory {loaded.storage.directory}")
-    with open_stopped(loaded) as stopped:
-        _warn(stopped)
-        yield stopped
+    shard_map = shard_map_of(loaded)
+    if shard_map is None:
+        with open_stopped(loaded) as stopped:
+            _warn(stopped)
+            yield stopped
+        return
+    with open_group(loaded, shard_map, must_exist=must_exist) as group:
+        for stopped in group.members.values():
+            _warn(stopped)
+        if must_exist and group.missing:
+            click.echo(f"without those of {_listed(group.missing)}, whose directories are not here", err=True)
+        yield group
+
+
+def _say_part(place: _Place) -> None:
+    """Says when an export is one shard's, and who has the rest."""
+    if not isinstance(place, DumpServer) or place.part is None:
+        return
+    own, _, others = place.part.partition("; others=")
+    click.echo(
+        escaped(
+            f"the queues of the shard on port {own} only: those of {_listed(others.split(','))} are theirs to export"
+        ),
+        err=True,
+    )
+
+
+def _listed(ports: Sequence[object]) -> str:
+    return f"the shard{'s' if len(ports) > 1 else ''} on port {', '.join(map(str, ports))}"
 
 
 def _server(url: str, secret: str | None) -> DumpServer:

@@ -11,7 +11,7 @@ import msgspec
 from tidewire import TidewireError
 from tidewire._http import Answer, BadUrl, Connection, TransportFailed, error_of
 from tidewire.cli.options import header_of
-from tidewire.http.dump import QUEUE_EXISTS
+from tidewire.http.dump import PART, QUEUE_EXISTS
 
 PATH = "/api/internal/dump"
 OK = 200
@@ -108,6 +108,11 @@ class DumpServer:
         if not first.startswith(b"[") or last != b"]\n":
             raise DumpRefused("The answer is no whole dump; is this the URL of a Tidewire server?")
 
+    @property
+    def part(self) -> str | None:
+        """Once there was an export: whose part of several shards it is; None when it is everything."""
+        return self._connection.part
+
     def close(self) -> None:
         """Disconnects."""
         self._connection.close()
@@ -138,12 +143,16 @@ def _success(answer: Answer) -> dict[str, Any]:
 class _Streaming(Connection):
     """A connection whose answers need not fit into memory."""
 
+    part: str | None = None
+    """The header `PART` of the newest answer."""
+
     def stream(self, path: str, *, timeout: float) -> Iterator[bytes]:
         """The body of an answer, piece by piece, in `timeout` seconds altogether."""
         try:
             response = self._begin(
                 "GET", self._address.prefix + path, None, self._headers, time.monotonic() + timeout
             )
+            self.part = response.getheader(PART.decode())
             if response.status != OK:
                 _success(self._read(response))
             while piece := response.read(PIECE):

@@ -94,6 +94,10 @@ class Stopped:
 
     def pieces(self) -> Iterator[bytes]:
         """The dump of all queues; nothing changes on the disk."""
+        return list_pieces(self.written(), PIECE)
+
+    def written(self) -> Iterator[bytes]:
+        """The queues of the dump, one by one."""
         shard, now = self.shard, self.shard.recorded_at
         if self.comeback.anything:
             # What a start would do to them, but for the time that has passed.
@@ -103,7 +107,7 @@ class Stopped:
         dumps = Dumps(
             shard=shard, clock=self.clock, commit=_refuse, answer=lambda slot, answer: slot.complete(answer)
         )
-        return list_pieces(dumps.write(), PIECE)
+        return dumps.write()
 
     def _begun(self) -> Engine:
         """The one engine of all imports: a second journal would give positions of the first again."""

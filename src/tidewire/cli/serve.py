@@ -7,11 +7,12 @@ import click
 from tidewire.cli.options import config_option, set_option
 from tidewire.cli.settings import load_settings
 from tidewire.cli.supervise import supervise
+from tidewire.config.rules import load_rules
 from tidewire.config.shard_settings import of_one_shard
 from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
-from tidewire.supervisor.lifeline import end_with
+from tidewire.supervisor.lifeline import await_turn, end_with, say_ready
 
 
 @click.command("serve")
@@ -22,6 +23,7 @@ from tidewire.supervisor.lifeline import end_with
 @click.option("--bus", metavar="URL", help="Where notices come from: memory:, or amqp://... [memory:].")
 @click.option("--shards", type=click.IntRange(1), default=1, help="How many shards to run [1].")
 @click.option("--supervised", type=int, metavar="PID", help="Stop when this parent process ends.")
+@click.option("--socket", type=int, metavar="FD", help="With --supervised: the socket to listen on.")
 @click.option("--rules", metavar="MODULE:NAME", help="The application's own merge rules [none].")
 @set_option
 def serve_command(
@@ -35,6 +37,7 @@ def serve_command(
     rules: str | None,
     settings: tuple[str, ...],
     supervised: int | None,
+    socket: int | None,
 ) -> None:
     """Serve one shard, or several, until SIGTERM or Ctrl-C."""
     if supervised is not None:
@@ -52,5 +55,18 @@ def serve_command(
         supervise(loaded, count=shards, config=config, overrides=overrides)
         return
     loaded = of_one_shard(loaded)
+    if socket is not None:
+        # What is wrong with them is to be found while the one before still runs.
+        load_rules(loaded.queues.rules)
+        if not await_turn():
+            return
+        # It may have been a while, and the one before may have written a file.
+        loaded = of_one_shard(load_settings(config, overrides))
     control = LogControl(loaded.log.level)
-    run(loaded, log=build_log(form=loaded.log.format, level=control), log_control=control)
+    run(
+        loaded,
+        log=build_log(form=loaded.log.format, level=control),
+        on_ready=None if socket is None else lambda _: say_ready(),
+        log_control=control,
+        socket=socket,
+    )

@@ -4,11 +4,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.shard_map import read_shard_map, write_toml
 from tidewire.core.shard_map import ShardMap, even_map
+from tidewire.listening import bind
 from tidewire.logs import build_log
 from tidewire.supervisor.lines import ShardLines
 from tidewire.supervisor.process import NeverStarted, Patience, ShardProcess, this_python
@@ -16,8 +18,6 @@ from tidewire.supervisor.supervisor import Supervisor
 
 MAP_NAME = "shards.toml"
 """The map of shards that are run without one: in the state directory."""
-
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
 def supervise(settings: Settings, *, count: int, config: Path | None, overrides: Sequence[str]) -> None:
@@ -27,6 +27,8 @@ def supervise(settings: Settings, *, count: int, config: Path | None, overrides:
         ConfigError: the map has not that many, or can't be used.
         SupervisorError: another supervisor runs there.
     """
+    # Here is the supervisor's socket, whether or not the map is too.
+    settings.storage.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     map_file, shard_map = _map_for(settings, count)
     first = settings.shards.index
     if first + count > len(shard_map.shards):
@@ -57,9 +59,7 @@ def _map_for(settings: Settings, count: int) -> tuple[Path, ShardMap]:
     file = settings.shards.map_file
     if file is not None:
         return file, read_shard_map(file)
-    directory = settings.storage.directory
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = directory / MAP_NAME
+    file = settings.storage.directory / MAP_NAME
     made = even_map(range(settings.server.port, settings.server.port + count))
     if file.exists():
         there = read_shard_map(file)
@@ -74,13 +74,12 @@ def _map_for(settings: Settings, count: int) -> tuple[Path, ShardMap]:
 
 async def _run(settings: Settings, commands: dict[int, list[str]]) -> None:
     log = build_log(form=settings.log.format, level=settings.log.level)
-    host = "127.0.0.1" if settings.server.host in EVERYWHERE else settings.server.host
     shards = [
         ShardProcess(
             [*command, "--supervised", str(os.getpid())],
-            host=host,
             port=port,
-            lines=ShardLines(port, structured=settings.log.format == "json"),
+            lines=partial(ShardLines, port, structured=settings.log.format == "json"),
+            bind=partial(bind, settings.server.host, port),
             output=_write,
             log=log,
             patience=Patience(),

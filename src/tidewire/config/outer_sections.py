@@ -89,6 +89,16 @@ LIMITS = (
         unit="connections",
         zero="no limit",
     ),
+    Setting(
+        name="limits.new_connections_per_second",
+        kind=Integer(),
+        default=0,
+        meaning="How many connections are let in a second. The others are not refused: they wait in the backlog of the "
+        "socket, and where that is full their system tries again. So clients that all come back after a restart don't "
+        "take the time of those that are there.",
+        unit="connections",
+        zero="no limit",
+    ),
 )
 
 EXPLAIN = (

@@ -142,6 +142,7 @@ class Limits:
     url_bytes: int
     connections: int
     connections_per_address: int
+    new_connections_per_second: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

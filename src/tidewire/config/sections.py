@@ -217,7 +217,8 @@ BUS = (
             expected="a queue's name of up to 200 characters, or an empty string", pattern=r"[^\s]{0,200}"
         ),
         default="",
-        meaning="The queue on RabbitMQ that notices come through; empty for `notify_tornado` (R8.2).",
+        meaning="The queue on RabbitMQ that notices come through; empty for `notify_tornado` (R8.2). Several shards have one each, "
+        "named by its port, and this must be empty.",
     ),
     Setting(
         name="bus.prefetch",

@@ -27,7 +27,15 @@ def shard_map_of(settings: Settings) -> ShardMap | None:
     if settings.server.port not in {BY_NAME["server.port"].default, first, own}:
         expected = f"{first}, the port of the first shard in {file}"
         raise ConfigError([Problem("settings", "server.port", expected, str(settings.server.port))])
+    if settings.bus.queue and len(shard_map.shards) > 1:
+        expected = f"none: with several shards each has a queue of its own, such as {shard_map.queue_name(0)}"
+        raise ConfigError([Problem("settings", "bus.queue", expected, settings.bus.queue)])
     return shard_map
+
+
+def shard_directory(port: int) -> str:
+    """The name of a shard's directory below the one that is set."""
+    return f"shard-{port}"
 
 
 def of_one_shard(settings: Settings) -> Settings:
@@ -51,5 +59,5 @@ def of_one_shard(settings: Settings) -> Settings:
     return replace(
         settings,
         server=replace(settings.server, port=port, secret=secret),
-        storage=replace(settings.storage, directory=settings.storage.directory / f"shard-{port}"),
+        storage=replace(settings.storage, directory=settings.storage.directory / shard_directory(port)),
     )

@@ -30,6 +30,12 @@ BAD_QUEUE = "BAD_QUEUE"
 QUEUE_EXISTS = "QUEUE_EXISTS"
 """Why a queue was skipped: there is one of its id, which stays as it is."""
 
+WRONG_SHARD = "WRONG_SHARD"
+"""Why a queue was skipped: its user is another shard's."""
+
+PART = b"tidewire-shard"
+"""The header of an export that is one shard's part of several: its port, and those of the others."""
+
 Skip: TypeAlias = dict[str, Any]
 
 
@@ -71,9 +77,24 @@ class _Taking:
         """Reads one queue of the dump."""
         self._bytes += memoryview(pair).nbytes
         try:
-            self._read.append((index, read_pair(pair, self._shared)))
+            queue = read_pair(pair, self._shared)
         except Unreadable as error:
             self._skip(index, error.queue_id, BAD_QUEUE, error.message)
+            return
+        port = self._port_of(queue)
+        if port is None:
+            self._read.append((index, queue))
+        else:
+            reason = f"its user is the shard's on port {port}: import the file there too"
+            self._skip(index, queue.queue_id, WRONG_SHARD, reason)
+
+    def _port_of(self, queue: DumpedQueue) -> int | None:
+        """Of the other shard that serves its user; None when this one does."""
+        neighbours = self._site.neighbours
+        if neighbours is None:
+            return None
+        shard = neighbours.shard_of(queue.spec.user_id, queue.spec.realm_id)
+        return None if shard == neighbours.index else neighbours.map.shards[shard].port
 
     async def flush(self) -> None:
         """Makes the queues that were read, and gives others a turn."""
@@ -96,7 +117,13 @@ class _Taking:
 async def write(request: Request, site: Site) -> Answer:
     """`GET /api/internal/dump`: all queues as a dump; each is as it is when its turn comes."""
     check_internal(request, site)
-    return Answer(200, pieces=_pieces(request, site))
+    neighbours = site.neighbours
+    if neighbours is None or len(neighbours.map.shards) == 1:
+        return Answer(200, pieces=_pieces(request, site))
+    ports = [shard.port for shard in neighbours.map.shards]
+    own = ports.pop(neighbours.index)
+    part = b"%d; others=%b" % (own, ",".join(map(str, ports)).encode())
+    return Answer(200, headers=((PART, part),), pieces=_pieces(request, site))
 
 
 async def _pieces(request: Request, site: Site) -> AsyncIterator[bytes]:

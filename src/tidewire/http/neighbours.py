@@ -68,8 +68,9 @@ class Neighbours:
         self._siblings: dict[ShardAddress, Sibling] = {}
         self._silent: set[int] = set()
         """Shards that did not answer when last asked: the log says so once, not for each request."""
-        self._waiting: dict[Call, Reply] = {}
-        """Long polls at other shards, each with what ends it."""
+        self._waiting: dict[AsgiSlot[Reply], tuple[Call, Reply]] = {}
+        """Requests at other shards, each with its connection and with what ends it. By slot: as soon as the reply is
+        there the connection carries the next request, which may be before whoever waited has run."""
 
     @property
     def map(self) -> ShardMap:
@@ -80,6 +81,11 @@ class Neighbours:
     def index(self) -> int:
         """Which shard this one is."""
         return self._index
+
+    @property
+    def own_queue(self) -> str:
+        """The bus queue of this shard alone: one that several consumed would give each notice to one (R8.2)."""
+        return self._map.queue_name(self._index)
 
     def adopt(self, newer: ShardMap) -> str | None:
         """Takes over another map, unless there is a reason not to, which is returned; the map stays then."""
@@ -190,17 +196,22 @@ class Neighbours:
         sibling = self._siblings.setdefault(address, Sibling(address.host, address.port))
         slot: AsgiSlot[Reply] = AsgiSlot()
         call = await sibling.begin(request, slot, fresh=fresh)
-        self._waiting[call] = if_stopping
-        giving_up = asyncio.get_running_loop().call_later(within, call.end)
+        self._waiting[slot] = (call, if_stopping)
+        giving_up = asyncio.get_running_loop().call_later(within, self._end, slot)
         try:
             if receive is None:
                 return await slot.wait()
             return await slot.wait_connected(receive) or GONE
         finally:
             giving_up.cancel()
-            del self._waiting[call]
-            if slot.answer is None:
-                call.end()
+            self._end(slot)
+            del self._waiting[slot]
+
+    def _end(self, slot: AsgiSlot[Reply], reply: Reply = BROKEN) -> None:
+        """Waits no longer for what is still under way."""
+        if slot.answer is None:
+            call, _ = self._waiting[slot]
+            call.end(reply)
 
     def _note_silent(self, shard: int, error: str) -> None:
         if shard not in self._silent:
@@ -219,9 +230,9 @@ class Neighbours:
 
     def release(self) -> None:
         """Ends what waits for other shards, as polls of this one's own are ended (D5)."""
-        for call, reply in list(self._waiting.items()):
+        for slot, (_, reply) in list(self._waiting.items()):
             if reply is not BROKEN:
-                call.end(reply)
+                self._end(slot, reply)
 
     def close(self) -> None:
         """Lets go of the connections."""

@@ -1,5 +1,6 @@
 """Requests of users whom another shard serves: sent on, in the way of `shards.wrong_shard` (D7, R9.10-R9.13, D-10)."""
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -128,14 +129,18 @@ class _SendingOn:
         """The same for DELETE (D-10): where the other shard says nothing the bus is told, if there is one."""
         try:
             return await self.ask(within=DELETE_WITHIN)
-        except Unavailable:
+        except Unavailable as away:
             form = dict(parse_qsl(self.body.decode("latin-1")))
             queue_id = (query_parameters(self.request) | form).get("queue_id")
             by_bus = self.neighbours.by_bus
             if by_bus is None or queue_id is None:
                 raise
-        event = {"queue_id": queue_id, "type": "cleanup_queue"}
-        await by_bus(self.shard, msgspec.json.encode({"users": [user_id], "event": event}))
+            event = {"queue_id": queue_id, "type": "cleanup_queue"}
+            try:
+                async with asyncio.timeout(DELETE_WITHIN):
+                    await by_bus(self.shard, msgspec.json.encode({"users": [user_id], "event": event}))
+            except TimeoutError:
+                raise away from None
         return answers.success({})
 
 

@@ -1,11 +1,14 @@
 """What a state directory holds, read as a start would read it, and changing nothing (`tidewire doctor`)."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from tidewire.core.errors import StateError
-from tidewire.core.snapshot import decode_snapshot
+from tidewire.core.ids import RealmId, UserId
+from tidewire.core.snapshot import Snapshot, decode_snapshot
 from tidewire.storage.files import Files, unusable
 from tidewire.storage.recovering import Found, find, records
 from tidewire.storage.snapshots import snapshot_frames
@@ -24,6 +27,7 @@ class Contents:
         fingerprints: how many of these were written under each.
         ignored: segments that would be set aside, because records before them are lost.
         missing: records that the snapshot shows parts of, and that are not there.
+        owners: users and their realms who have queues in the snapshot, with how many.
     """
 
     queues: int
@@ -31,6 +35,7 @@ class Contents:
     fingerprints: dict[str, int]
     ignored: tuple[str, ...]
     missing: int
+    owners: Mapping[tuple[UserId, RealmId], int]
 
 
 def read_contents(files: Files) -> Contents:
@@ -50,10 +55,12 @@ def read_contents(files: Files) -> Contents:
 
 
 def _read(files: Files, found: Found) -> Contents:
-    queues = 0 if found.legacy is None else len(found.legacy.queues)
+    owners: Counter[tuple[UserId, RealmId]] = Counter()
+    if found.legacy is not None:
+        owners.update(_owners(found.legacy))
     for frame in () if found.snapshot is None else snapshot_frames(files, found.snapshot):
         try:
-            queues += len(decode_snapshot(frame).queues)
+            owners.update(_owners(decode_snapshot(frame)))
         except msgspec.DecodeError as error:
             raise StateError(
                 f"The snapshot is not in a form that this version can read ({error}); start the version that wrote it"
@@ -64,9 +71,14 @@ def _read(files: Files, found: Found) -> Contents:
         written = link.last - max(link.first, found.position + 1) + 1
         fingerprints[link.fingerprint] = fingerprints.get(link.fingerprint, 0) + max(0, written)
     return Contents(
-        queues=queues,
+        queues=owners.total(),
         records=count,
         fingerprints={fingerprint: written for fingerprint, written in fingerprints.items() if written},
         ignored=tuple(segment.name for segment in found.chain.lost),
         missing=max(0, found.through - found.chain.reached),
+        owners=owners,
     )
+
+
+def _owners(snapshot: Snapshot) -> Iterator[tuple[UserId, RealmId]]:
+    return ((queue.spec.user_id, queue.spec.realm_id) for queue in snapshot.queues)

@@ -1,8 +1,10 @@
-"""A process that must not outlive the one that started it: without a supervisor nobody would ever stop it."""
+"""What ties a shard's process to its supervisor: it waits for its turn to begin, and does not outlive it."""
 
+import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -14,3 +16,24 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         signal.raise_signal(signal.SIGTERM)
+
+
+def await_turn() -> bool:
+    """Tells the supervisor, by the socket that standard input is, that everything is loaded, and waits for a word.
+
+    Returns:
+        Whether it is this process's turn; else the supervisor has gone.
+    """
+    with _supervisor() as supervisor:
+        supervisor.sendall(b".")
+        return supervisor.recv(1) != b""
+
+
+def say_ready() -> None:
+    """Tells the supervisor that clients are served."""
+    with _supervisor() as supervisor, contextlib.suppress(OSError):  # which may have gone
+        supervisor.sendall(b".")
+
+
+def _supervisor() -> socket.socket:
+    return socket.socket(fileno=os.dup(sys.stdin.fileno()))

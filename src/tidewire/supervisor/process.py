@@ -1,8 +1,13 @@
-"""One shard's process: started, watched until it is ready, started again when it ends, stopped."""
+"""One shard's process: started, watched until it is ready, started again when it ends, stopped.
+
+The supervisor holds the socket that the shard listens on. While a shard is restarted nobody is refused: connections wait
+in the socket's backlog for the next process. And that one is loaded before the old one is told to stop.
+"""
 
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,17 +15,12 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from tidewire import TidewireError
-from tidewire.http.calling import Reply, Sibling, Unreachable
-from tidewire.http.slots import AsgiSlot
+from tidewire.listening import ListenError
 from tidewire.supervisor.lines import ShardLines
 
-READY_QUESTION = b"GET /health/ready HTTP/1.1\r\nHost: shard\r\nConnection: close\r\n\r\n"
-READY = 200
-LOOK_EVERY = 0.1
-ANSWER_WITHIN = 2.0
-"""Seconds for the answer to whether it is ready; one that takes longer is not."""
-
 CHUNK = 65_536
+
+FAILED = 1
 
 WRONG_USAGE = 2
 """The exit code of a configuration that can't be used, which another start would not change."""
@@ -59,6 +59,58 @@ class Patience:
         return float(min(self.longest, self.first * 2 ** (min(ends, 30) - 1)))
 
 
+SOON = 2
+"""Ends in a row after which callers are refused until the shard listens: who knows when it will."""
+
+
+class Started:
+    """A process that has been started. It says when it is loaded, waits for its turn, and says when it is ready.
+
+    It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, turn: socket.socket, output: asyncio.Task[None]
+    ) -> None:
+        self.process = process
+        self._turn = turn
+        self._output = output
+        self._said = 0
+
+    async def loaded(self) -> bool:
+        """Waits until it could begin; False when it ended instead."""
+        return await self._says(1)
+
+    async def ready(self) -> bool:
+        """Waits until it serves; False when it ended instead."""
+        return await self._says(2)
+
+    async def _says(self, words: int) -> bool:
+        while self._said < words:
+            try:
+                said = await asyncio.get_running_loop().sock_recv(self._turn, 1)
+            except OSError:
+                return False
+            if not said:
+                return False
+            self._said += 1
+        return True
+
+    def begin(self) -> None:
+        """Gives it its turn."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._turn.send(b".")
+
+    async def end(self) -> int:
+        """Waits for its end, and until what it wrote is passed on; returns the exit code."""
+        await self._output
+        return await self.process.wait()
+
+    def close(self) -> None:
+        """Listens to it no more."""
+        self._turn.close()
+
+
 class ShardProcess:
     """A shard under supervision; `keep` is its life."""
 
@@ -66,23 +118,36 @@ class ShardProcess:
         self,
         command: Sequence[str],
         *,
-        host: str,
         port: int,
-        lines: ShardLines,
+        lines: Callable[[], ShardLines],
+        bind: Callable[[], socket.socket],
         output: Callable[[bytes], None],
         log: FilteringBoundLogger,
         patience: Patience,
     ) -> None:
+        """Takes what it needs.
+
+        Args:
+            command: runs the shard; it takes `--socket`.
+            port: of the shard.
+            lines: makes what marks one process's lines.
+            bind: gives a bound socket, not listening yet.
+            output: where lines go.
+            log: the supervisor's own.
+            patience: times.
+        """
         self.port = port
         self.ready = asyncio.Event()
         self.starts = 0
         self._command = command
         self._lines = lines
+        self._bind = bind
+        self._bound: socket.socket | None = None
         self._output = output
         self._log = log
         self._patience = patience
-        self._sibling = Sibling(host, port)
         self._process: asyncio.subprocess.Process | None = None
+        self._successor: Started | None = None
         self._ending = asyncio.Event()
         self._wanted_end = False
         self._was_ready = False
@@ -97,12 +162,18 @@ class ShardProcess:
 
         Raises:
             NeverStarted: its configuration can't be used.
+            ListenError: its port can't be had at the start.
         """
         ends = 0
         loop = asyncio.get_running_loop()
         while not self._ending.is_set():
             began = loop.time()
-            code = await self._run_once()
+            try:
+                code = await self._run_once()
+            except ListenError:
+                if not self._was_ready:
+                    raise
+                code = FAILED  # somebody took the port in between, perhaps not for long
             if self._ending.is_set():
                 return
             if self._wanted_end:
@@ -111,6 +182,8 @@ class ShardProcess:
             if code == WRONG_USAGE and not self._was_ready:
                 raise NeverStarted(f"shard {self.port} can't be started with this configuration")
             ends = 1 if loop.time() - began > self._patience.steady else ends + 1
+            if ends >= SOON:
+                self._refuse()
             wait = self._patience.wait(ends)
             self._log.error("shard ended", shard=self.port, code=code, again_in=wait)
             with contextlib.suppress(TimeoutError):
@@ -118,50 +191,59 @@ class ShardProcess:
 
     async def _run_once(self) -> int:
         self.starts += 1
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C in a terminal is meant for the supervisor, which stops all in order.
-            start_new_session=True,
-        )
-        watching = asyncio.create_task(self._watch())
+        started = self._successor or await self._start()
+        self._successor = None
+        self._process = started.process
+        started.begin()
+        watching = asyncio.create_task(self._watch(started))
         if self._ending.is_set():
             self.send(signal.SIGTERM)
         try:
-            await self._pass_on(process)
-            return await process.wait()
+            return await started.end()
         finally:
             watching.cancel()
+            started.close()
             self.ready.clear()
             self._process = None
+
+    async def _start(self) -> Started:
+        if self._bound is None:
+            self._bound = self._bind()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        listener = self._bound.fileno()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                "--socket",
+                str(listener),
+                stdin=theirs.fileno(),
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(listener,),
+                # Ctrl-C in a terminal is meant for the supervisor, which stops all in order.
+                start_new_session=True,
+            )
+        return Started(process, ours, asyncio.create_task(self._pass_on(process)))
+
+    def _refuse(self) -> None:
+        """Lets nobody wait any more; the next process gets another socket."""
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
     async def _pass_on(self, process: asyncio.subprocess.Process) -> None:
         if process.stderr is None:
             return
+        lines = self._lines()
         while data := await process.stderr.read(CHUNK):
-            self._output(self._lines.feed(data))
-        self._output(self._lines.end())
+            self._output(lines.feed(data))
+        self._output(lines.end())
 
-    async def _watch(self) -> None:
-        while not await self._answers():  # noqa: ASYNC110 - another process, which can't set an event
-            await asyncio.sleep(LOOK_EVERY)
-        self._was_ready = True
-        if not self._wanted_end:
-            self.ready.set()
-
-    async def _answers(self) -> bool:
-        slot: AsgiSlot[Reply] = AsgiSlot()
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                call = await self._sibling.begin(READY_QUESTION, slot, fresh=True)
-                try:
-                    reply = await slot.wait()
-                finally:
-                    call.end()
-        except (Unreachable, TimeoutError):
-            return False
-        return reply.status == READY
+    async def _watch(self, started: Started) -> None:
+        if await started.ready():
+            self._was_ready = True
+            if not self._wanted_end:
+                self.ready.set()
 
     def send(self, number: int) -> None:
         """Sends a signal, if there is a process."""
@@ -172,6 +254,7 @@ class ShardProcess:
     def stop(self) -> None:
         """Has it stopped for good; `keep` returns when it is."""
         self._ending.set()
+        self._refuse()  # the process has the socket too, until it accepts no more
         self._terminate()
 
     def _terminate(self) -> None:
@@ -188,15 +271,17 @@ class ShardProcess:
         asyncio.get_running_loop().call_later(self._patience.stop, kill)
 
     async def restart(self) -> float:
-        """Stops it and waits until another process is ready in its place; returns the seconds that took.
+        """Has another process ready in its place; returns the seconds from its stop until then.
 
         Raises:
-            SupervisorError: it is not ready in time.
+            SupervisorError: it is not ready in time, or can't be started, and then the one that runs goes on.
         """
+        # A process that is between two starts comes back by itself.
+        if self._process is not None:
+            self._successor = await self._loaded()
+            self._wanted_end = self._process is not None
         loop = asyncio.get_running_loop()
         began = loop.time()
-        # A process that is between two starts comes back by itself.
-        self._wanted_end = self._process is not None
         self.ready.clear()
         self._terminate()
         try:
@@ -207,6 +292,22 @@ class ShardProcess:
                 f"shard {self.port} is not ready; those behind it were left alone"
             ) from None
         return loop.time() - began
+
+    async def _loaded(self) -> Started:
+        started = await self._start()
+        try:
+            async with asyncio.timeout(self._patience.start):
+                if await started.loaded():
+                    return started
+        except TimeoutError:
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            started.process.kill()
+        await started.end()
+        started.close()
+        raise SupervisorError(
+            f"shard {self.port} can't be started as things are now: the log says why; the one that runs goes on"
+        )
 
 
 def this_python() -> list[str]:

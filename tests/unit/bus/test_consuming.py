@@ -127,16 +127,21 @@ class Rig:
     def __init__(self) -> None:
         self.engine = ScriptedEngine()
         self.sent = Sent()
+        self.logged: list[tuple[str, Any]] = []
         self.consumer = Consumer(
             engine=cast("Engine", self.engine),
             queue="q",
             prefetch=100,
             nameless=Nameless(run="a", window=100),
             outgoing=self.sent,
-            log=structlog.wrap_logger(None, processors=[_drop]),
+            log=structlog.wrap_logger(None, processors=[self._keep]),
         )
         self.connection = StubConnection()
         self._tag = 0
+
+    def _keep(self, _logger: Any, level: str, entry: Any) -> Any:
+        self.logged.append((level, entry["event"]))
+        raise structlog.DropEvent
 
     async def connect(self) -> StubChannel:
         """Begins on a new connection."""
@@ -153,10 +158,6 @@ class Rig:
                 body["failed_tries"] = tries
             raw = json.dumps(body).encode()
             self.connection.opened.take(Delivery(self._tag, redelivered, f"n{self._tag}", raw))
-
-
-def _drop(*_arguments: Any) -> Any:
-    raise structlog.DropEvent
 
 
 @pytest.fixture
@@ -232,6 +233,25 @@ async def test_one_that_fails_for_no_known_reason_is_tried_four_times_r8_12(
     rig.engine.make_durable()
     rig.sent.confirm()
     assert rig.connection.opened.acknowledged == [3]
+
+
+async def test_one_that_always_fails_has_four_attempts_then_one_line_and_others_go_on_c23(rig: Rig) -> None:
+    kind, tries = "fault", 0
+    attempts = 0
+    while True:
+        rig.deliver(kind, "a", tries=tries)
+        attempts += 1
+        await turn()
+        queue, _, body = rig.sent.put_into[-1]
+        if queue != "q":
+            break
+        tries = body["failed_tries"]
+    assert (attempts, queue) == (4, "q_dead_letters")
+    assert rig.logged.count(("error", "notice became a dead letter")) == 1
+    assert rig.engine.taken == ["n2", "n4", "n6", "n8"]
+    rig.engine.make_durable()
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged[-1] == 8
 
 
 async def test_while_nothing_can_be_taken_everything_waits_in_order(

@@ -113,6 +113,27 @@ def test_a_directory_that_a_server_uses_is_read_all_the_same(tmp_path: Path) -> 
     lived.store.close()
 
 
+def test_queues_that_the_map_gives_to_another_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir(mode=0o700)
+    lived = Lived(tmp_path / "state" / "shard-9801")
+    lived.engine.register(spec(user=2), KeepingSlot[QueueId]())
+    lived.engine.begin_snapshot()
+    lived.store.close()
+    (tmp_path / "map.toml").write_text(
+        "default = [9800, 9801]\n[[shard]]\nport = 9800\n[[shard]]\nport = 9801\n"
+    )
+    settings = ("--set", "shards.map_file=map.toml", "--set", "shards.index=1")
+    (finding,) = doctor(lived.directory, *settings)["findings"]
+    assert finding["check"] == "other-shards"
+    assert finding["found"].startswith(
+        "1 queues are of users whom the shard map gives to the shard on port 9800"
+    )
+    assert ask(*settings).exit_code == 1
+    (tmp_path / "map.toml").write_text("default = [9801]\n[[shard]]\nport = 9800\n[[shard]]\nport = 9801\n")
+    assert ask(*settings).exit_code == 0
+
+
 def test_a_torn_end_and_what_it_costs(crashed: Lived) -> None:
     segment = crashed.segment()
     segment.write_bytes(segment.read_bytes()[:-5])

@@ -198,9 +198,10 @@ def test_a_shard_has_a_port_and_a_directory_of_its_own_and_the_secret_of_all(tmp
 
 
 @pytest.mark.parametrize(
-    ("override", "key"), [("shards.index=3", "shards.index"), ("server.port=9700", "server.port")]
+    ("override", "key"),
+    [("shards.index=3", "shards.index"), ("server.port=9700", "server.port"), ("bus.queue=q", "bus.queue")],
 )
-def test_a_shard_that_is_not_in_the_map_is_a_problem(tmp_path: Path, override: str, key: str) -> None:
+def test_what_does_not_go_with_the_map_is_a_problem(tmp_path: Path, override: str, key: str) -> None:
     (tmp_path / "map.toml").write_text(THREE)
     overrides = ["shards.map_file=map.toml", override]
     with pytest.raises(ConfigError) as caught:

@@ -94,6 +94,7 @@ headers = 100
 url_bytes = 8192
 connections = 0
 connections_per_address = 0
+new_connections_per_second = 0
 [explain]
 queue_bytes = 2048
 ended_queues = 1000

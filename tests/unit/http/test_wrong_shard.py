@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from support.dumps import dump, pair
 from support.lane_server import until
 from support.raw_http import request_bytes
 from support.server_process import BEARER, SECRET, USER_IDS, credentials, poll_bytes
 from support.two_shards import OTHER, OWN, TwoShards, parsed, two_shards
 from tidewire.core.shard_map import ShardAddress, even_map
+from tidewire.http.calling import Reply
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +73,26 @@ async def test_a_stop_ends_polls_that_wait_elsewhere_with_no_events_d5(shards: T
         answer = parsed(await peer.answer())
     assert (answer.json["events"], answer.json["queue_id"]) == ([], queue_id)
     await until(lambda: shards.second.local.engine.waiting() == 0)
+
+
+async def test_a_connection_may_carry_the_next_request_before_the_last_one_s_waiter_has_run(
+    shards: TwoShards,
+) -> None:
+    neighbours = shards.neighbours[0]
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d"
+
+    def ask() -> asyncio.Task[Reply]:
+        return asyncio.create_task(neighbours.ask(1, b"GET / HTTP/1.1\r\n", within=9, may_repeat=False))
+
+    first = ask()
+    await until(lambda: bool(neighbours._waiting))
+    ((call, _),) = neighbours._waiting.values()
+    second = ask()  # runs before the first, which the reply wakes, and finds the connection idle
+    call.data_received(reply % 1)
+    assert (await first).body == b"1"
+    call.data_received(reply % 2)
+    assert (await second).body == b"2"
+    assert not neighbours._waiting
 
 
 async def test_an_unknown_queue_is_said_to_be_unknown_by_its_owner_s_shard_d_10(shards: TwoShards) -> None:
@@ -212,3 +234,22 @@ async def test_a_map_is_taken_over_only_if_it_is_newer_and_has_this_shard(shards
     ):
         assert neighbours.adopt(wrong)
     assert (neighbours.map, neighbours.generation) == (old, 0)
+
+
+async def test_a_dump_is_each_shard_s_own(shards: TwoShards) -> None:
+    """Queues of other shards' users are named with the port to import them at, and an export says whose it is."""
+    ours, theirs = (pair(f"queue of {name}", user_profile_id=USER_IDS[name]) for name in (OWN, OTHER))
+    taken = await shards.ask(None, "POST", "/api/internal/dump", headers=BEARER, body=dump(ours, theirs))
+    port = shards.second.port
+    assert taken.json["imported"] == 1
+    assert taken.json["skipped"] == [
+        {
+            "index": 1,
+            "queue_id": f"queue of {OTHER}",
+            "code": "WRONG_SHARD",
+            "reason": f"its user is the shard's on port {port}: import the file there too",
+        }
+    ]
+    written = await shards.ask(None, "GET", "/api/internal/dump", headers=BEARER)
+    assert written.headers["tidewire-shard"] == f"{shards.first.port}; others={port}"
+    assert queues(shards) == (1, 0)

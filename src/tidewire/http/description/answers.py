@@ -7,7 +7,7 @@ from tidewire.core.notice import MAX_ID
 from tidewire.core.users import ROLE_CODES
 from tidewire.http.description.kinds import BOOLEAN, INTEGER, NATURAL, TEXT, members
 from tidewire.http.description.rows import Schema
-from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS
+from tidewire.http.dump import BAD_QUEUE, QUEUE_EXISTS, WRONG_SHARD
 from tidewire.log_control import LEVELS
 
 EVENT: Schema = MappingProxyType(
@@ -207,7 +207,7 @@ IMPORTED: Mapping[str, Schema] = MappingProxyType(
                 {
                     "index": NATURAL,
                     "queue_id": {"type": ["string", "null"]},
-                    "code": {"enum": [BAD_QUEUE, QUEUE_EXISTS]},
+                    "code": {"enum": [BAD_QUEUE, QUEUE_EXISTS, WRONG_SHARD]},
                     "reason": TEXT,
                 }
             ),
