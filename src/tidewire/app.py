@@ -5,8 +5,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -20,25 +19,21 @@ from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.rules import load_rules
 from tidewire.config.shard_map import read_shard_map
 from tidewire.core.errors import StateError, Unavailable
-from tidewire.core.fingerprint import fingerprint
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
-from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
+from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
 from tidewire.http.routes import Methods
 from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.machine import memory_of_machine, resident_memory
-from tidewire.pace import Pace
+from tidewire.machine import resident_memory
 from tidewire.ports import Aside, Clock, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
+from tidewire.settled import fingerprint_of, idle_timeouts, limits, pace, presentation, restart_event
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -63,16 +58,26 @@ class App:
             StateError: the journal can't be written.
         """
         comeback = self.comeback
-        if not comeback.anything:
-            return
         try:
-            self.engine.begin(
-                resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
-            )
-            if comeback.queues:
-                self.announce_restart()
+            if comeback.anything:
+                self.engine.begin(
+                    resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
+                )
+                if comeback.queues:
+                    self.announce_restart()
+            self._take_up_map()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
+
+    def _take_up_map(self) -> None:
+        site = self.site
+        if site.hand_over is None or site.neighbours is None:
+            return
+        problem = site.hand_over.take_up(site.neighbours.map)
+        if problem is not None:
+            site.log.warning(
+                "the file's shard map is not used", version=site.neighbours.map.version, problem=problem
+            )
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -83,13 +88,15 @@ class App:
 
     def reload_map(self) -> str | None:
         """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
-        neighbours, file = self.site.neighbours, self.settings.shards.map_file
-        if neighbours is None or file is None:
+        hand_over, file = self.site.hand_over, self.settings.shards.map_file
+        if hand_over is None or file is None:
             return None
         try:
-            return neighbours.adopt(read_shard_map(file))
+            return hand_over.take_map(read_shard_map(file))
         except ConfigError as error:
             return str(error)
+        except Unavailable as error:
+            return error.message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,8 +240,13 @@ def _site(
         secret_file=settings.server.secret_file,
         directory=settings.storage.directory,
     )
+    neighbours = _neighbours(settings, engine=engine, authenticator=authenticator, secret=secret, log=log)
+    hand_over = None
+    if neighbours is not None:
+        hand_over = HandOver(engine.handing, neighbours, log=log, timer=time.perf_counter)
     return Site(
-        neighbours=_neighbours(settings, authenticator=authenticator, secret=secret, log=log),
+        neighbours=neighbours,
+        hand_over=hand_over,
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
         access=_access(settings, secret),
@@ -252,7 +264,12 @@ def _site(
 
 
 def _neighbours(
-    settings: Settings, *, authenticator: UsersFileAuthenticator, secret: str, log: FilteringBoundLogger
+    settings: Settings,
+    *,
+    engine: Engine,
+    authenticator: UsersFileAuthenticator,
+    secret: str,
+    log: FilteringBoundLogger,
 ) -> Neighbours | None:
     if settings.shards.map_file is None:
         return None
@@ -263,25 +280,8 @@ def _neighbours(
         directory=authenticator,
         secret=secret,
         log=log,
+        moves=engine.handing.moves,
     )
-
-
-def restart_event(settings: Settings) -> dict[str, Any]:
-    """What queues that another process made are told (R1.23)."""
-    compat = settings.compat
-    return {
-        "type": "restart",
-        "zulip_version": compat.version,
-        "zulip_merge_base": compat.version,
-        "zulip_feature_level": compat.feature_level,
-        "server_generation": int(time.time()),
-    }
-
-
-def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
-    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
-    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
-    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
 
 
 def _access(settings: Settings, secret: str) -> Access:
@@ -304,52 +304,4 @@ def _compat(settings: Settings) -> Compat:
         version=settings.compat.version,
         feature_level=settings.compat.feature_level,
         bad_queue_text=settings.compat.legacy_bad_queue_text,
-    )
-
-
-def idle_timeouts(settings: Settings) -> IdleTimeouts:
-    """The idle times that registrations get."""
-    queues = settings.queues
-    return IdleTimeouts(
-        default=queues.idle_timeout, maximum=queues.max_idle_timeout, minimum=queues.min_idle_timeout
-    )
-
-
-def limits(settings: Settings) -> Limits:
-    """What the core works by."""
-    return Limits(
-        offline_after=settings.queues.offline_after,
-        remember_ids_for=settings.storage.remember_ids_for,
-        remember_ids_max=settings.storage.remember_ids_max,
-        answer_max_bytes=settings.queues.answer_max_bytes,
-        outbox_max=settings.notifications.outbox_max,
-        max_events=settings.queues.max_events,
-        max_bytes=settings.queues.max_bytes,
-        max_per_user=settings.queues.max_per_user,
-        memory_budget=memory_budget(settings.queues.memory_budget),
-        explain_bytes=settings.explain.queue_bytes,
-        explain_ended=settings.explain.ended_queues,
-    )
-
-
-def memory_budget(wanted: int | Literal["auto"]) -> int:
-    """How many bytes the queues may take."""
-    return memory_of_machine() // 2 if wanted == "auto" else wanted
-
-
-def presentation(settings: Settings) -> Presentation:
-    """How the core shows people, and who hears public channels."""
-    return Presentation(
-        realm_host=settings.compat.realm_host,
-        avatar_salt=settings.compat.avatar_salt,
-        narrow_hears_public_channels=settings.compat.narrow_hears_public_channels,
-    )
-
-
-def pace(settings: Settings) -> Pace:
-    """What the engine keeps time by."""
-    return Pace(
-        heartbeat_min=settings.queues.heartbeat_min,
-        heartbeat_max=settings.queues.heartbeat_max,
-        collect_every=settings.queues.collect_every,
     )

@@ -177,10 +177,13 @@ class _Life:
             on_ready(app)
         bus.start()
         ticking = asyncio.create_task(self._tick(app, server))
+        handing = [] if app.site.hand_over is None else [asyncio.create_task(app.site.hand_over.run())]
         await _first_of(serving, self._stop.wait())
         self._log.info("stopping")
         await bus.stop_consuming()
         app.lifecycle.stopping = True
+        for task in handing:
+            task.cancel()
         server.stop_accepting()
         await self._release_polls(app)
         ticking.cancel()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from tidewire.app import fingerprint_of
 from tidewire.cli.checkup import Checkup, Finding, check_up
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import config_option, set_option
 from tidewire.cli.settings import load_settings
 from tidewire.config.rules import load_rules
 from tidewire.escaping import escaped
+from tidewire.settled import fingerprint_of
 from tidewire.storage.inspect import Seen
 
 UNITS = ("bytes", "KB", "MB", "GB", "TB")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tidewire.app import fingerprint_of, limits, pace, presentation
 from tidewire.cli.dump_server import EXISTS, Imported, Skipped
 from tidewire.clock import ShardClock
 from tidewire.config import Settings
@@ -23,6 +22,7 @@ from tidewire.engine import Engine, PollSlot
 from tidewire.ports import Clock, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.replay.reporting import RaisingReporter
+from tidewire.settled import fingerprint_of, limits, pace, presentation
 from tidewire.storage.directory import Durability, open_directory
 
 PIECE = 1024 * 1024

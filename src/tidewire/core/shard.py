@@ -34,6 +34,7 @@ from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.dump import DumpedQueue
 from tidewire.core.explaining import Story
+from tidewire.core.hand_over import HandOver
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
@@ -227,6 +228,11 @@ class Shard(Generic[W]):
         unwritten = self._state.unwritten
         self._state.unwritten = []
         return unwritten
+
+    @property
+    def hand_over(self) -> HandOver[W]:
+        """Handing users over to other shards, and taking them."""
+        return HandOver(self._state)
 
     # Explaining; nothing changes.
 

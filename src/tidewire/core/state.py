@@ -25,6 +25,7 @@ from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.merged import merged, waiting
+from tidewire.core.moves import Moves
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -118,6 +119,7 @@ class State(Generic[W]):
         "look_above",
         "memory",
         "merging",
+        "moves",
         "outbox",
         "over",
         "presentation",
@@ -145,6 +147,7 @@ class State(Generic[W]):
         self.remembered = RememberedIds()
         self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
         self.tombstones = Tombstones(most=limits.tombstones_max)
+        self.moves = Moves()
         self.revoked: dict[UserId, None] = {}
         """Users who get no queue, because a notice said so."""
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
@@ -206,26 +209,30 @@ class State(Generic[W]):
             if is_answered:
                 descriptor.sent_at = self.recorded_at
             ended = self._ended(descriptor, reason)
+        self._take_out(descriptor)
+        self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
+        self.statistics.removed[reason] += 1
+        self.trails.end_all(gone.trail for gone in self.ended.add(ended))
+
+    def release_queue(self, descriptor: Descriptor[W]) -> None:
+        """Lets go of a queue that is another shard's now, or comes from there once more; no poll waits on it."""
+        self._take_out(descriptor)
+        self.trails.end(descriptor.trail)
+
+    def _take_out(self, descriptor: Descriptor[W]) -> None:
         self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
         self.over.pop(descriptor, None)
-        self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
         self.heartbeats.cancel(descriptor, descriptor.heartbeat_second)
         self.idle.cancel(descriptor, descriptor.idle_second)
         self.seen.pop(descriptor, None)
         self.reload_set.pop(descriptor.queue_id, None)
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
-        self.statistics.removed[reason] += 1
-        self._forget(self.ended.add(ended))
 
     def forget_ended(self) -> None:
         """Drops what is kept of ended queues: explaining them is worth less than any queue."""
-        self._forget(self.ended.clear())
-
-    def _forget(self, going: Iterable[Ended]) -> None:
-        for gone in going:
-            self.trails.end(gone.trail)
+        self.trails.end_all(gone.trail for gone in self.ended.clear())
 
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue

@@ -11,7 +11,6 @@ from tidewire.http import answers
 from tidewire.http.admission import admit_internal, check_internal_address
 from tidewire.http.answers import Answer
 from tidewire.http.body import form_parameters, query_parameters, read_body
-from tidewire.http.neighbours import FORWARDED
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
@@ -19,7 +18,7 @@ from tidewire.http.publishing import Spread
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
-from tidewire.http.wrong_shard import check_not_sent_on, internal_from_elsewhere
+from tidewire.http.wrong_shard import hops_of, internal_from_elsewhere, next_hop
 from tidewire.ports import Slot
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
@@ -104,20 +103,23 @@ async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer 
         publish(taken, site, slot)
         await slot.wait()
         return None
-    spread = Spread(taken, neighbours, sent_on=FORWARDED in request.headers)
-    if spread.goes_elsewhere:
-        check_not_sent_on(request, neighbours)
-    site.lifecycle.check_serving()
-    if spread.own:
-        # First: what is refused here is sent to nobody.
-        try:
-            publish(spread.own, site, slot)
-        except WireError as error:
-            spread.place_again(error)
-            raise
-    refusal = await spread.publish_elsewhere()
-    if spread.own:
-        await slot.wait()
+    await neighbours.hold(taken)
+    # From here to the publication nothing waits: who is where stays as it is.
+    with neighbours.splitting():
+        spread = Spread(taken, neighbours, hops=hops_of(request))
+        if spread.goes_elsewhere:
+            next_hop(request, neighbours)
+        site.lifecycle.check_serving()
+        if spread.own:
+            # First: what is refused here is sent to nobody.
+            try:
+                publish(spread.own, site, slot)
+            except WireError as error:
+                spread.place_again(error)
+                raise
+        refusal = await spread.publish_elsewhere()
+        if spread.own:
+            await slot.wait()
     return refusal
 
 

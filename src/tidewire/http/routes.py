@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from tidewire.http import dump, health, internal, openapi, operators, outbox, public
+from tidewire.http import dump, health, internal, openapi, operators, outbox, public, shards
 from tidewire.http.answers import Answer
 from tidewire.http.site import Site
 
@@ -34,6 +34,10 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
         "/api/internal/queues/{queue_id}": MappingProxyType({"GET": operators.queue}),
         "/api/internal/explain": MappingProxyType({"GET": operators.explain}),
         "/api/internal/explain/dry-run": MappingProxyType({"POST": operators.dry_run}),
+        "/api/internal/shards": MappingProxyType({"GET": shards.status}),
+        "/api/internal/shards/map": MappingProxyType({"POST": shards.take_map}),
+        "/api/internal/shards/plan": MappingProxyType({"POST": shards.plan}),
+        "/api/internal/shards/users": MappingProxyType({"POST": shards.take_users}),
         "/api/internal/stats": MappingProxyType({"GET": operators.stats}),
         "/api/internal/web_reload_clients": MappingProxyType({"POST": internal.web_reload_clients}),
     }

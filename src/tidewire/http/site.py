@@ -12,6 +12,7 @@ from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
+from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_log import Lines
@@ -87,7 +88,8 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
-        neighbours: the other shards; None when there is one shard only.
+        neighbours: the other shards; None when there is no map.
+        hand_over: has users move to them.
     """
 
     engine: Engine
@@ -105,6 +107,7 @@ class Site:
     timer: Callable[[], float] = time.perf_counter
     lines: Lines | None = None
     neighbours: Neighbours | None = None
+    hand_over: HandOver | None = None
 
     @property
     def generation(self) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from tidewire.app import limits
 from tidewire.config import Settings
 from tidewire.core.errors import WireError
 from tidewire.core.ids import UserId
@@ -25,6 +24,7 @@ from tidewire.replay.scenario import (
     refusal,
     user_and_realm,
 )
+from tidewire.settled import limits
 
 Result: TypeAlias = dict[str, Any]
 

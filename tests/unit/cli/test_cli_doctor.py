@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 from support.core_rig import KeepingSlot, SetClock, spec
 from support.events import notice
 from support.stores import begin, numbered
-from tidewire.app import fingerprint_of
 from tidewire.cli.main import main
 from tidewire.config import load
 from tidewire.core.ids import QueueId
@@ -18,6 +17,7 @@ from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
 from tidewire.replay.reporting import RaisingReporter
+from tidewire.settled import fingerprint_of
 from tidewire.storage.directory import DirectoryStore, open_directory
 
 OURS = fingerprint_of(load(file=None, environ={}, overrides=[]), {})

@@ -1,0 +1,81 @@
+"""From the settings to what the parts of a server work by."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from tidewire.config import Settings
+from tidewire.core.fingerprint import fingerprint
+from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
+from tidewire.core.presentation import Presentation
+from tidewire.core.state import Limits
+from tidewire.machine import memory_of_machine
+from tidewire.pace import Pace
+
+
+def restart_event(settings: Settings) -> dict[str, Any]:
+    """What queues that another process made are told (R1.23)."""
+    compat = settings.compat
+    return {
+        "type": "restart",
+        "zulip_version": compat.version,
+        "zulip_merge_base": compat.version,
+        "zulip_feature_level": compat.feature_level,
+        "server_generation": int(time.time()),
+    }
+
+
+def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
+    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
+    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
+    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
+
+
+def idle_timeouts(settings: Settings) -> IdleTimeouts:
+    """The idle times that registrations get."""
+    queues = settings.queues
+    return IdleTimeouts(
+        default=queues.idle_timeout, maximum=queues.max_idle_timeout, minimum=queues.min_idle_timeout
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """What the core works by."""
+    return Limits(
+        offline_after=settings.queues.offline_after,
+        remember_ids_for=settings.storage.remember_ids_for,
+        remember_ids_max=settings.storage.remember_ids_max,
+        answer_max_bytes=settings.queues.answer_max_bytes,
+        outbox_max=settings.notifications.outbox_max,
+        max_events=settings.queues.max_events,
+        max_bytes=settings.queues.max_bytes,
+        max_per_user=settings.queues.max_per_user,
+        memory_budget=memory_budget(settings.queues.memory_budget),
+        explain_bytes=settings.explain.queue_bytes,
+        explain_ended=settings.explain.ended_queues,
+    )
+
+
+def memory_budget(wanted: int | Literal["auto"]) -> int:
+    """How many bytes the queues may take."""
+    return memory_of_machine() // 2 if wanted == "auto" else wanted
+
+
+def presentation(settings: Settings) -> Presentation:
+    """How the core shows people, and who hears public channels."""
+    return Presentation(
+        realm_host=settings.compat.realm_host,
+        avatar_salt=settings.compat.avatar_salt,
+        narrow_hears_public_channels=settings.compat.narrow_hears_public_channels,
+    )
+
+
+def pace(settings: Settings) -> Pace:
+    """What the engine keeps time by."""
+    return Pace(
+        heartbeat_min=settings.queues.heartbeat_min,
+        heartbeat_max=settings.queues.heartbeat_max,
+        collect_every=settings.queues.collect_every,
+    )
