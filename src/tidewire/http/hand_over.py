@@ -5,6 +5,7 @@ tried again after a while, and a process that comes back goes on where the journ
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,6 +38,9 @@ CHUNK_WITHIN = 30.0
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.5
 """Seconds until what failed, or is not so far yet, is looked at again."""
+
+SURE_AFTER = 2.0
+"""Seconds for which a shard that begins waits for the word of others that don't answer."""
 
 OK = 200
 
@@ -75,6 +79,8 @@ class HandOver:
         moves = self._handing.moves
         if not moves.version:
             self._take(given, None)
+            # The first map of all needs nobody's word. Another may be one that is about to be put in force.
+            self._neighbours.unsure = given.version > 1 and len(given.shards) > 1
             return None
         self._live()
         return None if encode_map(given) == moves.after else self.take_map(given)
@@ -135,6 +141,7 @@ class HandOver:
     async def run(self) -> None:
         """Does what there is to do until it is cancelled."""
         wait = FIRST_WAIT
+        await self._make_sure()
         while True:
             if not self._handing.moves.under_way:
                 self._end()
@@ -151,6 +158,25 @@ class HandOver:
                 self._log.exception("hand-over failed")
             wait = FIRST_WAIT if went_on else min(LONGEST_WAIT, wait * 2)
             await asyncio.sleep(wait)
+
+    async def _make_sure(self) -> None:
+        """Has a shard that began with a map wait until it is known to be in force: no other has an older one."""
+        neighbours = self._neighbours
+        deadline = self._timer() + SURE_AFTER
+        while neighbours.unsure:
+            versions: list[int] = []
+            for shard in neighbours.others():
+                with contextlib.suppress(WireError):
+                    versions.append(int((await self._ask(shard))["version"]))
+            older = any(version < neighbours.map.version for version in versions)
+            is_whole = len(versions) == len(neighbours.others()) or self._timer() > deadline
+            if older:
+                self._note(f"version {neighbours.map.version} of the map is not in force yet")
+            elif is_whole:
+                neighbours.unsure = False
+                neighbours.changed()
+                return
+            await asyncio.sleep(FIRST_WAIT)
 
     def _end(self) -> None:
         neighbours = self._neighbours
@@ -226,8 +252,7 @@ class HandOver:
                 break
             for shard, waiting in self._waiting.items():
                 if waiting:
-                    await self._prepare(shard)
-                    await self._move(shard, self._batch(waiting))
+                    await self._move_on(shard, waiting)
                     # Whoever was held has a turn before the next.
                     await asyncio.sleep(0)
         # Since the last look nothing has waited.
@@ -255,6 +280,17 @@ class HandOver:
         before, after = neighbours.homes(user_id, realm_id)
         if before == neighbours.index != after and user_id not in self._handing.moves.absent:
             self._waiting[after].append(user_id)
+
+    async def _move_on(self, shard: int, waiting: deque[UserId]) -> None:
+        """Has the next of those who wait move; whoever has not begun when that fails waits on."""
+        await self._prepare(shard)
+        users = self._batch(waiting)
+        try:
+            await self._move(shard, users)
+        except BaseException:
+            absent = self._handing.moves.absent
+            waiting.extendleft(user_id for user_id in users if user_id not in absent)
+            raise
 
     def _batch(self, waiting: deque[UserId]) -> list[UserId]:
         users: dict[UserId, None] = {}
@@ -313,7 +349,7 @@ class HandOver:
         left = [*self._waiting.values(), *moves.users("moving").values()]
         return {
             "index": neighbours.index,
-            "port": neighbours.address(neighbours.index).port,
+            "port": neighbours.own.port,
             "version": moves.version,
             "before": None if neighbours.before is None else neighbours.before.version,
             "agreed": moves.agreed,

@@ -53,8 +53,9 @@ class Neighbours(Whereabouts):
         self._siblings: dict[ShardAddress, Sibling] = {}
         self._silent: set[int] = set()
         """Shards that did not answer when last asked: the log says so once, not for each request."""
-        self._waiting: dict[Call, Reply] = {}
-        """Long polls at other shards, each with what ends it."""
+        self._waiting: dict[AsgiSlot[Reply], tuple[Call, Reply]] = {}
+        """What waits for other shards, each with its connection and what ends it. A connection may be in use again
+        before whoever waited has seen the reply."""
 
     def live_under(self, shard_map: ShardMap, before: ShardMap | None) -> None:
         """See `Whereabouts`; connections to shards that are in none of the maps are closed."""
@@ -116,17 +117,16 @@ class Neighbours(Whereabouts):
         sibling = self._siblings.setdefault(address, Sibling(address.host, address.port))
         slot: AsgiSlot[Reply] = AsgiSlot()
         call = await sibling.begin(request, slot, fresh=fresh)
-        self._waiting[call] = if_stopping
-        giving_up = asyncio.get_running_loop().call_later(within, call.end)
+        self._waiting[slot] = (call, if_stopping)
+        giving_up = asyncio.get_running_loop().call_later(within, call.give_up, slot)
         try:
             if receive is None:
                 return await slot.wait()
             return await slot.wait_connected(receive) or GONE
         finally:
             giving_up.cancel()
-            del self._waiting[call]
-            if slot.answer is None:
-                call.end()
+            del self._waiting[slot]
+            call.give_up(slot)
 
     def _note_silent(self, shard: int, error: str) -> None:
         if shard not in self._silent:
@@ -147,9 +147,9 @@ class Neighbours(Whereabouts):
 
     def release(self) -> None:
         """Ends what waits for other shards, as polls of this one's own are ended (D5)."""
-        for call, reply in list(self._waiting.items()):
+        for slot, (call, reply) in list(self._waiting.items()):
             if reply is not BROKEN:
-                call.end(reply)
+                call.give_up(slot, reply)
 
     def close(self) -> None:
         """Lets go of the connections."""

@@ -20,11 +20,14 @@ MAX_CHUNK_BYTES = 256 * 1024 * 1024
 MAX_MAP_BYTES = 4 * 1024 * 1024
 
 
+ABSENT = msgspec.Raw(b"null")
+
+
 class _Maps(msgspec.Struct):
     """A map to live under, and the one before."""
 
     after: msgspec.Raw
-    before: msgspec.Raw | None = None
+    before: msgspec.Raw = ABSENT
 
 
 def _hand_over(site: Site) -> HandOver:
@@ -87,7 +90,7 @@ async def take_users(request: Request, site: Site) -> Answer:
 def _maps(body: bytes) -> tuple[ShardMap, ShardMap | None]:
     try:
         said = msgspec.json.decode(body, type=_Maps)
-        before = None if said.before is None else decode_map(bytes(said.before))
+        before = None if bytes(said.before) == b"null" else decode_map(bytes(said.before))
         return decode_map(bytes(said.after)), before
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise BadRequest(f"This is no map: {error}") from None

@@ -35,6 +35,8 @@ class Whereabouts:
 
     Attributes:
         generation: rises with each map that is taken over, and when all shards have agreed to one.
+        unsure: this shard began with a map of which it does not know yet whether it is in force; nobody is anywhere then.
+        own: where this shard listens; it may be in the map no more, and then has nobody.
     """
 
     def __init__(self, shard_map: ShardMap, *, index: int, directory: Directory, moves: Moves | None) -> None:
@@ -42,6 +44,8 @@ class Whereabouts:
         self._before: ShardMap | None = None
         self._moves = moves or Moves()
         self._index = index
+        self.unsure = False
+        self.own = shard_map.address(index)
         self._directory = directory
         self.generation = 0
         self._changed: asyncio.Future[None] | None = None
@@ -86,7 +90,7 @@ class Whereabouts:
 
     def live_under(self, shard_map: ShardMap, before: ShardMap | None) -> None:
         """Goes by a map from here on, and by `before` for those who have not been handed over."""
-        self._map, self._before = shard_map, before
+        self._map, self._before, self.unsure = shard_map, before, False
         self._of_host.clear()
         self.generation += 1
         self.changed()
@@ -121,6 +125,8 @@ class Whereabouts:
 
     def place(self, user_id: UserId, realm_id: RealmId | None) -> int | None:
         """The shard to go to with what a user asks, or what is for the user; None while that changes."""
+        if self.unsure:
+            return None
         if not self._moves.under_way:
             return self.shard_of(user_id, realm_id)
         return self._moves.place(user_id, *self.homes(user_id, realm_id)).shard
@@ -142,10 +148,10 @@ class Whereabouts:
         Raises:
             UserMoving: that takes too long.
         """
-        if not self._moves.under_way:
+        if not (self.unsure or self._moves.under_way):
             return
         deadline = asyncio.get_running_loop().time() + HOLD_WITHIN
-        while any(map(self._is_moving, notices)):
+        while self.unsure or any(map(self._is_moving, notices)):
             await self._change(deadline)
 
     def _is_moving(self, notice: Notice) -> bool:
@@ -175,7 +181,7 @@ class Whereabouts:
 
     def serves_all(self, notices: Sequence[Notice]) -> bool:
         """Whether nobody else need hear of any of them, and nobody of theirs is on the way."""
-        if self._moves.under_way:
+        if self.unsure or self._moves.under_way:
             return False
         return all(self.parts(notice).keys() == {self._index} for notice in notices)
 
