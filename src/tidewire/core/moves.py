@@ -224,8 +224,8 @@ class Moves:
         self.awaited = dict.fromkeys(others) if before else {}
         self.absent, self.adopted, self.fresh, self.hearing = {}, {}, {}, {}
         self.is_first = not before
-        if not before:
-            self.closed = version
+        # A shard that began with this map has closed nothing by it: it did not know of the one before.
+        self.closed = min(self.closed, version - 1) if before else version
 
     def close(self, next_id: int) -> None:
         """No mover is left here."""

@@ -77,12 +77,12 @@ class HandOver:
         Returns what is wrong with the given one, if it is not used.
         """
         moves = self._handing.moves
-        if not moves.version:
+        if moves.version:
+            self._live()
+        else:
             self._take(given, None)
-            # The first map of all needs nobody's word. Another may be one that is about to be put in force.
-            self._neighbours.unsure = given.version > 1 and len(given.shards) > 1
-            return None
-        self._live()
+        # The first map of all needs nobody's word. Another may be one that is about to be put in force.
+        self._neighbours.unsure = moves.is_first and moves.version > 1 and bool(self._neighbours.others())
         return None if encode_map(given) == moves.after else self.take_map(given)
 
     def take_map(self, newer: ShardMap, before: ShardMap | None = None) -> str | None:
@@ -164,18 +164,19 @@ class HandOver:
         neighbours = self._neighbours
         deadline = self._timer() + SURE_AFTER
         while neighbours.unsure:
-            versions: list[int] = []
+            said: list[dict[str, Any]] = []
             for shard in neighbours.others():
                 with contextlib.suppress(WireError):
-                    versions.append(int((await self._ask(shard))["version"]))
-            older = any(version < neighbours.map.version for version in versions)
-            is_whole = len(versions) == len(neighbours.others()) or self._timer() > deadline
-            if older:
-                self._note(f"version {neighbours.map.version} of the map is not in force yet")
-            elif is_whole:
+                    said.append(await self._ask(shard))
+            version = neighbours.map.version
+            before = next((one["before_map"] for one in said if one["version"] == version), None)
+            if before is not None:
+                self.take_map(neighbours.map, decode_map(before))
+            elif any(one["version"] < version for one in said):
+                self._note(f"version {version} of the map is not in force yet")
+            elif len(said) == len(neighbours.others()) or self._timer() > deadline:
                 neighbours.unsure = False
                 neighbours.changed()
-                return
             await asyncio.sleep(FIRST_WAIT)
 
     def _end(self) -> None:
@@ -206,7 +207,7 @@ class HandOver:
         version = self._handing.moves.version
         for shard in self._neighbours.others():
             said = await self._ask(shard)
-            if int(said["version"]) < version:
+            if int(said["version"]) < version or said["unsure"]:
                 self._note(f"shard {self._neighbours.address(shard).port} does not know the map yet")
                 return False
         self._handing.agree()
@@ -352,6 +353,8 @@ class HandOver:
             "port": neighbours.own.port,
             "version": moves.version,
             "before": None if neighbours.before is None else neighbours.before.version,
+            "before_map": moves.before.decode() or None,
+            "unsure": neighbours.unsure,
             "agreed": moves.agreed,
             "closed": moves.closed,
             # All that counts is that no part is under way which an older map made.

@@ -201,8 +201,8 @@ class Whereabouts:
         self, notice: Notice, public: RealmId | None, also: list[int], *, sent_on: bool
     ) -> dict[int, bytes]:
         """The same, while users are handed over; `hold` comes first."""
-        if public is not None and not sent_on:
-            also += self._shards_of(public, before=True)
+        if public is not None:
+            also += [self._index] if sent_on else self._shards_of(public, before=True)
         if public is not None:
             # Who hears a realm's messages and was handed over may have been there too late for this one.
             also += [
