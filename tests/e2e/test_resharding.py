@@ -1,10 +1,9 @@
 """Re-sharding while traffic flows: no client loses an event, gets one twice, or in another order (D7; R9.5 made better)."""
 
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,12 @@ class Moving:
     def finish(self, process: "subprocess.Popen[str]") -> dict[str, Any]:
         """Waits for the command's end and returns what it said."""
         out, err = process.communicate(timeout=120)
-        logs = "\n".join(line for shard in self.shards for line in shard.log.splitlines() if "hand-over" in line and "/api" not in line)
+        logs = "\n".join(
+            line
+            for shard in self.shards
+            for line in shard.log.splitlines()
+            if "hand-over" in line and "/api" not in line
+        )
         assert process.returncode == 0, (out, err, logs)
         said: dict[str, Any] = json.loads(out)
         self.said = said
@@ -137,7 +141,6 @@ def test_one_to_three_to_four_to_two_shards_under_traffic_d7(moving: Moving) -> 
         said = moving.reshard(count)
         assert said["version"] == moving.version
         assert said["moved"] > 0
-        print(count, said, moving.source.slowest, moving.source.count)
         users = [moving.status(index)["users"] for index in range(len(moving.shards))]
         assert users == [USERS // count if index < count else 0 for index in range(len(moving.shards))]
     # Those that hold nobody can go.
@@ -146,4 +149,3 @@ def test_one_to_three_to_four_to_two_shards_under_traffic_d7(moving: Moving) -> 
         assert shard.stop() == 0
     eventually(lambda: moving.source.count > 600, what="it goes on")
     moving.settle()
-    print(dict(moving.source.asking.failures))

@@ -7,8 +7,7 @@ Whatever happens, each queue gets each notice once, in order, and nobody is ever
 import itertools
 from collections.abc import Iterator
 
-import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -47,7 +46,11 @@ class MovingMachine(RuleBasedStateMachine):
 
     usual_effort = tidewire.core.handing.CHUNK_EFFORT
 
-    @initialize(count=st.integers(1, 3), lags=st.sampled_from([False, False, True]), effort=st.sampled_from([1.0, 1000.0]))
+    @initialize(
+        count=st.integers(1, 3),
+        lags=st.sampled_from([False, False, True]),
+        effort=st.sampled_from([1.0, 1000.0]),
+    )
     def start(self, count: int, lags: bool, effort: float) -> None:
         """A few shards, a queue for each user."""
         tidewire.core.handing.CHUNK_EFFORT = effort
@@ -116,9 +119,7 @@ class MovingMachine(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(self.clients))
         self.hear(client, lost=lost)
         try:
-            slot = self.world.poll(
-                client.user, self.via(choice), client.queue_id, client.last, block=block
-            )
+            slot = self.world.poll(client.user, self.via(choice), client.queue_id, client.last, block=block)
         except UserMoving:
             return
         client.waiting = slot
@@ -258,7 +259,10 @@ class MovingMachine(RuleBasedStateMachine):
             assert len(self.world.owners(user)) == 1
         for node in self.world.nodes:
             check_indexes(node.rig.engine.shard._state)
-            homes = {node.neighbours.shard_of(user, None) for user in node.rig.engine.shard._state.directory.user_ids()}
+            homes = {
+                node.neighbours.shard_of(user, None)
+                for user in node.rig.engine.shard._state.directory.user_ids()
+            }
             assert homes <= {node.index}
 
     def _read_all(self, client: Client) -> None:
@@ -270,14 +274,13 @@ class MovingMachine(RuleBasedStateMachine):
             client.take(poll)
 
 
-MovingMachine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=50,
+TestMovingMachine = MovingMachine.TestCase
+TestMovingMachine.settings = settings(
+    max_examples=200,
+    stateful_step_count=60,
     deadline=None,
+    print_blob=True,
+    # To explain a failure it would trace every line, which takes longer than a test may.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-
-
-@pytest.mark.slow
-class TestMoving(MovingMachine.TestCase):  # type: ignore[misc,name-defined]  # Hypothesis makes it at run time
-    """See the module."""

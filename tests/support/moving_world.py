@@ -34,10 +34,12 @@ class Nobody:
     def user(self, user_id: UserId) -> User | None:
         """Nobody."""
         del user_id
+        return None
 
     def realm(self, realm_id: RealmId) -> Realm | None:
         """None."""
         del realm_id
+        return None
 
 
 class Node:
@@ -182,10 +184,10 @@ class World:
     def close(self, node: Node) -> None:
         """A shard that has handed over everybody says so."""
         moves = node.moves
-        if moves.agreed and moves.under_way and moves.closed < moves.version:
-            if not moves.users("moving") and not self.leaving(node):
-                node.rig.engine.handing.close()
-                node.look_whether_over()
+        may_close = moves.agreed and moves.under_way and moves.closed < moves.version
+        if may_close and not moves.users("moving") and not self.leaving(node):
+            node.rig.engine.handing.close()
+            node.look_whether_over()
 
     def settle(self, node: Node, shard: int) -> None:
         """A shard asks another how far it is."""
@@ -211,9 +213,7 @@ class World:
 
     def owners(self, user: int) -> list[int]:
         """The shards that take themselves for the user's."""
-        return [
-            node.index for node in self.nodes if node.neighbours.place(UserId(user), None) == node.index
-        ]
+        return [node.index for node in self.nodes if node.neighbours.place(UserId(user), None) == node.index]
 
     def register(self, user: int, via: int) -> tuple[Node, QueueId] | None:
         """Makes a queue."""

@@ -82,10 +82,11 @@ class Notice:
         digest: digest of the content, when there is an id; of a part of a notice, the digest of the whole.
         realm_id: when given, only queues of this realm get the event.
         aside: users for whom it is remembered by name whether they were given the notice (`core/moves.py`).
+        is_detour: it is a further part of a notice, for some of its users, beside the shard's own.
         passed: users whom it names, or would reach, who were given it before.
     """
 
-    __slots__ = ("aside", "digest", "event", "id", "kind", "passed", "raw", "realm_id", "users")
+    __slots__ = ("aside", "digest", "event", "id", "is_detour", "kind", "passed", "raw", "realm_id", "users")
 
     def __init__(self, raw: bytes, wire: _Wire) -> None:
         self.raw = raw
@@ -96,6 +97,7 @@ class Notice:
         self.users = _users(self.kind, wire.users)
         self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
         self.aside: Collection[UserId] = ()
+        self.is_detour = False
         self.passed: Collection[UserId] = ()
 
     def pass_by(self, passed: Collection[UserId]) -> None:

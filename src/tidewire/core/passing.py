@@ -50,29 +50,30 @@ def is_left(state: State[W], notice: Notice) -> bool:
 def decide_aside(state: State[W], notice: Notice, place: int) -> Aside | None:
     """What a record says of a notice that concerns users on their way; None when it doesn't."""
     moves = state.moves
-    if not (notice.aside or notice.passed or moves.under_way or moves.newcomers):
+    if not (notice.is_detour or notice.aside or notice.passed or moves.under_way or moves.newcomers):
         return None
     named: dict[UserId, None] = {}
     if notice.id is not None:
         again = notice.id in state.remembered
         aside = notice.users if again else frozenset(notice.aside)
         named = dict.fromkeys(user_id for user_id in notice.users if user_id in aside)
-        if again or aside or moves.under_way:
+        if again or aside or notice.is_detour or moves.under_way:
             named.update(
                 dict.fromkeys(user for user in _listeners(state, notice) if user not in notice.passed)
             )
-    if not named and not notice.passed:
+    if not (named or notice.passed or notice.is_detour):
         return None
-    return Aside(place, tuple(notice.passed), tuple(named))
+    return Aside(place, tuple(notice.passed), tuple(named), notice.is_detour)
 
 
 def note_given(state: State[W], notice: Notice, aside: Aside | None, now: float) -> None:
     """Remembers that a notice was given: to all users of the shard as one, and to those on their way by name."""
     if notice.id is None:
         return
-    if aside is not None and aside.named:
-        state.moves.given.add(notice.id, notice.digest, now, map(UserId, aside.named))
-        if notice.users and notice.users.keys() <= set(aside.named):
+    if aside is not None:
+        if aside.named:
+            state.moves.given.add(notice.id, notice.digest, now, map(UserId, aside.named))
+        if aside.is_detour or (notice.users and notice.users.keys() <= set(aside.named)):
             # A part that has nobody else says nothing of anybody else.
             return
     state.remembered.add(notice.id, notice.digest, now)

@@ -60,11 +60,15 @@ class Outcome(Struct, frozen=True, array_like=True):
 
 
 class Aside(Struct, frozen=True, array_like=True):
-    """Whom one notice of a record passes by, and who is remembered by name; `notice` is its place in there."""
+    """Whom one notice of a record passes by, and who is remembered by name; `notice` is its place in there.
+
+    With `is_detour` it says nothing of anybody who is not named.
+    """
 
     notice: int
     passed: tuple[int, ...]
     named: tuple[int, ...]
+    is_detour: bool = False
 
 
 class Published(Struct, frozen=True, tag="published", omit_defaults=True):

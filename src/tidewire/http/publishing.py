@@ -45,8 +45,8 @@ class Spread:
 
     def _keep(self, notice: Notice) -> None:
         # A part that was sent here because its users are here now may not be the only one of its notice.
-        by_detour = self._hops > 1
-        notice.aside = frozenset(notice.users) if by_detour else self._neighbours.movers(notice)
+        notice.is_detour = self._hops > 1
+        notice.aside = frozenset(notice.users) if notice.is_detour else self._neighbours.movers(notice)
         self.own.append(notice)
 
     @property
