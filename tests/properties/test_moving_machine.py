@@ -4,79 +4,37 @@ A publisher sends one notice at a time, again and again by any shard until it is
 Whatever happens, each queue gets each notice once, in order, and nobody is ever two shards'.
 """
 
-import itertools
-from collections.abc import Iterator
+import random
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import tidewire.core.handing
-from support.core_rig import Poll
-from support.core_states import check_indexes
-from support.moving_world import USERS, World, audience, number_of, plain_notice, public_notice
-from tidewire.core.errors import UserMoving
-from tidewire.core.ids import QueueId
-from tidewire.core.notice import decode_notice
+from support.moving_steps import MovingSteps
+from support.moving_world import USERS
 
 WORKS = st.sampled_from([True, True, True, False])
 
 
-class Client:
-    """One queue's client."""
-
-    def __init__(self, user: int, queue_id: QueueId) -> None:
-        self.user = user
-        self.queue_id = queue_id
-        self.last = -1
-        self.got: list[int] = []
-        self.expected: list[int] = []
-        self.waiting: Poll | None = None
-
-    def take(self, poll: Poll) -> None:
-        """Processes an answer."""
-        for event in poll.events:
-            self.last = event["id"]
-            if event["type"] in {"x", "message"}:
-                self.got.append(number_of(event))
-
-
-class MovingMachine(RuleBasedStateMachine):
+class MovingMachine(MovingSteps, RuleBasedStateMachine):
     """See the module."""
-
-    usual_effort = tidewire.core.handing.CHUNK_EFFORT
 
     @initialize(
         count=st.integers(1, 3),
         lags=st.sampled_from([False, False, True]),
         effort=st.sampled_from([1.0, 1000.0]),
     )
-    def start(self, count: int, lags: bool, effort: float) -> None:
-        """A few shards, a queue for each user."""
-        tidewire.core.handing.CHUNK_EFFORT = effort
-        self.world = World(count, lags=lags)
-        self.clients: list[Client] = []
-        self.number = 0
-        self.pending: bytes | None = None
-        self.old: list[bytes] = []
-        for node in self.world.nodes:
-            node.sync()
-        for user in USERS:
-            self.register(user, 0)
-
-    def via(self, choice: int) -> int:
-        """One of the shards."""
-        return choice % len(self.world.nodes)
-
-    # Traffic.
+    def start_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.start(**drawn)
 
     @precondition(lambda self: self.pending is None)
     @rule(user=st.sampled_from(USERS), choice=st.integers(0, 3))
-    def register(self, user: int, choice: int) -> None:
-        """A client registers."""
-        made = self.world.register(user, self.via(choice))
-        if made is not None:
-            self.clients.append(Client(user, made[1]))
+    def register_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.register(**drawn)
 
     @precondition(lambda self: self.pending is None)
     @rule(
@@ -85,88 +43,52 @@ class MovingMachine(RuleBasedStateMachine):
         choice=st.integers(0, 3),
         fates=st.lists(WORKS, max_size=12),
     )
-    def publish(self, users: list[int], public: bool, choice: int, fates: list[bool]) -> None:
-        """A new notice."""
-        self.number += 1
-        raw = (public_notice if public else plain_notice)(self.number, users)
-        self.pending = raw
-        named = audience(decode_notice(raw))
-        for client in self.clients:
-            if client.user in named:
-                client.expected.append(self.number)
-        self.retry(choice, fates)
+    def publish_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.publish(**drawn)
 
     @precondition(lambda self: self.pending is not None)
     @rule(choice=st.integers(0, 3), fates=st.lists(WORKS, max_size=12))
-    def retry(self, choice: int, fates: list[bool]) -> None:
-        """The publisher tries what is not confirmed, by any shard."""
-        assert self.pending is not None
-        works: Iterator[bool] = itertools.chain(fates, itertools.repeat(True))
-        if self.world.publish(self.pending, self.via(choice), works):
-            self.old.append(self.pending)
-            self.pending = None
+    def retry_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.retry(**drawn)
 
     @precondition(lambda self: self.old and self.pending is None)
-    @rule(data=st.data(), choice=st.integers(0, 3))
-    def repeat(self, data: st.DataObject, choice: int) -> None:
-        """One that was confirmed is sent once more."""
-        raw = data.draw(st.sampled_from(self.old[-5:]))
-        self.world.publish(raw, self.via(choice), itertools.repeat(True))
+    @rule(pick=st.integers(0, 99), choice=st.integers(0, 3))
+    def repeat_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.repeat(**drawn)
 
-    @rule(data=st.data(), choice=st.integers(0, 3), block=st.booleans(), lost=WORKS)
-    def poll(self, data: st.DataObject, choice: int, block: bool, lost: bool) -> None:
-        """A client polls, perhaps by another shard than before; its answer may get lost."""
-        client = data.draw(st.sampled_from(self.clients))
-        self.hear(client, lost=lost)
-        try:
-            slot = self.world.poll(client.user, self.via(choice), client.queue_id, client.last, block=block)
-        except UserMoving:
-            return
-        client.waiting = slot
-        self.hear(client, lost=not lost)
-
-    def hear(self, client: Client, *, lost: bool) -> None:
-        """The client looks whether its poll was answered."""
-        if client.waiting is not None and client.waiting.answered:
-            if not lost:
-                client.take(client.waiting)
-            client.waiting = None
-
-    # Moving.
+    @rule(pick=st.integers(0, 99), choice=st.integers(0, 3), block=st.booleans(), lost=WORKS)
+    def poll_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.poll(**drawn)
 
     @precondition(lambda self: self.world.is_settled())
     @rule(count=st.integers(1, 4))
-    def draw_map(self, count: int) -> None:
-        """Another map."""
-        self.world.draw_map(count)
+    def draw_map_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.draw_map(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def tell(self, choice: int) -> None:
-        """A shard is told."""
-        node = self.world.nodes[self.via(choice)]
-        if node.moves.version < self.world.map.version or node.neighbours.unsure:
-            self.world.tell(node)
+    def tell_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.tell(**drawn)
 
     @rule()
-    def tell_all_and_agree(self) -> None:
-        """All are told, and agree."""
-        for choice in range(4):
-            self.tell(choice)
-        for node in self.world.nodes:
-            node.sync()
-        for node in self.world.nodes:
-            self.world.agree(node)
+    def tell_all_and_agree_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.tell_all_and_agree(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def agree(self, choice: int) -> None:
-        """A shard asks whether all know."""
-        self.world.agree(self.world.nodes[self.via(choice)])
+    def agree_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.agree(**drawn)
 
     @rule(choice=st.integers(0, 3), to=st.integers(0, 3), most=st.integers(1, 5))
-    def begin(self, choice: int, to: int, most: int) -> None:
-        """Users begin to move."""
-        if to < len(self.world.nodes):
-            self.world.begin(self.world.nodes[self.via(choice)], to, most)
+    def begin_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.begin(**drawn)
 
     @rule(
         choice=st.integers(0, 3),
@@ -174,104 +96,54 @@ class MovingMachine(RuleBasedStateMachine):
         lost_after=st.sampled_from([None, None, None, 0, 1, 2]),
         answered=WORKS,
     )
-    def send(self, choice: int, to: int, lost_after: int | None, answered: bool) -> None:
-        """They are sent, and may have to be sent again."""
-        if to < len(self.world.nodes):
-            node = self.world.nodes[self.via(choice)]
-            self.world.send(node, to, lost_after=lost_after, answered=answered)
+    def send_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.send(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def move_all(self, choice: int) -> None:
-        """All of a shard's movers, without any fault."""
-        node = self.world.nodes[self.via(choice)]
-        for to in range(len(self.world.nodes)):
-            self.world.begin(node, to, 100)
-            node.sync()
-            self.world.send(node, to, lost_after=None, answered=True)
+    def move_all_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.move_all(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def close(self, choice: int) -> None:
-        """A shard is done."""
-        self.world.close(self.world.nodes[self.via(choice)])
+    def close_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.close(**drawn)
 
     @rule(choice=st.integers(0, 3), other=st.integers(0, 3))
-    def settle(self, choice: int, other: int) -> None:
-        """A shard asks another."""
-        node = self.world.nodes[self.via(choice)]
-        if other in node.moves.awaited:
-            self.world.settle(node, other)
-
-    # Faults, and time.
+    def settle_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.settle(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def crash(self, choice: int) -> None:
-        """A shard is killed, and comes back."""
-        self.world.nodes[self.via(choice)].crash()
+    def crash_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.crash(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def sync(self, choice: int) -> None:
-        """A journal has come as far as it was written."""
-        self.world.nodes[self.via(choice)].sync()
+    def sync_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.sync(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def keep(self, choice: int) -> None:
-        """A snapshot, all of it or a first part."""
-        rig = self.world.nodes[self.via(choice)].rig
-        rig.engine.begin_snapshot()
-        rig.soon.run()
+    def keep_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.keep(**drawn)
 
     @rule(choice=st.integers(0, 3))
-    def tick(self, choice: int) -> None:
-        """A second."""
-        self.world.nodes[self.via(choice)].rig.wait(1)
-
-    # What must hold.
+    def tick_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.tick(**drawn)
 
     @invariant()
-    def nobody_is_two_shards_(self) -> None:
-        """At most one shard takes itself for a user's."""
-        for user in USERS:
-            assert len(self.world.owners(user)) <= 1, user
+    def nobody_is_two_shards__(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.nobody_is_two_shards_(**drawn)
 
     @invariant()
-    def clients_got_what_was_for_them(self) -> None:
-        """So far, each once and in order."""
-        for client in self.clients:
-            assert client.got == client.expected[: len(client.got)], (client.user, client.queue_id)
-
-    def teardown(self) -> None:
-        """At the end everybody has everything."""
-        tidewire.core.handing.CHUNK_EFFORT = self.usual_effort
-        if not hasattr(self, "world"):
-            return
-        self.world.finish()
-        for _ in range(20):
-            if self.pending is None:
-                break
-            self.retry(0, [])
-            for node in self.world.nodes:
-                node.sync()
-        assert self.pending is None
-        for client in self.clients:
-            self._read_all(client)
-            assert client.got == client.expected, (client.user, client.queue_id, client.got, client.expected)
-        for user in USERS:
-            assert len(self.world.owners(user)) == 1
-        for node in self.world.nodes:
-            check_indexes(node.rig.engine.shard._state)
-            homes = {
-                node.neighbours.shard_of(user, None)
-                for user in node.rig.engine.shard._state.directory.user_ids()
-            }
-            assert homes <= {node.index}
-
-    def _read_all(self, client: Client) -> None:
-        for _ in range(3):
-            poll = self.world.poll(client.user, 0, client.queue_id, client.last, block=False)
-            assert poll is not None
-            for node in self.world.nodes:
-                node.sync()
-            client.take(poll)
+    def clients_got_what_was_for_them_(self, **drawn: Any) -> None:
+        """See `MovingSteps`."""
+        self.clients_got_what_was_for_them(**drawn)
 
 
 TestMovingMachine = MovingMachine.TestCase
@@ -284,3 +156,61 @@ TestMovingMachine.settings = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
+
+
+def drawn(chance: random.Random) -> tuple[str, dict[str, Any]]:
+    """A step, and with what; as often as it takes for hand-overs to be met at every stage."""
+
+    def works() -> bool:
+        return chance.random() < 0.75
+
+    any_shard = {"choice": chance.randint(0, 3)}
+    other = chance.randint(0, 3)
+    fates = {"fates": [works() for _ in range(12)]}
+    users = chance.sample(list(USERS), chance.randint(0, 6))
+    steps: list[tuple[int, str, dict[str, Any]]] = [
+        (5, "register", {"user": chance.choice(USERS), **any_shard}),
+        (14, "publish", {"users": users, "public": chance.random() < 0.3, **any_shard, **fates}),
+        (14, "retry", {**any_shard, **fates}),
+        (6, "repeat", {"pick": chance.randint(0, 99), **any_shard}),
+        (18, "poll", {"pick": chance.randint(0, 99), "block": works(), "lost": not works(), **any_shard}),
+        (6, "draw_map", {"count": chance.randint(1, 4)}),
+        (4, "tell", any_shard),
+        (4, "tell_all_and_agree", {}),
+        (2, "agree", any_shard),
+        (4, "begin", {"to": other, "most": chance.randint(1, 5), **any_shard}),
+        (6, "send", {"to": other, "lost_after": chance.choice([None, None, 0, 1, 2]), "answered": works()}),
+        (4, "move_all", any_shard),
+        (4, "close", any_shard),
+        (5, "settle", {"other": other, **any_shard}),
+        (3, "crash", any_shard),
+        (3, "sync", any_shard),
+        (2, "keep", any_shard),
+        (2, "tick", any_shard),
+    ]
+    steps = [
+        (weight, name, {**given, **any_shard} if name == "send" else given) for weight, name, given in steps
+    ]
+    ((_, name, given),) = chance.choices(steps, weights=[weight for weight, _, _ in steps])
+    return name, given
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_long_walks_that_hypothesis_would_not_take(seed: int) -> None:
+    chance = random.Random(seed)
+    world = MovingSteps()
+    world.start(chance.randint(1, 3), chance.random() < 0.3, chance.choice([1.0, 1000.0]))
+    may = {
+        "register": lambda: world.pending is None,
+        "publish": lambda: world.pending is None,
+        "retry": lambda: world.pending is not None,
+        "repeat": lambda: bool(world.old) and world.pending is None,
+        "draw_map": world.world.is_settled,
+    }
+    for _ in range(250):
+        name, given = drawn(chance)
+        if may.get(name, lambda: True)():
+            getattr(world, name)(**given)
+        world.nobody_is_two_shards_()
+        world.clients_got_what_was_for_them()
+    world.teardown()
