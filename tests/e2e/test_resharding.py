@@ -1,6 +1,7 @@
 """Re-sharding while traffic flows: no client loses an event, gets one twice, or in another order (D7; R9.5 made better)."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Moving:
         self.shards: list[ServerProcess] = []
         self.alive: list[int] = []
         self.listeners: list[Listener] = []
+        self.commands: list[subprocess.Popen[str]] = []
         self.source = Source(range(FIRST_USER, FIRST_USER + USERS), lambda: self.alive)
 
     def write_map(self, count: int, path: Path | None = None) -> Path:
@@ -73,6 +75,7 @@ class Moving:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
         )
+        self.commands.append(process)
         if wait:
             self.finish(process)
         return process
@@ -118,6 +121,9 @@ class Moving:
         self.source.abandoned.set()
         for listener in self.listeners:
             listener.stopped.set()
+        for process in self.commands:
+            process.kill()
+            process.communicate()
         for shard in self.shards:
             shard.destroy()
         for thread in (*self.listeners, self.source):
@@ -149,3 +155,55 @@ def test_one_to_three_to_four_to_two_shards_under_traffic_d7(moving: Moving) -> 
         assert shard.stop() == 0
     eventually(lambda: moving.source.count > 600, what="it goes on")
     moving.settle()
+
+
+@pytest.mark.parametrize("victim", ["source", "target"])
+@pytest.mark.parametrize(
+    "point", ["users move ", "users taken ", "users moved ", "all users handed over", "hand-over begins"]
+)
+def test_a_shard_is_killed_at_each_point_of_a_hand_over(moving: Moving, victim: str, point: str) -> None:
+    moving.begin(2)
+    eventually(lambda: moving.source.count > 50, what="there is traffic")
+    path = moving.write_map(3, moving.folder / "map-2.toml")
+    target = moving.add(path)
+    process = moving.apply(path, wait=False)
+    watched = target if point == "users taken " else moving.shards[0]
+    killed = moving.shards[0] if victim == "source" else target
+    eventually(lambda: point in watched.log, what=point)
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    killed.start()
+    if process.wait(60):
+        # It was told of the restart, and is asked to go on.
+        _, problem = process.communicate()
+        assert "does not answer" in problem or "SERVICE_UNAVAILABLE" in problem, problem
+        moving.apply(path)
+    else:
+        moving.finish(process)
+    count = moving.source.count
+    eventually(lambda: moving.source.count > count + 50, what="traffic goes on")
+    moving.settle()
+    users = [moving.status(index)["users"] for index in range(3)]
+    assert users == [USERS // 3] * 3
+
+
+def test_a_dry_run_changes_nothing_and_a_map_that_is_not_newer_is_refused(moving: Moving) -> None:
+    moving.begin(2)
+    path = moving.write_map(1, moving.folder / "map-2.toml")
+    said = moving.finish(moving.apply(path, "--dry-run", wait=False))
+    assert said["moves"] == [
+        {"from": moving.ports[1], "to": moving.ports[0], "users": USERS // 2, "queues": USERS // 2}
+    ]
+    assert [moving.status(index)["version"] for index in (0, 1)] == [1, 1]
+    path.write_text(path.read_text().replace("version = 2", "version = 1"))
+    refused = moving.apply(path, wait=False)
+    _, problem = refused.communicate(timeout=60)
+    assert (refused.returncode, "a version above 1" in problem) == (2, True)
+    moving.shards[1].signal(signal.SIGKILL)
+    moving.shards[1].wait()
+    moving.alive.pop()
+    path.write_text(path.read_text().replace("version = 1", "version = 2"))
+    alone = moving.apply(path, wait=False)
+    _, problem = alone.communicate(timeout=60)
+    assert (alone.returncode, "nothing was begun" in problem) == (1, True)
+    assert moving.status(0)["version"] == 1

@@ -10,19 +10,15 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.core.errors import ShardMapDiffers, Unavailable, WireError
-from tidewire.core.handing import Chunk, encode_chunk
+from tidewire.core.errors import WireError
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.shard_map import ShardMap, decode_map, encode_map
 from tidewire.handing import Handing
 from tidewire.http.neighbours import Neighbours
+from tidewire.http.siblings import ask_status, send_chunk
 from tidewire.http.slots import AsgiSlot
-
-STATUS_PATH = "/api/internal/shards"
-CHUNK_PATH = "/api/internal/shards/users"
 
 BATCH = 100
 """Users who move together: a few milliseconds of work on each side."""
@@ -33,16 +29,11 @@ BATCH_BYTES = 1_000_000
 LOOK_AT = 1000
 """Users who are looked at without a turn of the loop."""
 
-ANSWER_WITHIN = 2.0
-CHUNK_WITHIN = 30.0
-
 FIRST_WAIT, LONGEST_WAIT = 0.05, 0.5
 """Seconds until what failed, or is not so far yet, is looked at again."""
 
 SURE_AFTER = 2.0
 """Seconds for which a shard that begins waits for the word of others that don't answer."""
-
-OK = 200
 
 
 class HandOver:
@@ -167,7 +158,7 @@ class HandOver:
             said: list[dict[str, Any]] = []
             for shard in neighbours.others():
                 with contextlib.suppress(WireError):
-                    said.append(await self._ask(shard))
+                    said.append(await ask_status(self._neighbours, shard))
             version = neighbours.map.version
             before = next((one["before_map"] for one in said if one["version"] == version), None)
             if before is not None:
@@ -206,7 +197,7 @@ class HandOver:
         """Whether all others know of it."""
         version = self._handing.moves.version
         for shard in self._neighbours.others():
-            said = await self._ask(shard)
+            said = await ask_status(self._neighbours, shard)
             if int(said["version"]) < version or said["unsure"]:
                 self._note(f"shard {self._neighbours.address(shard).port} does not know the map yet")
                 return False
@@ -219,26 +210,12 @@ class HandOver:
         moves, neighbours = self._handing.moves, self._neighbours
         before = len(moves.awaited)
         for shard in list(moves.awaited):
-            said = await self._ask(shard)
+            said = await ask_status(self._neighbours, shard)
             if said["closed"] >= moves.version and said["splits_by"] >= moves.version:
                 self._handing.settle_shard(shard)
                 neighbours.changed()
         self._told = ""
         return len(moves.awaited) < before
-
-    async def _ask(self, shard: int) -> dict[str, Any]:
-        """How far another shard is.
-
-        Raises:
-            Unavailable: it does not say.
-        """
-        neighbours = self._neighbours
-        request = neighbours.internal_request(STATUS_PATH, b"", "application/json", method="GET")
-        reply = await neighbours.ask(shard, request, within=ANSWER_WITHIN, may_repeat=True)
-        if reply.status != OK:
-            raise Unavailable(f"Shard {neighbours.address(shard).port} answers {reply.status}")
-        said: dict[str, Any] = msgspec.json.decode(reply.body)
-        return said
 
     # Handing over.
 
@@ -304,11 +281,11 @@ class HandOver:
 
     async def _prepare(self, shard: int) -> None:
         """Makes sure that the other can take users, before these are held."""
-        await self._ask(shard)
+        await ask_status(self._neighbours, shard)
         if shard in self._knows_ids:
             return
         for chunk in self._handing.tables():
-            await self._send(shard, chunk)
+            await send_chunk(self._neighbours, shard, chunk)
         self._knows_ids.add(shard)
 
     async def _move(self, shard: int, users: Sequence[UserId]) -> None:
@@ -319,69 +296,28 @@ class HandOver:
         slot: AsgiSlot[None] = AsgiSlot()
         handing.begin(users, shard, slot)
         await slot.wait()
+        named = {"to": self._neighbours.address(shard).port, "users": len(users)}
+        self._log.debug("users move", **named)
         for chunk in handing.chunks(users):
-            await self._send(shard, chunk)
+            await send_chunk(self._neighbours, shard, chunk)
         handing.finish(users)
+        self._log.debug("users moved", **named)
         self._neighbours.changed()
         self.longest_hold = max(self.longest_hold, self._timer() - began)
         self._told = ""
 
-    async def _send(self, shard: int, chunk: Chunk) -> None:
-        """Sends a chunk, and returns when the other has it.
-
-        Raises:
-            Unavailable: it does not say so.
-            ShardMapDiffers: it can't take it.
-        """
-        neighbours = self._neighbours
-        request = neighbours.internal_request(CHUNK_PATH, encode_chunk(chunk), "application/msgpack")
-        reply = await neighbours.ask(shard, request, within=CHUNK_WITHIN, may_repeat=True)
-        if reply.status != OK:
-            port = neighbours.address(shard).port
-            raise ShardMapDiffers(f"Shard {port} does not take users: {reply.body[:200]!r}")
-
     # Telling.
 
-    def status(self) -> dict[str, Any]:
-        """How far this shard is."""
-        moves, neighbours = self._handing.moves, self._neighbours
-        is_alone = moves.agreed and neighbours.splits_by_this_map_alone
-        users, queues, away, here = self._handing.totals
-        left = [*self._waiting.values(), *moves.users("moving").values()]
-        return {
-            "index": neighbours.index,
-            "port": neighbours.own.port,
-            "version": moves.version,
-            "before": None if neighbours.before is None else neighbours.before.version,
-            "before_map": moves.before.decode() or None,
-            "unsure": neighbours.unsure,
-            "agreed": moves.agreed,
-            "closed": moves.closed,
-            # All that counts is that no part is under way which an older map made.
-            "splits_by": moves.version if is_alone else 0,
-            "awaited": [neighbours.address(shard).port for shard in moves.awaited],
-            "users": users,
-            "queues": queues,
-            "left": sum(map(len, left)),
-            "moved_away": away,
-            "moved_here": here,
-            "longest_hold_ms": round(self.longest_hold * 1000, 1),
-        }
+    @property
+    def neighbours(self) -> Neighbours:
+        """The shards, and where users are."""
+        return self._neighbours
 
-    async def plan(self, newer: ShardMap) -> list[dict[str, int]]:
-        """How many users and queues a map would have this shard hand over, by where to."""
-        neighbours, handing = self._neighbours, self._handing
-        found: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for place, user_id in enumerate(handing.concerned()):
-            realm_id = neighbours.realm_of(user_id, None)
-            realm = None if realm_id is None else neighbours.host_of(realm_id)
-            after = newer.shard_of(user_id, realm)
-            if neighbours.shard_of(user_id, realm_id) == neighbours.index != after:
-                found[after][0] += 1
-                found[after][1] += handing.queues_of([user_id])
-            if place % LOOK_AT == 0:
-                await asyncio.sleep(0)
-        return [
-            {"to": newer.shards[shard].port, "users": users, "queues": queues}
-            for shard, (users, queues) in sorted(found.items())
-        ]
+    @property
+    def left(self) -> int:
+        """How many users are to move or moving, as far as that is known."""
+        return sum(map(len, [*self._waiting.values(), *self._handing.moves.users("moving").values()]))
+
+    def port_of(self, shard: int) -> int:
+        """The port of a shard of one of the maps."""
+        return self._neighbours.address(shard).port
