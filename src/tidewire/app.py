@@ -24,6 +24,7 @@ from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import NO_MORE, build_application
 from tidewire.http.cors import Cors
+from tidewire.http.from_bus import SharedNotices
 from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
@@ -200,16 +201,26 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
             "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
         )
         raise ConfigError([problem]) from error
-    made: Bus = rabbitmq.RabbitBus(
+    neighbours = app.site.neighbours
+    own = None if neighbours is None else neighbours.own.port
+    made = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or inbound_queue(),
+        queue=bus.queue or inbound_queue(own),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
+        sharing=None if neighbours is None else SharedNotices(app.site, neighbours),
     )
-    return made
+    if neighbours is not None:
+
+        async def by_bus(shard: int, body: bytes) -> None:
+            await made.tell(inbound_queue(neighbours.address(shard).port), body)
+
+        neighbours.by_bus = by_bus
+    opened: Bus = made
+    return opened
 
 
 def _recovered(settings: Settings, store: StateStore) -> tuple[Shard[PollSlot], Comeback, str]:

@@ -1,6 +1,6 @@
 """What the server asks of the outside, as Protocols; adapters satisfy them and never meet each other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -8,6 +8,7 @@ from tidewire.core.dispatch import Failure
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.merge import RuleFailure
+from tidewire.core.notice import Notice
 from tidewire.core.records import Record
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.users import Realm, User
@@ -212,6 +213,22 @@ class StateStore(Protocol):
 
     def close(self) -> None:
         """Makes durable what is not yet, and lets go of the place; the journal is not used afterwards."""
+        ...
+
+
+class Sharing(Protocol):
+    """Sees to notices that concern other shards too (R8.5)."""
+
+    def is_all_for_here(self, notices: Sequence[Notice]) -> bool:
+        """Whether nobody else need hear of any of them, so that the engine may simply have them."""
+        ...
+
+    async def carry_out(self, notices: Sequence[Notice]) -> None:
+        """Has notices carried out here and elsewhere; returns when all of it is durable. A repeat does no harm.
+
+        Raises:
+            WireError: not all were; with an `index` that one is wrong.
+        """
         ...
 
 

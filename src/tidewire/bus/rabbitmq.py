@@ -19,7 +19,12 @@ from tidewire.bus.forwarding import Forwarder
 from tidewire.bus.identity import Nameless, left_behind
 from tidewire.bus.link import Link
 from tidewire.bus.outgoing import Outgoing
+from tidewire.core.errors import Unavailable
 from tidewire.engine import Engine
+from tidewire.ports import Sharing
+
+TELL_WITHIN = 3.0
+"""Seconds for a confirm of the broker."""
 
 
 class RabbitBus(Bus):
@@ -35,6 +40,7 @@ class RabbitBus(Bus):
         crashed: bool,
         on_away: Callable[[bool], None],
         log: FilteringBoundLogger,
+        sharing: Sharing | None = None,
     ) -> None:
         """Takes what it needs; connects with `start`. Made on the loop.
 
@@ -46,6 +52,7 @@ class RabbitBus(Bus):
             crashed: an earlier run ended without closing its connection in order.
             on_away: told when the broker can't be reached (True), and when it can.
             log: where to write.
+            sharing: sees to notices that concern other shards too; None when there are none.
         """
         self._url = url
         self._on_away = on_away
@@ -61,6 +68,7 @@ class RabbitBus(Bus):
             ),
             outgoing=self._outgoing,
             log=log,
+            sharing=sharing,
         )
         chance = random.Random().random  # noqa: S311 - no secret comes of it
         self._incoming_link = Link(
@@ -106,6 +114,24 @@ class RabbitBus(Bus):
             await asyncio.wait(self._forwarding)
         await self._outgoing.close()
         await self._outgoing_link.stop()
+
+    async def tell(self, queue: str, body: bytes) -> None:
+        """Puts a notice in another shard's queue.
+
+        Raises:
+            Unavailable: the broker does not confirm it in time; it may still arrive.
+        """
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done() -> None:
+            if not confirmed.done():
+                confirmed.set_result(None)
+
+        self._outgoing.put(queue, body, message_id=secrets.token_hex(16), headers=None, done=done)
+        try:
+            await asyncio.wait_for(confirmed, TELL_WITHIN)
+        except TimeoutError:
+            raise Unavailable("Neither the user's shard nor the broker answers; try again") from None
 
     async def _connect(self) -> Connection:
         return await connect(self._url, name="tidewire")

@@ -81,8 +81,6 @@ class ShardMap:
 
     def queue_name(self, shard: int) -> str:
         """The bus queue from which a shard takes its notices (R8.2)."""
-        if len(self.shards) == 1:
-            return "notify_tornado"
         return f"notify_tornado_port_{self.shards[shard].port}"
 
     def groups(self) -> tuple[tuple[int, ...], ...]:

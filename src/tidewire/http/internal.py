@@ -18,7 +18,7 @@ from tidewire.http.publishing import Spread
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
-from tidewire.http.wrong_shard import hops_of, internal_from_elsewhere, next_hop
+from tidewire.http.wrong_shard import check_hop, hops_of, internal_from_elsewhere
 from tidewire.ports import Slot
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
@@ -96,7 +96,16 @@ async def web_reload_clients(request: Request, site: Site) -> Answer:
 
 
 async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
-    """Has notices carried out, here and elsewhere; None when they were, else another shard's refusal."""
+    """Has the notices of a request carried out, here and elsewhere; None when they were, else another shard's refusal."""
+    return await publish_everywhere(taken, site, hops=hops_of(request))
+
+
+async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
+    """Has notices carried out that were sent on so many times; None when they were, else another shard's refusal.
+
+    Raises:
+        WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
+    """
     slot: AsgiSlot[int] = AsgiSlot()
     neighbours = site.neighbours
     if neighbours is None:
@@ -106,9 +115,9 @@ async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer 
     await neighbours.hold(taken)
     # From here to the publication nothing waits: who is where stays as it is.
     with neighbours.splitting():
-        spread = Spread(taken, neighbours, hops=hops_of(request))
+        spread = Spread(taken, neighbours, hops=hops)
         if spread.goes_elsewhere:
-            next_hop(request, neighbours)
+            check_hop(hops + 1, neighbours)
         site.lifecycle.check_serving()
         if spread.own:
             # First: what is refused here is sent to nobody.

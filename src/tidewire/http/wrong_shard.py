@@ -94,9 +94,17 @@ def next_hop(request: Request, neighbours: Neighbours) -> int:
     """How often it will have been, when it is sent on once more.
 
     Raises:
-        Unavailable: that would be too often: shards disagree, and it would go round for ever.
+        Unavailable: that would be too often.
     """
-    hops = hops_of(request) + 1
+    return check_hop(hops_of(request) + 1, neighbours)
+
+
+def check_hop(hops: int, neighbours: Neighbours) -> int:
+    """The number, if it is not too high.
+
+    Raises:
+        Unavailable: it is: shards disagree, and it would go round for ever.
+    """
     if hops > MOST_HOPS:
         version = neighbours.map.version
         raise Unavailable(f"This user is not this shard's by its map, version {version}; try again")

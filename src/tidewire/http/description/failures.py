@@ -35,6 +35,8 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
         errors.TooManyConnections: {},
         errors.RateLimitHit: {"retry-after": {"type": "number", "minimum": 0}},
         errors.Unavailable: {},
+        errors.UserMoving: {},
+        errors.ShardMapDiffers: {},
         errors.InternalError: {},
     }
 )

@@ -7,6 +7,7 @@ from tidewire.core import errors
 from tidewire.http.description import answers, parameters
 from tidewire.http.description.operators import OPERATORS
 from tidewire.http.description.rows import Access, Operation
+from tidewire.http.description.shards import SHARDS
 
 _FORM = (errors.PayloadTooLarge,)
 
@@ -25,7 +26,7 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
         "POST v1/register": Operation(
             "Makes a queue. It gets events from this moment on.",
             Access.USER,
-            (errors.ParameterConflict, errors.Unavailable, *_FORM),
+            (errors.ParameterConflict, errors.Unavailable, errors.UserMoving, *_FORM),
             answers.REGISTERED,
             parameters=(
                 *parameters.QUEUE,
@@ -38,7 +39,13 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
             "Polls a queue. Acknowledges, and returns what the queue holds, or waits until it holds something or "
             "about 50 seconds have passed. Without `queue_id` and with `dont_block` it makes a queue.",
             Access.USER,
-            (errors.ParameterConflict, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.ParameterConflict,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             answers.POLLED,
             optional=frozenset({"idle_queue_timeout_secs"}),
             parameters=_POLL,
@@ -46,7 +53,13 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
         "DELETE v1/events": Operation(
             "Ends a queue. Drops what it holds; a poll that waits on it is answered.",
             Access.USER,
-            (errors.MissingParameter, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.MissingParameter,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             {},
             parameters=(parameters.QUEUE_TO_END, parameters.CLIENT),
         ),
@@ -72,7 +85,13 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
         "POST /api/v1/events/internal": Operation(
             "Makes or reads a queue on a user's behalf. What `GET /api/v1/events` does.",
             Access.INTERNAL,
-            (errors.ParameterConflict, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.ParameterConflict,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             answers.POLLED,
             optional=frozenset({"idle_queue_timeout_secs"}),
             parameters=(
@@ -186,6 +205,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         **{other: closed for name in _PUBLIC for other, closed in _of_sessions(name).items()},
         **_INTERNAL,
         **OPERATORS,
+        **SHARDS,
         **_OPEN,
     }
 )
