@@ -132,43 +132,42 @@ class HandOver:
     async def run(self) -> None:
         """Does what there is to do until it is cancelled."""
         wait = FIRST_WAIT
-        await self._make_sure()
+        sure_at = self._timer() + SURE_AFTER
         while True:
-            if not self._handing.moves.under_way:
+            if not (self._neighbours.unsure or self._handing.moves.under_way):
                 self._end()
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            went_on = False
             try:
-                went_on = await self._round()
+                went_on = await (self._make_sure(sure_at) if self._neighbours.unsure else self._round())
             except (WireError, TimeoutError) as error:
-                went_on = False
                 self._note(str(error))
             except Exception:  # noqa: BLE001 - whatever it is, the hand-over must go on
-                went_on = False
                 self._log.exception("hand-over failed")
             wait = FIRST_WAIT if went_on else min(LONGEST_WAIT, wait * 2)
             await asyncio.sleep(wait)
 
-    async def _make_sure(self) -> None:
-        """Has a shard that began with a map wait until it is known to be in force: no other has an older one."""
+    async def _make_sure(self, sure_at: float) -> bool:
+        """Whether the map that a shard began with is in force: others live under it, and none under an older one."""
         neighbours = self._neighbours
-        deadline = self._timer() + SURE_AFTER
-        while neighbours.unsure:
-            said: list[dict[str, Any]] = []
-            for shard in neighbours.others():
-                with contextlib.suppress(WireError):
-                    said.append(await ask_status(self._neighbours, shard))
-            version = neighbours.map.version
-            before = next((one["before_map"] for one in said if one["version"] == version), None)
-            if before is not None:
-                self.take_map(neighbours.map, decode_map(before))
-            elif any(one["version"] < version for one in said):
-                self._note(f"version {version} of the map is not in force yet")
-            elif len(said) == len(neighbours.others()) or self._timer() > deadline:
-                neighbours.unsure = False
-                neighbours.changed()
-            await asyncio.sleep(FIRST_WAIT)
+        version = neighbours.map.version
+        said: list[dict[str, Any]] = []
+        for shard in neighbours.others():
+            with contextlib.suppress(WireError):
+                said.append(await ask_status(neighbours, shard))
+        befores = (one["before_map"] for one in said if one["version"] == version)
+        before = next(filter(None, befores), None)
+        if before is not None:
+            self.take_map(neighbours.map, decode_map(before))
+        elif any(one["version"] < version for one in said):
+            self._note(f"version {version} of the map is not in force yet")
+            return False
+        elif len(said) == len(neighbours.others()) or self._timer() > sure_at:
+            neighbours.unsure = False
+            neighbours.changed()
+        return not neighbours.unsure
 
     def _end(self) -> None:
         neighbours = self._neighbours

@@ -9,6 +9,7 @@ from tidewire.core.handing import Chunk, decode_chunk, encode_chunk
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.moves import Moves
 from tidewire.core.notice import decode_notice
+from tidewire.core.state import Limits
 
 ADA = UserId(1)
 
@@ -159,3 +160,22 @@ def test_a_further_part_says_nothing_of_users_whom_it_does_not_name() -> None:
     own = decode_notice(notice({"type": "a"}, [2], id="n", whole="0" * 32))
     target.engine.publish([own], KeepingSlot[int]())
     assert target.poll(queue_id, user=2).ids == [0]
+
+
+def test_what_newcomers_were_given_is_forgotten_like_other_ids() -> None:
+    before = Rig(limits=Limits(remember_ids_for=10.0))
+    before.register()
+    before.publish_as("n", {"type": "a"})
+    source, _ = pair(before)
+    target = Rig(limits=Limits(remember_ids_for=10.0))
+    target.engine.handing.take_map(version=2, before=b"1", after=b"2", index=1, others=[0])
+    target.engine.handing.agree()
+    source.wait(1)
+    moved(source, target, ADA)
+    moves_there = target.engine.handing.moves
+    assert (len(moves_there.tables["0@2"]), list(moves_there.newcomers)) == (1, [ADA])
+    target.engine.handing.close()
+    target.engine.handing.settle_shard(0)
+    assert not moves_there.under_way
+    target.wait(30)
+    assert (moves_there.tables, moves_there.newcomers, len(moves_there.given)) == ({}, {}, 0)
