@@ -7,7 +7,7 @@ that would hold up the acknowledgements, and with them the consuming that could 
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
@@ -71,22 +71,14 @@ class RabbitBus(Bus):
             sharing=sharing,
         )
         chance = random.Random().random  # noqa: S311 - no secret comes of it
-        self._incoming_link = Link(
-            name="incoming",
-            connect=self._connect,
-            set_up=self._consumer.set_up,
-            on_up=self._incoming_moved,
-            chance=chance,
-            log=log,
-        )
-        self._outgoing_link = Link(
-            name="outgoing",
-            connect=self._connect,
-            set_up=self._outgoing.set_up,
-            on_up=self._outgoing_moved,
-            chance=chance,
-            log=log,
-        )
+
+        def link(
+            name: str, set_up: Callable[[Connection], Awaitable[None]], on_up: Callable[[bool], None]
+        ) -> Link:
+            return Link(name=name, connect=self._connect, set_up=set_up, on_up=on_up, chance=chance, log=log)
+
+        self._incoming_link = link("incoming", self._consumer.set_up, self._incoming_moved)
+        self._outgoing_link = link("outgoing", self._outgoing.set_up, self._outgoing_moved)
         self._forwarders = [
             Forwarder(engine=engine, queue=name, outgoing=self._outgoing, log=log)
             for name in engine.shard.outbox_queues()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from tidewire.core import errors
 from tidewire.http.description.kinds import BOOLEAN, NATURAL, TEXT, members
@@ -55,13 +56,18 @@ _MAP = members(
     }
 )
 
-_MAP_EXAMPLE = {
-    "version": 2,
-    "shards": [["127.0.0.1", 9800], ["127.0.0.1", 9801]],
-    "default": [0, 1],
-    "hosts": {},
-    "patterns": [],
-}
+
+def _example() -> dict[str, Any]:
+    return {
+        "after": {
+            "version": 2,
+            "shards": [["127.0.0.1", 9800], ["127.0.0.1", 9801]],
+            "default": [0, 1],
+            "hosts": {},
+            "patterns": [],
+        }
+    }
+
 
 _MAPS = members({"after": _MAP}, {"before": _MAP})
 
@@ -83,7 +89,7 @@ SHARDS: Mapping[str, Operation] = MappingProxyType(
             STATUS,
             has_form=False,
             bodies={"application/json": _MAPS},
-            body_example={"after": _MAP_EXAMPLE},
+            body_example=_example(),
         ),
         "POST /api/internal/shards/plan": Operation(
             "Tells how many users a map would have this shard hand over. Nothing changes.",
@@ -92,7 +98,7 @@ SHARDS: Mapping[str, Operation] = MappingProxyType(
             {"moves": {"type": "array", "items": _MOVE}},
             has_form=False,
             bodies={"application/json": _MAPS},
-            body_example={"after": _MAP_EXAMPLE},
+            body_example=_example(),
         ),
         "POST /api/internal/shards/users": Operation(
             "Takes what another shard hands over. For shards alone; answered once it is durable.",
