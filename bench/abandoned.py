@@ -15,9 +15,9 @@ from shards import Kept
 from tidewire.clock import ShardClock
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.engine import Engine, PollSlot
 from tidewire.machine import resident_memory
 from tidewire.replay.reporting import RaisingReporter

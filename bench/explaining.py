@@ -8,8 +8,8 @@ from fan_out import EVENT, MESSAGE, READERS, SHAPES
 from measure import Case, alternate, print_table
 from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.ids import UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notice
-from tidewire.core.state import Limits
 from tidewire.engine import Engine
 
 QUEUES = 10_000

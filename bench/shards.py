@@ -10,8 +10,8 @@ from tidewire.clock import ShardClock
 from tidewire.core.capabilities import Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.core.statistics import Stopwatch
 from tidewire.engine import Engine, PollSlot
 from tidewire.ports import Clock, Journal

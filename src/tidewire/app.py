@@ -27,6 +27,7 @@ from tidewire.core.statistics import Stopwatch
 from tidewire.counting import JournalStatistics
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.application import NO_MORE, build_application
+from tidewire.http.from_bus import SharedNotices
 from tidewire.http.routes import Methods
 from tidewire.http.site import Lifecycle, Site
 from tidewire.initial_state import StateProvider
@@ -70,14 +71,14 @@ class App:
             StateError: the journal can't be written.
         """
         comeback = self.comeback
-        if not comeback.anything:
-            return
         try:
-            self.engine.begin(
-                resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
-            )
-            if comeback.queues:
-                self.announce_restart()
+            if comeback.anything:
+                self.engine.begin(
+                    resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
+                )
+                if comeback.queues:
+                    self.announce_restart()
+            self._take_up_map()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
 
@@ -92,6 +93,16 @@ class App:
         self.engine.tick()
         self.site.sessions.sweep()
 
+    def _take_up_map(self) -> None:
+        site = self.site
+        if site.hand_over is None or site.neighbours is None:
+            return
+        problem = site.hand_over.take_up(site.neighbours.map)
+        if problem is not None:
+            site.log.warning(
+                "the file's shard map is not used", version=site.neighbours.map.version, problem=problem
+            )
+
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
         if self.site.restart is not None:
@@ -101,13 +112,15 @@ class App:
 
     def reload_map(self) -> str | None:
         """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
-        neighbours, file = self.site.neighbours, self.settings.shards.map_file
-        if neighbours is None or file is None:
+        hand_over, file = self.site.hand_over, self.settings.shards.map_file
+        if hand_over is None or file is None:
             return None
         try:
-            return neighbours.adopt(read_shard_map(file))
+            return hand_over.take_map(read_shard_map(file))
         except ConfigError as error:
             return str(error)
+        except Unavailable as error:
+            return error.message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -257,17 +270,19 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         )
         raise ConfigError([problem]) from error
     neighbours = app.site.neighbours
+    own = None if neighbours is None else neighbours.own.port
     made = rabbitmq.RabbitBus(
         url=bus.url,
-        queue=bus.queue or (inbound_queue() if neighbours is None else neighbours.own_queue),
+        queue=bus.queue or inbound_queue(own),
         prefetch=bus.prefetch,
         engine=app.engine,
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
+        sharing=None if neighbours is None else SharedNotices(app.site, neighbours),
     )
     if neighbours is not None:
-        neighbours.by_bus = lambda shard, body: made.send(neighbours.map.queue_name(shard), body)
+        neighbours.by_bus = lambda shard, body: made.send(inbound_queue(neighbours.address(shard).port), body)
     opened: Bus = made
     return opened
 

@@ -26,6 +26,7 @@ from tidewire.core.state import Batch
 from tidewire.dumps import Dumps
 from tidewire.enforcing import Enforcer
 from tidewire.gate import Gate
+from tidewire.handing import Handing
 from tidewire.keeper import TAIL_AT_LEAST, Keeper
 from tidewire.pace import HELD_MOST, Pace, at_once
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot
@@ -71,9 +72,7 @@ class Engine:
             snapshot_after: bytes of records below which no further snapshot is taken.
             resident: bytes of memory that the process takes; 0 when that is unknown.
         """
-        self._shard = shard
-        self._clock = clock
-        self._reporter = reporter
+        self._shard, self._clock, self._reporter = shard, clock, reporter
         self._new_queue_id = new_queue_id
         self._chance = chance
         self._pace = pace or Pace()
@@ -83,9 +82,11 @@ class Engine:
         self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
         self.dumps = Dumps(shard=shard, clock=clock, commit=self._commit, answer=self._gate.answer)
         self._answering = Answering(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
+        ending = self._answering.silence
         self._enforcer = Enforcer(
-            shard=shard, clock=clock, commit=self._commit, silence=self._answering.silence, resident=resident
+            shard=shard, clock=clock, commit=self._commit, silence=ending, resident=resident
         )
+        self.handing = Handing(shard, clock, self._commit, self._gate.answer, ending)
         self._keeper = Keeper(
             shard=shard,
             journal=journal,
@@ -222,11 +223,7 @@ class Engine:
     # The outbox.
 
     def read_outbox(self, queue: str, *, after: int, limit: int, slot: Slot[OutboxPage]) -> None:
-        """Answers a worker with the records behind a position.
-
-        Raises:
-            NotFound: there is no such queue.
-        """
+        """Answers a worker with the records behind a position; raises NotFound: there is no such queue."""
         self._gate.answer(slot, self._shard.outbox_page(queue, after=after, limit=limit))
 
     def acknowledge_outbox(self, queue: str, *, through: int, slot: Slot[int]) -> None:

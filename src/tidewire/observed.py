@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tidewire.bus import Embedded
+from tidewire.bus_port import BusState
 from tidewire.counting import JournalStatistics
 from tidewire.http.request_log import Lines
 from tidewire.log_control import LogControl
-from tidewire.ports import BusState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -233,20 +233,6 @@ class Collection(NamedTuple):
     waiting: int
 
 
-class BusState(NamedTuple):
-    """How it stands between the server and what brings it notices.
-
-    Attributes:
-        connected: notices can come.
-        waiting: deliveries that were received and are not acknowledged yet.
-        lag: seconds that the oldest of them has waited.
-    """
-
-    connected: bool
-    waiting: int
-    lag: float
-
-
 class Reporter(Protocol):
     """Is told of what went wrong without stopping anything, and of what a person may want to know."""
 

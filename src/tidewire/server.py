@@ -166,10 +166,13 @@ class _Life:
             on_ready(app)
         life.bus.start()
         ticking = asyncio.create_task(life.tick(app, sweep=server.lane.sweep))
+        handing = [] if app.site.hand_over is None else [asyncio.create_task(app.site.hand_over.run())]
         await _first_of(serving, self._stop.wait())
         self._log.info("stopping")
         await life.bus.stop_consuming()
         app.lifecycle.stopping = True
+        for task in handing:
+            task.cancel()
         server.stop_accepting()
         await life.release_polls(app)
         ticking.cancel()

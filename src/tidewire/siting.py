@@ -1,5 +1,6 @@
 """What requests are served with, put together from the settings."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from tidewire.counting import HttpStatistics
 from tidewire.doors import door
 from tidewire.engine import Engine
 from tidewire.http.cors import Cors
+from tidewire.http.hand_over import HandOver
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.site import Lifecycle, Site
 from tidewire.initial_state import StateProvider
@@ -64,8 +66,13 @@ def build_site(
         directory=settings.storage.directory,
     )
     statistics = HttpStatistics()
+    neighbours = _neighbours(settings, engine=engine, authenticator=authenticator, secret=secret, log=log)
+    hand_over = None
+    if neighbours is not None:
+        hand_over = HandOver(engine.handing, neighbours, log=log, timer=time.perf_counter)
     return Site(
-        neighbours=_neighbours(settings, authenticator=authenticator, secret=secret, log=log),
+        neighbours=neighbours,
+        hand_over=hand_over,
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
         access=access(settings, secret),
@@ -98,7 +105,12 @@ def build_site(
 
 
 def _neighbours(
-    settings: Settings, *, authenticator: UsersFileAuthenticator, secret: str, log: FilteringBoundLogger
+    settings: Settings,
+    *,
+    engine: Engine,
+    authenticator: UsersFileAuthenticator,
+    secret: str,
+    log: FilteringBoundLogger,
 ) -> Neighbours | None:
     if settings.shards.map_file is None:
         return None
@@ -109,6 +121,7 @@ def _neighbours(
         directory=authenticator,
         secret=secret,
         log=log,
+        moves=engine.handing.moves,
     )
 
 

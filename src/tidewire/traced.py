@@ -8,10 +8,10 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire.config import ConfigError, Problem
 from tidewire.config.records import Tracing
+from tidewire.core.limits import Limits
 from tidewire.core.merge import MergeRule
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.core.statistics import Stopwatch
 from tidewire.engine import PollSlot
 from tidewire.tracing.shard import TracedShard

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from tidewire.config import Settings
 from tidewire.core.fingerprint import fingerprint
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.limits import Limits
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.presentation import Presentation
-from tidewire.core.state import Limits
 from tidewire.http.access import Access
 from tidewire.http.limits import RateLimits
 from tidewire.http.site import Compat

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from support.core_rig import Rig
 from support.core_states import check_queue
+from tidewire.core.limits import Limits
 from tidewire.core.merge import Event, MergeRule
 from tidewire.core.merge_rules import AddRemove, Counter
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Limits
 
 
 class Broken:

@@ -13,14 +13,23 @@ from tidewire.core.notifications.formats import Notified
 from tidewire.core.records import (
     REASONS,
     Acknowledged,
+    Adopted,
+    Agreed,
     Announced,
+    Aside,
+    Brought,
+    Closed,
+    Moved,
+    Moving,
     Outcome,
     Published,
     Record,
     Registered,
+    Remapped,
     Removed,
     Sealed,
     Seen,
+    Settled,
     Ticked,
     decode_record,
     encode_record,
@@ -43,6 +52,7 @@ SPECS = st.builds(
     idle_timeout=IDS,
 )
 PRUNED = st.none() | st.integers(-1, 2**63 - 1)
+MANY_IDS = st.lists(IDS, max_size=3).map(tuple)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
 NOTIFIED = st.lists(
     st.builds(Notified, IDS.map(UserId), IDS, st.none() | TEXT, st.none() | TEXT, st.none() | IDS), max_size=2
@@ -54,7 +64,29 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         TIMES,
         st.lists(st.binary(max_size=40), max_size=3).map(tuple),
         st.lists(st.builds(Outcome, IDS, NOTIFIED), max_size=2).map(tuple),
+        st.lists(st.builds(Aside, IDS, MANY_IDS, MANY_IDS, st.booleans()), max_size=2).map(tuple),
     ),
+    st.builds(Remapped, TIMES, IDS, st.binary(max_size=9), st.binary(max_size=9), IDS, MANY_IDS),
+    st.builds(Agreed, TIMES),
+    st.builds(Moving, TIMES, IDS, MANY_IDS),
+    st.builds(Moved, TIMES, MANY_IDS),
+    st.builds(
+        Brought,
+        TIMES,
+        TEXT,
+        IDS,
+        st.lists(st.tuples(TEXT, st.binary(max_size=16), TIMES), max_size=3).map(tuple),
+    ),
+    st.builds(
+        Adopted,
+        TIMES,
+        st.lists(st.tuples(IDS, st.lists(st.tuples(TEXT, IDS), max_size=2).map(tuple)), max_size=2).map(
+            tuple
+        ),
+        st.lists(st.tuples(TEXT, st.binary(max_size=16), TIMES, MANY_IDS), max_size=2).map(tuple),
+    ),
+    st.builds(Closed, TIMES),
+    st.builds(Settled, TIMES, IDS),
     st.builds(Removed, TIMES, TEXT, st.sampled_from(REASONS), NOTIFIED),
     st.builds(Acknowledged, TIMES, TEXT, IDS),
     st.builds(Sealed, TEXT, PRUNED, st.integers(-1, 2**62), st.integers(0, 2**62)),

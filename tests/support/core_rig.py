@@ -10,12 +10,13 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
-from tidewire.core.state import Batch, Limits
+from tidewire.core.state import Batch
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, PollSlot
 from tidewire.keeper import TAIL_AT_LEAST

@@ -6,12 +6,13 @@ from typing import Any
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dump import read_pair, write_pair
 from tidewire.core.interning import Interner
+from tidewire.core.limits import Limits
 from tidewire.core.memory import BODY
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Record, Seen
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Limits, State
+from tidewire.core.state import State
 from tidewire.core.tombstones import Tombstone
 from tidewire.core.wire import Entry, entry_size
 

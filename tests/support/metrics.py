@@ -9,6 +9,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidewire.bus import Embedded
+from tidewire.bus_port import BusState
 from tidewire.core.capabilities import Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
@@ -21,7 +22,6 @@ from tidewire.metrics.exposition import Exposition
 from tidewire.metrics.process import Process
 from tidewire.metrics.reporter import CountingReporter
 from tidewire.metrics.table import Sources
-from tidewire.ports import BusState
 from tidewire.recovering import Comeback
 from tidewire.replay.clock import VirtualClock
 from tidewire.replay.reporting import RaisingReporter

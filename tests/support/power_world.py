@@ -22,11 +22,12 @@ from tidewire import TidewireError
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notice
 from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE, stable_id, wire_record
 from tidewire.core.outbox import OutboxPage
 from tidewire.core.shard import Shard
-from tidewire.core.state import Batch, Limits
+from tidewire.core.state import Batch
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, PollSlot
 from tidewire.pace import Pace, at_once

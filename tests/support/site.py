@@ -16,8 +16,8 @@ from support.raw_http import Answer
 from support.server_process import KEYS, SECRET, USER_IDS, credentials, users_file
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.limits import Limits
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.engine import Engine, PollSlot
 from tidewire.http.access import Access
 from tidewire.http.application import build_application

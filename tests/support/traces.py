@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from support.core_rig import Rig
-from tidewire.core.state import Limits
+from tidewire.core.limits import Limits
 from tidewire.tracing.shard import TracedShard
 from tidewire.tracing.spans import Attributes, Moment
 from tidewire.tracing.traceparent import Parent

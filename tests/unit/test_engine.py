@@ -11,10 +11,10 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Dispatch
 from tidewire.core.errors import BadRequest, NoticeIdReused
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Ticked
 from tidewire.core.snapshot import encode_snapshot
-from tidewire.core.state import Limits
 from tidewire.engine import Engine
 
 DEPLOY = {"type": "deploy"}

@@ -7,8 +7,8 @@ from support.core_states import check_indexes
 from support.dumps import descriptor, dump, exported, imported, pair, read, read_all, stored_queue
 from support.events import Json
 from tidewire.core.errors import BadEventQueueId, Unavailable
+from tidewire.core.limits import Limits
 from tidewire.core.records import Imported
-from tidewire.core.state import Limits
 from tidewire.dumps import Imports
 from tidewire.pace import Pace
 

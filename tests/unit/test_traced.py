@@ -13,9 +13,9 @@ from support.server_process import users_file
 from tidewire.cli.main import main
 from tidewire.config import ConfigError, load
 from tidewire.config.records import Tracing
+from tidewire.core.limits import Limits
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.engine import Engine
 from tidewire.traced import open_traces, shard_for
 from tidewire.tracing.engine import TracedEngine, kind_for

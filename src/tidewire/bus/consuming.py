@@ -20,6 +20,8 @@ from tidewire.bus.acknowledging import Acknowledger, Run, Taken
 from tidewire.bus.identity import Nameless
 from tidewire.bus.outgoing import Outgoing
 from tidewire.bus.reading import Incoming, digest_of_nameless, for_another_try, read, usable_id
+from tidewire.bus.sharing import Sharer
+from tidewire.bus_port import Sharing
 from tidewire.core.errors import InternalError, WireError
 from tidewire.engine import Engine
 
@@ -47,8 +49,11 @@ class Consumer:
         nameless: Nameless,
         outgoing: Outgoing,
         log: FilteringBoundLogger,
+        sharing: Sharing | None = None,
     ) -> None:
         self._engine = engine
+        self._sharing = sharing
+        self._running: set[asyncio.Task[None]] = set()
         self._queue = queue
         self._prefetch = prefetch
         self._nameless = nameless
@@ -159,6 +164,14 @@ class Consumer:
 
     def _carry_out(self, run: Run, incoming: list[Incoming]) -> None:
         """All of it as one, as long as nothing is wrong with any."""
+        sharing = self._sharing
+        if (
+            sharing is not None
+            and incoming
+            and not sharing.is_all_for_here([each.notice for each in incoming])
+        ):
+            self._share(run, incoming, sharing)
+            return
         while incoming:
             try:
                 self._publish(run, incoming)
@@ -181,6 +194,34 @@ class Consumer:
                 return
             else:
                 return
+
+    def _share(self, run: Run, incoming: list[Incoming], sharing: Sharing) -> None:
+        """Those that concern other shards too; what comes after them waits, so that it stays in order."""
+        held = self._held = (run, incoming)
+        sharer = Sharer(
+            sharing,
+            bury=lambda each, error: self._bury(run, each.delivery, each.notice.id, error),
+            send_back=lambda each: self._send_back(run, each),
+            log=self._log,
+        )
+
+        async def share() -> None:
+            done, left, error = await sharer.share(incoming)
+            if self._held is not held:
+                return  # of a connection that was lost
+            for each in done:
+                if each.is_nameless:
+                    self._nameless.took(each.notice.digest)
+            self._acknowledger.finish(run, len(done))
+            self._held = None
+            if error is not None:
+                self._hold(run, left, error)
+            elif self._arrived:
+                self._soon()
+
+        task = asyncio.create_task(share())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _all_published(self, run: Run, first: list[Incoming], rest: list[Incoming]) -> bool:
         """Publishes what was found to be right; False when it could not be, and `rest` was seen to with it."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tidewire.ports import BusState
+from tidewire.bus_port import BusState
 
 
 class Bus(Protocol):

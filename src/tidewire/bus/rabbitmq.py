@@ -8,7 +8,7 @@ import asyncio
 import random
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
@@ -20,8 +20,8 @@ from tidewire.bus.forwarding import Forwarder
 from tidewire.bus.identity import Nameless, left_behind
 from tidewire.bus.link import Link
 from tidewire.bus.outgoing import Outgoing
+from tidewire.bus_port import BusState, Sharing
 from tidewire.engine import Engine
-from tidewire.ports import BusState
 
 
 class RabbitBus(Bus):
@@ -37,6 +37,7 @@ class RabbitBus(Bus):
         crashed: bool,
         on_away: Callable[[bool], None],
         log: FilteringBoundLogger,
+        sharing: Sharing | None = None,
     ) -> None:
         """Takes what it needs; connects with `start`. Made on the loop.
 
@@ -48,6 +49,7 @@ class RabbitBus(Bus):
             crashed: an earlier run ended without closing its connection in order.
             on_away: told when the broker can't be reached (True), and when it can.
             log: where to write.
+            sharing: sees to notices that concern other shards too; None when there are none.
         """
         self._url = url
         self._on_away = on_away
@@ -63,24 +65,17 @@ class RabbitBus(Bus):
             ),
             outgoing=self._outgoing,
             log=log,
+            sharing=sharing,
         )
         chance = random.Random().random  # noqa: S311 - no secret comes of it
-        self._incoming_link = Link(
-            name="incoming",
-            connect=self._connect,
-            set_up=self._consumer.set_up,
-            on_up=self._incoming_moved,
-            chance=chance,
-            log=log,
-        )
-        self._outgoing_link = Link(
-            name="outgoing",
-            connect=self._connect,
-            set_up=self._outgoing.set_up,
-            on_up=self._outgoing_moved,
-            chance=chance,
-            log=log,
-        )
+
+        def link(
+            name: str, set_up: Callable[[Connection], Awaitable[None]], on_up: Callable[[bool], None]
+        ) -> Link:
+            return Link(name=name, connect=self._connect, set_up=set_up, on_up=on_up, chance=chance, log=log)
+
+        self._incoming_link = link("incoming", self._consumer.set_up, self._incoming_moved)
+        self._outgoing_link = link("outgoing", self._outgoing.set_up, self._outgoing_moved)
         self._forwarders = [
             Forwarder(engine=engine, queue=name, outgoing=self._outgoing, log=log)
             for name in engine.shard.outbox_queues()

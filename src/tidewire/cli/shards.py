@@ -1,14 +1,16 @@
-"""`tidewire shards`: shows a shard map, and checks one before it is used."""
+"""`tidewire shards`: shows a shard map, checks one before it is used, and puts it in force."""
 
 import http.client
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from tidewire.cli.apply import Shard, apply_command, shards_of
 from tidewire.cli.plan import plan_command
 from tidewire.cli.settings import load_settings
-from tidewire.config import ConfigError, Problem
+from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.shard_map import as_application_map, read_shard_map, write_toml
 from tidewire.config.shard_settings import shard_map_of
 from tidewire.core.shard_map import ShardAddress, ShardMap
@@ -20,10 +22,11 @@ LOOK_FOR = 2.0
 
 @click.group("shards")
 def shards_command() -> None:
-    """Show, check and plan shards."""
+    """Show, check, plan and change shards."""
 
 
 shards_command.add_command(plan_command)
+shards_command.add_command(apply_command)
 
 
 @shards_command.command("show")
@@ -48,7 +51,8 @@ def show_command(
     form: str,
 ) -> None:
     """Show the shard map that the settings name."""
-    shard_map = shard_map_of(load_settings(config, list(settings)))
+    loaded = load_settings(config, list(settings))
+    shard_map = shard_map_of(loaded)
     if shard_map is None:
         raise ConfigError([Problem("settings", "shards.map_file", "the file of a shard map", "none")])
     if user is not None:
@@ -57,7 +61,8 @@ def show_command(
     elif realm is not None:
         click.echo(" ".join(str(shard_map.address(shard).port) for shard in shard_map.shards_of_realm(realm)))
     elif form == "text":
-        for line in text_of(shard_map, live=live):
+        states = states_of(loaded, shard_map) if live else {}
+        for line in text_of(shard_map, states):
             click.echo(escaped(line))
     else:
         click.echo(
@@ -80,11 +85,31 @@ def check_command(file: Path, config: Path | None, settings: tuple[str, ...]) ->
             click.echo(escaped(line))
 
 
-def text_of(shard_map: ShardMap, *, live: bool) -> list[str]:
-    """The map for people."""
+def states_of(loaded: Settings, shard_map: ShardMap) -> dict[ShardAddress, str]:
+    """What each shard says of itself."""
+    shards = shards_of(loaded, shard_map, shard_map)
+    return {
+        address: f"{readiness(address)}{_hand_over(shards[address.port])}" for address in shard_map.shards
+    }
+
+
+def _hand_over(shard: Shard) -> str:
+    try:
+        said = shard.ask()
+    except click.ClickException:
+        return ""
+    text = f", version {said['version']}, {said['users']} users with {said['queues']} queues"
+    if said["before"] is None:
+        return text
+    waits = f", waits for {', '.join(map(str, said['awaited']))}" if said["awaited"] else ""
+    return f"{text}, hand-over from version {said['before']}: {said['left']} users to move{waits}"
+
+
+def text_of(shard_map: ShardMap, states: Mapping[ShardAddress, str]) -> list[str]:
+    """The map for people, with what shards say of themselves, if they were asked."""
     lines = [f"version {shard_map.version}"]
     for index, address in enumerate(shard_map.shards):
-        state = f"  {readiness(address)}" if live else ""
+        state = f"  {states[address]}" if address in states else ""
         lines.append(
             f"shard {index}  {address.host}:{address.port}  bus queue {shard_map.queue_name(index)}{state}"
         )

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from itertools import repeat
 from typing import TypeVar
 
+from tidewire.core import passing
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.groups import Merge
-from tidewire.core.ids import QueueId
+from tidewire.core.handing import apply_moves
+from tidewire.core.ids import QueueId, UserId
 from tidewire.core.merge import MERGE_RULES
 from tidewire.core.merged import waiting
 from tidewire.core.notice import Notice, decode_notice
@@ -53,6 +55,7 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
             descriptor.trail.is_whole = True
             state.trails.note(descriptor.trail, What.REGISTERED, record.now)
             state.statistics.registered += 1
+            state.moves.note_fresh(record.spec.user_id)
         case Imported():
             import_queues(state, record)
         case Published():
@@ -68,6 +71,8 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
             return _apply_announcement(state, record)
         case Acknowledged():
             state.outbox.acknowledge(record.queue, through=record.through)
+        case _:
+            apply_moves(state, record)
     return []
 
 
@@ -92,6 +97,7 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
         descriptor = state.directory.get(image.queue_id)
         if descriptor is not None:
             state.trails.note(descriptor.trail, What.IMPORTED, record.now)
+            state.moves.note_fresh(descriptor.spec.user_id)
         if descriptor is not None and descriptor.acceptance.refusal(RELOAD) is None:
             state.reload_set[descriptor.queue_id] = None
     state.statistics.imported += len(record.queues) - len(skipped)
@@ -115,6 +121,7 @@ def apply_notices(
     """
     now = state.recorded_at = record.now
     outcomes = {outcome.notice: outcome.notified for outcome in record.outcomes}
+    asides = {aside.notice: aside for aside in record.asides}
     failures: list[Failure] = []
     if stopwatch is not None:
         stopwatch.begin()
@@ -124,6 +131,11 @@ def apply_notices(
             state.notify(notified, now)
             continue
         dispatch = Dispatch(state, notice.realm_id) if by is None else by(notice)
+        aside = asides.get(place)
+        if aside is not None and not notice.passed:
+            notice.pass_by([UserId(user) for user in aside.passed])
+        passing.note_given(state, notice, aside, now)
+        dispatch.passed = notice.passed
         failures += _apply_notice(state, notice, dispatch, known, notified)
         kind = state.counted_as(notice.kind)
         state.statistics.notices[kind] += 1
@@ -141,7 +153,6 @@ def _apply_notice(
 ) -> list[Failure]:
     now = state.recorded_at
     if notice.id is not None:
-        state.remembered.add(notice.id, notice.digest, now)
         state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
     try:
         if notice.kind == "message":
@@ -173,6 +184,7 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
             state.trails.note(descriptor.trail, What.OFFLINE, tick.now)
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
+    state.moves.forget(tick.now - state.limits.remember_ids_for, state.remembered.oldest)
     state.tombstones.forget(tick.now - state.limits.tombstones_for)
 
 

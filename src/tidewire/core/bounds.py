@@ -30,7 +30,10 @@ ENTRIES_AT_ONCE = 200_000
 
 def decide_overflow(state: State[W], now: float) -> list[Removed]:
     """The end of queues that have passed a bound of their own."""
-    return decide_ends(state, list(state.over), "overflow", now)
+    absent = state.moves.absent
+    return decide_ends(
+        state, [queue for queue in state.over if queue.spec.user_id not in absent], "overflow", now
+    )
 
 
 def decide_room_for(state: State[W], user_id: UserId, now: float) -> list[Removed]:
@@ -88,7 +91,8 @@ def decide_pressure(state: State[W], now: float) -> list[Removed]:
 
 def _giving_way(state: State[W], excess: float) -> Iterator[Descriptor[W]]:
     """As many queues, in their order, as take `excess` bytes, or a first few of them."""
-    holding = [descriptor for descriptor in state.directory if descriptor.queue]
+    absent = state.moves.absent
+    holding = [queue for queue in state.directory if queue.queue and queue.spec.user_id not in absent]
     holding.sort(key=lambda descriptor: (descriptor.waiter is not None, descriptor.queue.since))
     left: dict[int, int] = {}
     entries = 0

@@ -1,10 +1,12 @@
 """Taking a snapshot, in slices (`core/snapshot.py` says what that is)."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.merge import describe_rules
+from tidewire.core.moves import MovesImage
 from tidewire.core.outbox import OutboxImage, OutboxQueueImage
 from tidewire.core.remembered import RememberedId
 from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot
@@ -12,6 +14,10 @@ from tidewire.core.state import State
 from tidewire.core.tombstones import PIECE, Tombstone
 
 W = TypeVar("W")
+T = TypeVar("T")
+
+AT_ONCE = 1000
+"""Ids of users on their way that are in one piece."""
 
 QUEUE_EFFORT = 10.0
 ID_EFFORT = 0.5
@@ -34,12 +40,24 @@ class Capture(Generic[W]):
         self._revoked = tuple(state.revoked)
         self._tombstones: deque[tuple[Tombstone, ...]] | None = None
         self._begun = False
+        moves = state.moves
+        self._moves: MovesImage | None = moves.image() if moves.version else None
+        self._given = deque(_pieces(moves.given.images()))
+        self._tables = deque(
+            (name, piece[0][0], tuple(one for _, one in piece))
+            for name, table in moves.tables.items()
+            for piece in _pieces(table.ids())
+        )
         self._bodies = Bodies()
 
     @property
     def done(self) -> bool:
         """Whether everything is captured."""
-        return not (self._pieces or self._outbox or self._queues) and self._tombstones == deque()
+        return not (self._in_tables() or self._queues) and self._tombstones == deque()
+
+    def _in_tables(self) -> bool:
+        """Whether a table is not captured whole yet; they come before all queues."""
+        return bool(self._pieces or self._outbox or self._given or self._tables)
 
     def take(self, *, position: int, now: float, effort: float, clean: bool = False) -> Snapshot:
         """The next slice, at the position reached now; it ends with the queue that makes it cost `effort`."""
@@ -50,11 +68,16 @@ class Capture(Generic[W]):
         left = effort - len(remembered) * ID_EFFORT
         outbox = self._take_outbox(left)
         left -= sum(len(piece.records) for piece in outbox) * NOTIFICATION_EFFORT
+        given = self._given.popleft() if self._given and left > 0 else []
+        left -= len(given) * ID_EFFORT
+        tables = [self._tables.popleft()] if self._tables and left > 0 else []
+        left -= sum(len(ids) for _, _, ids in tables) * ID_EFFORT
         queues = self._take_queues(left)
         left -= len(queues) * QUEUE_EFFORT + bodies.effort
         # What stands in a slice with queues is restored before them, unless it is the first.
         tombstones = self._take_tombstones(left, allowed=not queues or not self._begun)
         revoked, self._revoked, self._begun = self._revoked, (), True
+        moves, self._moves = self._moves, None
         return Snapshot(
             version=SNAPSHOT_VERSION,
             now=now,
@@ -69,6 +92,9 @@ class Capture(Generic[W]):
             clean=clean,
             tombstones=tombstones,
             revoked=revoked,
+            moves=moves,
+            given=tuple(given),
+            tables=tuple(tables),
         )
 
     def _take_ids(self, effort: float) -> tuple[int, list[RememberedId]]:
@@ -88,7 +114,7 @@ class Capture(Generic[W]):
 
     def _take_queues(self, effort: float) -> list[QueueImage]:
         images: list[QueueImage] = []
-        if self._pieces or self._outbox:
+        if self._in_tables():
             return images
         while self._queues and (len(images) * QUEUE_EFFORT + self._bodies.effort) < effort:
             descriptor = self._queues.popleft()
@@ -98,7 +124,7 @@ class Capture(Generic[W]):
 
     def _take_tombstones(self, effort: float, *, allowed: bool) -> tuple[Tombstone, ...]:
         """A few more, of those that there were when the last queue was captured."""
-        if self._pieces or self._outbox or self._queues:
+        if self._in_tables() or self._queues:
             return ()
         if self._tombstones is None:
             self._tombstones = deque(self._state.tombstones.pieces())
@@ -107,6 +133,10 @@ class Capture(Generic[W]):
             taken += self._tombstones.popleft()
             effort -= PIECE * TOMBSTONE_EFFORT
         return tuple(taken)
+
+
+def _pieces(whole: Sequence[T]) -> list[Sequence[T]]:
+    return [whole[first : first + AT_ONCE] for first in range(0, len(whole), AT_ONCE)]
 
 
 def take_snapshot(state: State[W], now: float) -> Snapshot:

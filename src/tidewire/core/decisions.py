@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from tidewire.core import notifying
+from tidewire.core import notifying, passing
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.batches import Part, parted
 from tidewire.core.bounds import check_memory, decide_room_for
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dump import DumpedQueue
-from tidewire.core.errors import InvalidNotice, UserDeactivated
+from tidewire.core.errors import InvalidNotice, UserDeactivated, UserMoving
 from tidewire.core.ids import QueueId
 from tidewire.core.images import Bodies, QueueImage, queue_image
 from tidewire.core.notice import Notice
@@ -56,11 +56,13 @@ def decide_register(
     """A new queue, and before it the end of those that make room for it.
 
     Raises:
+        UserMoving: the user is just moving to another shard.
         UserDeactivated: the user's rights were revoked.
         BadRequest: the narrow is not supported (R12.4, R6.55), or the user has too many queues that can't end
             (R6.56).
         Unavailable: the memory budget is used up.
     """
+    state.moves.check_here(spec.user_id)
     if spec.user_id in state.revoked:
         raise UserDeactivated("Account is deactivated")
     Acceptance(spec.acceptance_key)
@@ -111,20 +113,23 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         InvalidNotice: an event can't be delivered as its type asks, or what it says of notifications can't be
             read; `data["index"]` says which notice's.
         NoticeIdReused: an id stands for other content already; `data["index"]` as before.
+        UserMoving: a user is just moving; `data["index"]` as before.
         Unavailable: the memory budget is used up; rights can be revoked and queues ended even then.
     """
     fresh: list[Notice] = []
     found: list[Candidates] = []
     within: dict[str, bytes] = {}
     for index, notice in enumerate(notices):
+        _check_here(state, notice, index)
         if notice.id is not None:
-            known = state.remembered.digest(notice.id) or within.get(notice.id)
-            if known == notice.digest:
-                state.statistics.repeats[state.counted_as(notice.kind)] += 1
-                continue
-            if known is not None:
+            is_repeat = notice.id in within
+            known = within[notice.id] if is_repeat else passing.known_digest(state, notice.id)
+            if known is not None and known != notice.digest:
                 state.statistics.refused_notices[state.counted_as(notice.kind)] += 1
                 raise reused(notice.id, index=index)
+            if is_repeat or (known is not None and not passing.is_left(state, notice)):
+                state.statistics.repeats[state.counted_as(notice.kind)] += 1
+                continue
             within[notice.id] = notice.digest
         fresh.append(notice)
         try:
@@ -139,10 +144,24 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
     return parted(fresh, found)
 
 
+def _check_here(state: State[W], notice: Notice, index: int) -> None:
+    absent = state.moves.absent
+    if absent and not absent.keys().isdisjoint(notice.users):
+        error = UserMoving()
+        error.data["index"] = index
+        raise error
+
+
 def decide_part(state: State[W], part: Part, now: float) -> Published:
     """The record of one part; what came before it has been applied."""
     raw = tuple(notice.raw for notice in part.notices)
-    return Published(now=now, notices=raw, outcomes=notifying.decide_outcomes(state, part))
+    asides = [passing.decide_aside(state, notice, place) for place, notice in enumerate(part.notices)]
+    return Published(
+        now=now,
+        notices=raw,
+        outcomes=notifying.decide_outcomes(state, part),
+        asides=tuple(aside for aside in asides if aside is not None),
+    )
 
 
 def decide_acknowledge(state: State[W], queue: str, through: int, now: float) -> Acknowledged | None:
@@ -195,6 +214,8 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
         notified=notifying.notified_by_leaving(state, expired + offline),
     )
     quiet = not (tick.seen or tick.heartbeats or tick.expired or tick.offline or tick.forget)
+    # What users on their way were given is forgotten by the time of a tick.
+    quiet = quiet and not state.moves.is_stale(now - state.limits.remember_ids_for)
     return None if quiet else tick
 
 
@@ -230,4 +251,6 @@ def _collect(state: State[W], now: float) -> tuple[list[Descriptor[W]], list[Des
 def _idle_due(state: State[W], descriptor: Descriptor[W], now: float) -> float:
     """A queue with a waiting poll is not idle, however long the poll waits (R2.22)."""
     due = descriptor.idle_due(state.limits.offline_after)
+    if descriptor.spec.user_id in state.moves.absent:
+        return max(due, now + LOOK_AGAIN)  # what moves doesn't change
     return due if descriptor.waiter is None else max(due, now + LOOK_AGAIN)

@@ -60,6 +60,14 @@ class Directory(Generic[W]):
         """See `Firehose.hearing`."""
         return self._firehose.hearing(realm_id, channel)
 
+    def is_hearing(self, descriptor: Descriptor[W]) -> bool:
+        """Whether the queue may hear public messages that don't name its owner."""
+        return self._firehose.may_hear(descriptor)
+
+    def user_ids(self) -> list[UserId]:
+        """The users who have a queue."""
+        return self.by_user.keys()
+
     def users(self) -> int:
         """How many users have a queue."""
         return len(self.by_user)

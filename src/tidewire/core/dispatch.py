@@ -38,6 +38,7 @@ class Dispatch(Generic[W]):
     Attributes:
         failures: what could not be delivered.
         missed: for each user who is notifiable when gone, what their queues keep beside the event (R5.4).
+        passed: users who hear nothing of it beyond what names them: they were given it before.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Dispatch(Generic[W]):
         "_unknown",
         "failures",
         "missed",
+        "passed",
     )
 
     def __init__(
@@ -69,6 +71,7 @@ class Dispatch(Generic[W]):
         self._marker = marker or state.trails.marker(self._now)
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
+        self.passed: Collection[UserId] = ()
 
     @property
     def number(self) -> int:
@@ -98,7 +101,12 @@ class Dispatch(Generic[W]):
         """The queues that may hear a realm's public message (`Firehose.hearing`), if the notice is for that realm."""
         if self._realm_id not in {None, realm_id}:
             return ()
-        return self._state.directory.hearing(realm_id, channel)
+        hearing = self._state.directory.hearing(realm_id, channel)
+        absent = self._state.moves.absent
+        if self.passed or absent:
+            out = {*self.passed, *absent}
+            return [descriptor for descriptor in hearing if descriptor.spec.user_id not in out]
+        return hearing
 
     def represent(self, event: Event, *, withheld: str | None = None) -> Representation:
         """A shaped event, to be delivered to every queue that gets just these bytes.
@@ -179,6 +187,7 @@ class Dispatch(Generic[W]):
     def revoke_user(self, user_id: UserId) -> None:
         """Ends all queues of a user, who gets none until restored."""
         self._state.revoked[user_id] = None
+        self._state.moves.note_fresh(user_id)
         for descriptor in list(self._state.directory.of_user(user_id)):
             self._state.drop_queue(descriptor, "revoked")
 

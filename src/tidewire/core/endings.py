@@ -33,8 +33,10 @@ def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -
     """The end of a queue that its owner asked for.
 
     Raises:
+        UserMoving: the user is just moving to another shard.
         BadEventQueueId: the user has no such queue.
     """
+    state.moves.check_here(user_id)
     (record,) = decide_ends(state, [state.owned(queue_id, user_id)], "deleted", now)
     return record
 

@@ -25,7 +25,9 @@
     │   ├── TooManyConnections    TOO_MANY_CONNECTIONS 503, a retry helps
     │   ├── Unavailable           SERVICE_UNAVAILABLE 503, a retry helps
     │   │   ├── StateUnavailable  STATE_UNAVAILABLE 503, a retry helps
-    │   │   └── AuthenticationUnavailable  AUTHENTICATION_UNAVAILABLE 503, a retry helps
+    │   │   ├── AuthenticationUnavailable  AUTHENTICATION_UNAVAILABLE 503, a retry helps
+    │   │   └── UserMoving        SERVICE_UNAVAILABLE 503, a retry helps
+    │   ├── ShardMapDiffers       SHARD_MAP_DIFFERS 409, a retry may help
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
         └── StateInUse            STATE_UNUSABLE 500 (in no answer: another process uses it)
@@ -268,6 +270,21 @@ class AuthenticationUnavailable(Unavailable):
     """Who asks can't be found out now, because those who know can't be asked."""
 
     code = "AUTHENTICATION_UNAVAILABLE"
+
+
+class UserMoving(Unavailable):
+    """The user is just moving to another shard, and is not this one's any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The user is just moving to another shard; try again")
+
+
+class ShardMapDiffers(WireError):
+    """What a shard was told about users and maps does not go with the map that it lives under."""
+
+    code = "SHARD_MAP_DIFFERS"
+    http_status = 409
+    retry_helps = True
 
 
 class InternalError(WireError):

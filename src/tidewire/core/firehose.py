@@ -51,6 +51,10 @@ class Firehose(Generic[W]):
             return everywhere
         return chain(everywhere, self._queues.of(_Place(realm_id, channel.lower())))
 
+    def may_hear(self, descriptor: Descriptor[W]) -> bool:
+        """Whether the queue may hear anything here."""
+        return self._place(descriptor) is not None
+
     def _place(self, descriptor: Descriptor[W]) -> _Place | None:
         spec = descriptor.spec
         if not descriptor.acceptance.accepts_messages or not self._may_hear(spec):

@@ -5,7 +5,7 @@ Everything that could make a notice fail later is refused here, before anything 
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -46,6 +46,7 @@ class _Wire(Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     realm_id: _Id | None = None
     traceparent: str | None = None
+    whole: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
 
 
 class _Outline(Struct):
@@ -78,12 +79,27 @@ class Notice:
         kind: the event's type.
         users: for each user, in order and once, what the notice says of them beyond the id (D11).
         id: the publisher's name for the notice; a repeat of it is recognised.
-        digest: digest of the content, when there is an id.
+        digest: digest of the content, when there is an id; of a part of a notice, the digest of the whole.
         realm_id: when given, only queues of this realm get the event.
+        aside: users for whom it is remembered by name whether they were given the notice (`core/moves.py`).
+        is_detour: it is a further part of a notice, for some of its users, beside the shard's own.
+        passed: users whom it names, or would reach, who were given it before.
         traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
     """
 
-    __slots__ = ("digest", "event", "id", "kind", "raw", "realm_id", "traceparent", "users")
+    __slots__ = (
+        "aside",
+        "digest",
+        "event",
+        "id",
+        "is_detour",
+        "kind",
+        "passed",
+        "raw",
+        "realm_id",
+        "traceparent",
+        "users",
+    )
 
     def __init__(self, raw: bytes, wire: _Wire) -> None:
         self.raw = raw
@@ -94,6 +110,15 @@ class Notice:
         self.users = _users(self.kind, wire.users)
         self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
         self.traceparent = wire.traceparent
+        self.aside: Collection[UserId] = ()
+        self.is_detour = False
+        self.passed: Collection[UserId] = ()
+
+    def pass_by(self, passed: Collection[UserId]) -> None:
+        """Takes out users who were given it before."""
+        self.passed = passed
+        for user_id in passed:
+            self.users.pop(user_id, None)
 
 
 def decode_notice(raw: bytes) -> Notice:
@@ -272,5 +297,7 @@ def _check_flags(value: object, where: str) -> None:
 
 def _digest(wire: _Wire) -> bytes:
     """Of the content alone: a retry may carry another trace, and other spacing."""
+    if wire.whole is not None:
+        return bytes.fromhex(wire.whole)
     content = _DIGEST_ENCODER.encode((wire.event, wire.users, wire.realm_id))
     return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()

@@ -1,7 +1,8 @@
 """A notice whose users are on several shards, as one notice for each of them (R8.5).
 
 The parts depend on the map alone, not on which shard makes them: a repeat that arrives elsewhere has the same ones,
-so a notice's id still tells a repeat from another notice.
+so a notice's id still tells a repeat from another notice. Where the map itself has changed in between, the parts are
+others; each says by the digest of the whole what it is a part of.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ class _Parted(Struct, omit_defaults=True):
     id: str | None = None
     realm_id: int | None = None
     traceparent: str | None = None
+    whole: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Parted)
@@ -55,6 +57,8 @@ def parts_of(
     if len(wanted) == 1:
         return dict.fromkeys(wanted, notice.raw)
     whole = _DECODER.decode(notice.raw)
+    if whole.id is not None:
+        whole = msgspec.structs.replace(whole, whole=notice.digest.hex())
     users: dict[int, list[int | dict[str, Any]]] = {shard: [] for shard in wanted}
     for user in whole.users:
         users[places[UserId(user if isinstance(user, int) else user["id"])]].append(user)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.descriptor import Descriptor
-from tidewire.core.errors import UserDeactivated
+from tidewire.core.errors import UserDeactivated, UserMoving
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch, Delayed, State
 
@@ -43,10 +43,13 @@ def poll(
     A poll that waited before is displaced: it gets what the queue holds (R2.18).
 
     Raises:
+        UserMoving: the user is just moving to another shard.
         UserDeactivated: the user's rights were revoked.
         BadEventQueueId: the user has no such queue.
         BadRequest: `last_event_id` is not one that this client can have been given; nothing was changed (D-8).
     """
+    if user_id in state.moves.absent:
+        raise UserMoving
     if user_id in state.revoked:
         raise UserDeactivated("Account is deactivated")
     descriptor = state.owned(queue_id, user_id)

@@ -47,5 +47,9 @@ class QueueIndex(Generic[K, W]):
             return ()
         return (owned,) if isinstance(owned, Descriptor) else owned.values()
 
+    def keys(self) -> list[K]:
+        """The keys that have a queue."""
+        return list(self._queues)
+
     def __len__(self) -> int:
         return len(self._queues)

@@ -12,9 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.core.descriptor import QueueSpec
+from tidewire.core.given import GivenImage
 from tidewire.core.groups import Joined
 from tidewire.core.images import QueueImage
+from tidewire.core.moves import Key
 from tidewire.core.notifications.formats import Notified
+from tidewire.core.remembered import RememberedId
+from tidewire.core.tombstones import Tombstone
 
 Reason: TypeAlias = Literal["deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded"]
 """Why a queue ended."""
@@ -55,16 +59,30 @@ class Outcome(Struct, frozen=True, array_like=True):
     notified: tuple[Notified, ...]
 
 
+class Aside(Struct, frozen=True, array_like=True):
+    """Whom one notice of a record passes by, and who is remembered by name; `notice` is its place in there.
+
+    With `is_detour` it says nothing of anybody who is not named.
+    """
+
+    notice: int
+    passed: tuple[int, ...]
+    named: tuple[int, ...]
+    is_detour: bool = False
+
+
 class Published(Struct, frozen=True, tag="published", omit_defaults=True):
     """Notices were taken: the raw JSON of each that was not known before, in order.
 
     Attributes:
         outcomes: of the notices that notify anybody.
+        asides: of the notices that concern users on their way between shards.
     """
 
     now: float
     notices: tuple[bytes, ...]
     outcomes: tuple[Outcome, ...] = ()
+    asides: tuple[Aside, ...] = ()
 
 
 class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
@@ -150,8 +168,117 @@ class Restarted(Struct, frozen=True, tag="restarted"):
     resumed: bool
 
 
+class Remapped(Struct, frozen=True, tag="remapped"):
+    """The shard lives under another map from here on (`core/moves.py`).
+
+    Attributes:
+        before: the map before, whose movers are handed over; empty when there is nobody to be.
+        index: which shard of the maps this one is.
+        others: the other shards of both maps.
+    """
+
+    now: float
+    version: int
+    before: bytes
+    after: bytes
+    index: int
+    others: tuple[int, ...]
+
+
+class Agreed(Struct, frozen=True, tag="agreed"):
+    """All other shards know of the hand-over, and users begin to move."""
+
+    now: float
+
+
+class Moving(Struct, frozen=True, tag="moving"):
+    """Users are about to be another shard's: what is here of them doesn't change any more."""
+
+    now: float
+    to: int
+    users: tuple[int, ...]
+
+
+class Moved(Struct, frozen=True, tag="moved"):
+    """They are the other shard's, which has said so."""
+
+    now: float
+    users: tuple[int, ...]
+
+
+class Arrived(Struct, frozen=True, tag="arrived", omit_defaults=True):
+    """Queues came from another shard; their owners are still that one's.
+
+    Attributes:
+        users: the owners.
+        bodies: those of the queues, which name them by number.
+        rules: what the application's merge rules are called there.
+    """
+
+    now: float
+    source: int
+    users: tuple[int, ...]
+    bodies: tuple[bytes, ...]
+    queues: tuple[QueueImage, ...]
+    tombstones: tuple[Tombstone, ...] = ()
+    revoked: tuple[int, ...] = ()
+    rules: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Brought(Struct, frozen=True, tag="brought"):
+    """A piece of a table of ids that another shard remembers; the first has the number `first`."""
+
+    now: float
+    table: str
+    first: int
+    ids: tuple[RememberedId, ...]
+
+
+class Adopted(Struct, frozen=True, tag="adopted"):
+    """Users are this shard's from here on: everything of them has arrived.
+
+    Attributes:
+        users: with the tables that hold for them.
+        given: what they were given by name.
+    """
+
+    now: float
+    users: tuple[tuple[int, tuple[Key, ...]], ...]
+    given: tuple[GivenImage, ...]
+
+
+class Closed(Struct, frozen=True, tag="closed"):
+    """Nobody is left here who has to move."""
+
+    now: float
+
+
+class Settled(Struct, frozen=True, tag="settled"):
+    """Another shard has closed, and sends notices by the new map alone."""
+
+    now: float
+    shard: int
+
+
 Record: TypeAlias = (
-    Registered | Imported | Published | Removed | Sealed | Ticked | Announced | Acknowledged | Restarted
+    Registered
+    | Imported
+    | Published
+    | Removed
+    | Sealed
+    | Ticked
+    | Announced
+    | Acknowledged
+    | Restarted
+    | Remapped
+    | Agreed
+    | Moving
+    | Moved
+    | Arrived
+    | Brought
+    | Adopted
+    | Closed
+    | Settled
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -24,16 +24,16 @@ from tidewire.core.application import apply_notices, apply_record, import_queues
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Failure
 from tidewire.core.errors import BadRequest, InvalidNotice
+from tidewire.core.handing import apply_moves
 from tidewire.core.ids import QueueId
 from tidewire.core.notice import Notice, decode_notice
 from tidewire.core.records import (
-    Acknowledged,
     Announced,
+    Arrived,
     Imported,
     Published,
     Record,
     Registered,
-    Removed,
     Restarted,
     Sealed,
     Ticked,
@@ -135,6 +135,10 @@ class _Recovery(Generic[W]):
                 self._register(record)
             case Imported():
                 self._import(record)
+            case Arrived():
+                self.skipped += apply_moves(self._state, record)
+                self._state.recorded_at = record.now
+                self._note_late([image.queue_id for image in record.queues])
             case _:
                 self.failures += apply_record(self._state, record)
 
@@ -204,9 +208,9 @@ class _Recovery(Generic[W]):
                 named = self._recipients(notices)
             case Registered():
                 self.touched[QueueId(record.queue_id)] = None
-            case Imported():
+            case Imported() | Arrived():
                 self.touched.update((QueueId(image.queue_id), None) for image in record.queues)
-            case Removed() | Restarted() | Acknowledged():
+            case _:
                 pass
         directory = self._state.directory
         found = (directory.get(queue_id) for queue_id in named)

@@ -42,7 +42,7 @@ class RememberedIds:
     __slots__ = ("_base", "_ids", "_pieces", "oldest")
 
     def __init__(self) -> None:
-        self._ids: dict[str, tuple[bytes, float]] = {}
+        self._ids: dict[str, tuple[bytes, float, int]] = {}
         # The same ids by number, in full pieces but for the last. A dictionary alone would have to be walked
         # from its beginning, past everything that was taken out there.
         self._pieces: deque[list[str]] = deque()
@@ -61,11 +61,19 @@ class RememberedIds:
         known = self._ids.get(notice_id)
         return None if known is None else known[0]
 
+    def __contains__(self, notice_id: str) -> bool:
+        return notice_id in self._ids
+
+    def number(self, notice_id: str) -> int | None:
+        """The number of an id, or None when it is new."""
+        known = self._ids.get(notice_id)
+        return None if known is None else known[2]
+
     def add(self, notice_id: str, digest: bytes, now: float) -> None:
         """Remembers an id; one that is known already keeps its number."""
-        known = notice_id in self._ids
-        self._ids[notice_id] = (digest, now)
-        if known:
+        known = self._ids.get(notice_id)
+        self._ids[notice_id] = (digest, now, self.next if known is None else known[2])
+        if known is not None:
             return
         if not self._pieces or len(self._pieces[-1]) == PIECE:
             self._pieces.append([])
@@ -119,7 +127,7 @@ class RememberedIds:
         """What of a piece is still remembered, with the number of its first id."""
         gone = min(max(0, self.oldest - piece.first), piece.size)
         ids = piece.ids[gone : piece.size]
-        return piece.first + gone, [(notice_id, *self._ids[notice_id]) for notice_id in ids]
+        return piece.first + gone, [(notice_id, *self._ids[notice_id][:2]) for notice_id in ids]
 
     def restore(self, first: int, remembered: Iterable[RememberedId]) -> None:
         """Adds what a snapshot holds; ids numbered between those that are there and `first` are forgotten."""
@@ -133,4 +141,4 @@ class RememberedIds:
         return len(self._ids)
 
     def __iter__(self) -> Iterator[RememberedId]:
-        return ((notice_id, digest, taken) for notice_id, (digest, taken) in self._ids.items())
+        return ((notice_id, digest, taken) for notice_id, (digest, taken, _) in self._ids.items())

@@ -30,7 +30,9 @@ from tidewire.core.capture import Capture
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Dispatching, Failure
 from tidewire.core.dump import DumpedQueue
+from tidewire.core.hand_over import HandOver
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.looking import Looking
 from tidewire.core.merge import MergeRule, RuleFailure, merge_table
 from tidewire.core.notice import Notice
@@ -49,7 +51,7 @@ from tidewire.core.records import (
 from tidewire.core.recovery import KeptRecord, Recovered
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
-from tidewire.core.state import Batch, Limits, State
+from tidewire.core.state import Batch, State
 from tidewire.core.statistics import Stopwatch
 
 W = TypeVar("W")
@@ -231,6 +233,11 @@ class Shard(Looking[W]):
         unwritten = self._state.unwritten
         self._state.unwritten = []
         return unwritten
+
+    @property
+    def hand_over(self) -> HandOver[W]:
+        """Handing users over to other shards, and taking them."""
+        return HandOver(self._state)
 
     # Keeping, and coming back.
 

@@ -4,6 +4,7 @@ A value: reading it from a file is `config/shard_map.py`'s business. Its version
 one, for shards that have to agree. Nothing but the standard library is needed here, so that publishers can use it.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,8 +81,6 @@ class ShardMap:
 
     def queue_name(self, shard: int) -> str:
         """The bus queue from which a shard takes its notices (R8.2)."""
-        if len(self.shards) == 1:
-            return "notify_tornado"
         return f"notify_tornado_port_{self.shards[shard].port}"
 
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -102,3 +101,43 @@ def even_map(ports: Sequence[int], *, version: int = 1, host: str = LOOPBACK) ->
         version=version,
         default=tuple(range(len(ports))),
     )
+
+
+def encode_map(shard_map: ShardMap) -> bytes:
+    """A map as JSON, the same bytes for the same map."""
+    form = {
+        "version": shard_map.version,
+        "shards": [[shard.host, shard.port] for shard in shard_map.shards],
+        "hosts": dict(shard_map.hosts),
+        "patterns": [[entry.pattern, entry.shards] for entry in shard_map.patterns],
+        "default": shard_map.default,
+    }
+    return json.dumps(form, separators=(",", ":"), sort_keys=True).encode()
+
+
+def decode_map(data: bytes | str) -> ShardMap:
+    """The map that `encode_map` encoded.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        form = json.loads(data)
+        made = ShardMap(
+            shards=tuple(ShardAddress(int(port), str(host)) for host, port in form["shards"]),
+            version=int(form["version"]),
+            hosts={str(host): tuple(map(int, shards)) for host, shards in form["hosts"].items()},
+            patterns=tuple(
+                RealmPattern(str(pattern), tuple(map(int, shards))) for pattern, shards in form["patterns"]
+            ),
+            default=tuple(map(int, form["default"])),
+        )
+        for entry in made.patterns:
+            re.compile(entry.pattern)
+    except (KeyError, TypeError, AttributeError, RecursionError, re.error) as error:
+        raise ValueError(f"this is no shard map: {error!r}") from None
+    if not made.shards or any(
+        not group or not set(group) <= set(range(len(made.shards))) for group in made.groups()
+    ):
+        raise ValueError("this is no shard map: it names shards that it has not")
+    return made

@@ -23,9 +23,11 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.core.errors import StateError
+from tidewire.core.given import GivenImage
 from tidewire.core.ids import UserId
 from tidewire.core.images import QueueImage
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
+from tidewire.core.moves import MovesImage, Table
 from tidewire.core.outbox import OutboxImage
 from tidewire.core.remembered import RememberedId
 from tidewire.core.restoring import Skipped, make_queues
@@ -51,6 +53,9 @@ class Snapshot(Struct, frozen=True):
         clean: it was taken at a clean stop: nothing happened after it that no record tells of.
         tombstones: a piece of them.
         revoked: users who get no queue.
+        moves: users on their way; in the first slice.
+        given: what they were given, a piece of it.
+        tables: pieces of the ids that other shards remembered, each with the table's name and its first number.
     """
 
     version: int
@@ -66,6 +71,9 @@ class Snapshot(Struct, frozen=True):
     clean: bool = False
     tombstones: tuple[Tombstone, ...] = ()
     revoked: tuple[int, ...] = ()
+    moves: MovesImage | None = None
+    given: tuple[GivenImage, ...] = ()
+    tables: tuple[tuple[str, int, tuple[RememberedId, ...]], ...] = ()
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -111,6 +119,12 @@ def restore_tables(state: State[W], part: Snapshot) -> None:
     state.outbox.restore(part.outbox)
     state.tombstones.restore(part.tombstones)
     state.revoked.update((UserId(user_id), None) for user_id in part.revoked)
+    if part.moves is not None:
+        state.moves.restore(part.moves)
+    for notice_id, digest, taken, users in part.given:
+        state.moves.given.add(notice_id, digest, taken, map(UserId, users))
+    for name, first, ids in part.tables:
+        state.moves.tables.setdefault(name, Table()).add(first, ids)
 
 
 def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> list[Skipped]:

@@ -4,11 +4,9 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 `shard.py`.
 """
 
-import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -23,9 +21,11 @@ from tidewire.core.event_types import EVENT_TYPE_NAMES, OTHER
 from tidewire.core.groups import entry_id
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
+from tidewire.core.limits import Limits
 from tidewire.core.memory import Memory
 from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.merged import merged, waiting
+from tidewire.core.moves import Moves
 from tidewire.core.notifications.formats import Notified
 from tidewire.core.outbox import Outbox
 from tidewire.core.presentation import Presentation
@@ -37,55 +37,12 @@ from tidewire.core.statistics import Statistics
 from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
 from tidewire.core.trails import Trails
-from tidewire.core.wire import ANSWER_FRAME, ENTRY_FRAME, Entry
+from tidewire.core.wire import ANSWER_FRAME, Entry
 
 W = TypeVar("W")
 
 RELOAD: Mapping[str, Any] = MappingProxyType({"type": "web_reload_client"})
 """Tells the bundled web app of the system we speak the protocol of to reload (R1.24)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """The times and bounds a shard works by, in seconds and bytes; 0 turns one off where it says so.
-
-    Attributes:
-        offline_after: unpolled seconds after which an owner counts as gone; 0: never (R2.23).
-        remember_ids_for: how long a notice's id is remembered.
-        remember_ids_max: how many are at most; 0: no bound.
-        answer_max_bytes: size of one answer; 0: no bound.
-        outbox_max: notifications that wait for workers; 0: no bound.
-        mobile_shards: how many workers share the push notifications (R5.20).
-        max_events: events of one queue; 0: no bound (D-13).
-        max_bytes: their bytes; 0: no bound.
-        max_per_user: queues of one user; 0: no bound.
-        memory_budget: bytes that all queues may take; 0: no bound (D8).
-        tombstones_max: ended queues whose reason is remembered.
-        tombstones_for: for how long.
-        explain_bytes: of each queue's records of what became of its events; 0: nothing is recorded.
-        explain_ended: ended queues whose records are kept.
-    """
-
-    offline_after: float = 600.0
-    remember_ids_for: float = 86_400.0
-    remember_ids_max: int = 1_000_000
-    answer_max_bytes: int = 1_048_576
-    outbox_max: int = 100_000
-    mobile_shards: int = 1
-    max_events: int = 100_000
-    max_bytes: int = 67_108_864
-    max_per_user: int = 100
-    memory_budget: int = 0
-    tombstones_max: int = 100_000
-    tombstones_for: float = 86_400.0
-    explain_bytes: int = 2048
-    explain_ended: int = 1000
-
-    @property
-    def look_above(self) -> float:
-        """Bytes up to which a queue can't have passed a bound, however short its events are."""
-        by_events = self.max_events * (ENTRY_FRAME + len(b'{"type":"a"')) or math.inf
-        return min(by_events, self.max_bytes or math.inf)
 
 
 class Delayed(NamedTuple, Generic[W]):
@@ -120,6 +77,7 @@ class State(Generic[W]):
         "look_above",
         "memory",
         "merging",
+        "moves",
         "outbox",
         "over",
         "presentation",
@@ -147,6 +105,7 @@ class State(Generic[W]):
         self.remembered = RememberedIds()
         self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
         self.tombstones = Tombstones(most=limits.tombstones_max)
+        self.moves = Moves()
         self.revoked: dict[UserId, None] = {}
         """Users who get no queue, because a notice said so."""
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
@@ -213,26 +172,30 @@ class State(Generic[W]):
             if is_answered:
                 descriptor.sent_at = self.recorded_at
             ended = self._ended(descriptor, reason)
+        self._take_out(descriptor)
+        self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
+        self.statistics.removed[reason] += 1
+        self.trails.end_all(gone.trail for gone in self.ended.add(ended))
+
+    def release_queue(self, descriptor: Descriptor[W]) -> None:
+        """Lets go of a queue that is another shard's now, or comes from there once more; no poll waits on it."""
+        self._take_out(descriptor)
+        self.trails.end(descriptor.trail)
+
+    def _take_out(self, descriptor: Descriptor[W]) -> None:
         self.memory.entries -= len(descriptor.queue)
         self.directory.remove(descriptor)
         self.over.pop(descriptor, None)
-        self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
         self.heartbeats.cancel(descriptor, descriptor.heartbeat_second)
         self.idle.cancel(descriptor, descriptor.idle_second)
         self.seen.pop(descriptor, None)
         self.reload_set.pop(descriptor.queue_id, None)
         self._acceptances.release(descriptor.spec.acceptance_key)
         self._shapes.release(descriptor.spec.shape_key)
-        self.statistics.removed[reason] += 1
-        self._forget(self.ended.add(ended))
 
     def forget_ended(self) -> None:
         """Drops what is kept of ended queues: explaining them is worth less than any queue."""
-        self._forget(self.ended.clear())
-
-    def _forget(self, going: Iterable[Ended]) -> None:
-        for gone in going:
-            self.trails.end(gone.trail)
+        self.trails.end_all(gone.trail for gone in self.ended.clear())
 
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue

@@ -32,6 +32,8 @@ class Statistics:
         "heartbeats",
         "imported",
         "lost",
+        "moved_away",
+        "moved_here",
         "notices",
         "notifications_lost",
         "parked",
@@ -87,6 +89,10 @@ class Statistics:
         """The same for email."""
         self.turned_away: Counter[str] = Counter()
         """Registrations and publications refused because of a bound, by what was asked."""
+        self.moved_away = 0
+        """Users who became another shard's."""
+        self.moved_here = 0
+        """Users who came from another shard."""
         self.notifications_lost = 0
         """Notifications that the outbox had no more room for."""
 

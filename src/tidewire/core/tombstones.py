@@ -4,7 +4,7 @@ Bounded in time and in number; the oldest go first. What goes by time is dropped
 that record's time, so that recovery arrives at the same table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import takewhile
 from typing import TypeAlias
 
@@ -47,6 +47,14 @@ class Tombstones:
         """Why and when a queue ended, whoever owned it: for operators."""
         known = self._ended.get(queue_id)
         return None if known is None else known[1:]
+
+    def owners(self) -> set[UserId]:
+        """Whose queues they were."""
+        return {user_id for user_id, _, _ in self._ended.values()}
+
+    def of(self, user_ids: Container[UserId]) -> list[Tombstone]:
+        """The ends of these users' queues."""
+        return [(queue_id, *end) for queue_id, end in self._ended.items() if end[0] in user_ids]
 
     def forget(self, before: float) -> None:
         """Drops the queues that ended before a time."""

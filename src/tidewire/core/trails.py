@@ -11,7 +11,7 @@
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from struct import Struct
 
@@ -151,6 +151,11 @@ class Trails:
         """Nobody needs the trail any more."""
         if self.most:
             self._memory.trails -= OVERHEAD + len(trail) + len(trail.refusals or b"")
+
+    def end_all(self, trails: Iterable[Trail]) -> None:
+        """The same for many."""
+        for trail in trails:
+            self.end(trail)
 
     def marker(self, now: float) -> Marker:
         """Begins a notice, or anything else that brings events to queues."""

@@ -78,6 +78,11 @@ class Call(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_up(self, slot: AsgiSlot[Reply], reply: Reply = BROKEN) -> None:
+        """The same for one request, if it is still the one under way."""
+        if self._slot is slot:
+            self.end(reply)
+
     # Called by the transport.
 
     def connection_made(  # type: ignore[override]  # of a stream protocol it is always one of these

@@ -11,7 +11,6 @@ from tidewire.http import answers
 from tidewire.http.admission import admit_internal, check_internal_address
 from tidewire.http.answers import Answer
 from tidewire.http.body import form_parameters, query_parameters, read_body
-from tidewire.http.neighbours import FORWARDED
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
@@ -19,7 +18,7 @@ from tidewire.http.publishing import Spread
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
-from tidewire.http.wrong_shard import check_not_sent_on, internal_from_elsewhere
+from tidewire.http.wrong_shard import check_hop, hops_of, internal_from_elsewhere
 from tidewire.ports import Slot
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
@@ -112,27 +111,39 @@ async def revoke_session(request: Request, site: Site) -> Answer:
 
 
 async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
-    """Has notices carried out, here and elsewhere; None when they were, else another shard's refusal."""
+    """Has the notices of a request carried out, here and elsewhere; None when they were, else another shard's refusal."""
+    return await publish_everywhere(taken, site, hops=hops_of(request))
+
+
+async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
+    """Has notices carried out that were sent on so many times; None when they were, else another shard's refusal.
+
+    Raises:
+        WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
+    """
     slot: AsgiSlot[int] = AsgiSlot()
     neighbours = site.neighbours
     if neighbours is None:
         publish(taken, site, slot)
         await slot.wait()
         return None
-    spread = Spread(taken, neighbours, sent_on=FORWARDED in request.headers)
-    if spread.goes_elsewhere:
-        check_not_sent_on(request, neighbours)
-    site.lifecycle.check_serving()
-    if spread.own:
-        # First: what is refused here is sent to nobody.
-        try:
-            publish(spread.own, site, slot)
-        except WireError as error:
-            spread.place_again(error)
-            raise
-    refusal = await spread.publish_elsewhere()
-    if spread.own:
-        await slot.wait()
+    await neighbours.hold(taken)
+    # From here to the publication nothing waits: who is where stays as it is.
+    with neighbours.splitting():
+        spread = Spread(taken, neighbours, hops=hops)
+        if spread.goes_elsewhere:
+            check_hop(hops + 1, neighbours)
+        site.lifecycle.check_serving()
+        if spread.own:
+            # First: what is refused here is sent to nobody.
+            try:
+                publish(spread.own, site, slot)
+            except WireError as error:
+                spread.place_again(error)
+                raise
+        refusal = await spread.publish_elsewhere()
+        if spread.own:
+            await slot.wait()
     return refusal
 
 

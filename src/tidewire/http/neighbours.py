@@ -1,45 +1,34 @@
 """The shards beside this one: whose user somebody is, and asking the shard that has them (D7)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from starlette.types import Receive
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.core.errors import Unavailable
-from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import Notice
-from tidewire.core.notice_parts import parts_of, public_realm
-from tidewire.core.shard_map import ShardAddress, ShardMap, among
-from tidewire.core.users import Realm, User
+from tidewire.core.moves import Moves
+from tidewire.core.shard_map import ShardAddress, ShardMap
 from tidewire.http.calling import BROKEN, GONE, Call, Reply, Sibling, Unreachable
 from tidewire.http.slots import AsgiSlot
+from tidewire.http.whereabouts import Directory, Whereabouts
 
 Mode = Literal["proxy", "redirect"]
 
 FORWARDED = "tidewire-forwarded"
-"""The header of a request that another shard or the proxy sends on; it is never sent on again. Whoever sets it from
-outside only gets an error where help was to be had."""
+"""The header of a request that another shard or the proxy sends on: the version of the sender's map, and how often it
+has been sent on, once if that is not said. Whoever sets it from outside only gets an error where help was to be had."""
+
+MOST_HOPS = 3
+"""How often a request is sent on. While users move a shard may be wrong by one step; then there is a way back and
+forth. More than that is a disagreement, in which it would go round for ever."""
 
 
-class Directory(Protocol):
-    """Who is in which realm: as much of an `Authenticator` as it takes to find a user's shard."""
-
-    def user(self, user_id: UserId) -> User | None:
-        """A user by id."""
-        ...
-
-    def realm(self, realm_id: RealmId) -> Realm | None:
-        """A realm by id."""
-        ...
-
-
-class Neighbours:
-    """One shard's view of all of them.
+class Neighbours(Whereabouts):
+    """The other shards, and how to ask them.
 
     Attributes:
-        generation: rises with each map that is taken over.
         by_bus: hands a notice to another shard's bus queue, where there is a bus that all shards share; for what must
             reach a shard that does not answer.
     """
@@ -54,17 +43,13 @@ class Neighbours:
         secret: str,
         log: FilteringBoundLogger,
         by_bus: Callable[[int, bytes], Awaitable[None]] | None = None,
+        moves: Moves | None = None,
     ) -> None:
-        self._map = shard_map
-        self._index = index
+        super().__init__(shard_map, index=index, directory=directory, moves=moves)
         self.mode = mode
-        self._directory = directory
         self._secret = secret
         self._log = log
         self.by_bus = by_bus
-        self.generation = 0
-        self._of_host: dict[str, tuple[int, ...]] = {}
-        """Memory of `ShardMap.shards_of_realm`: patterns would be searched for each poll."""
         self._siblings: dict[ShardAddress, Sibling] = {}
         self._silent: set[int] = set()
         """Shards that did not answer when last asked: the log says so once, not for each request."""
@@ -72,75 +57,11 @@ class Neighbours:
         """Requests at other shards, each with its connection and with what ends it. By slot: as soon as the reply is
         there the connection carries the next request, which may be before whoever waited has run."""
 
-    @property
-    def map(self) -> ShardMap:
-        """The map in force."""
-        return self._map
-
-    @property
-    def index(self) -> int:
-        """Which shard this one is."""
-        return self._index
-
-    @property
-    def own_queue(self) -> str:
-        """The bus queue of this shard alone: one that several consumed would give each notice to one (R8.2)."""
-        return self._map.queue_name(self._index)
-
-    def adopt(self, newer: ShardMap) -> str | None:
-        """Takes over another map, unless there is a reason not to, which is returned; the map stays then."""
-        old = self._map
-        if newer == old:
-            return None
-        if newer.version <= old.version:
-            return f"its version is {newer.version}; a changed map needs a version above {old.version}"
-        if newer.shards[self._index : self._index + 1] != old.shards[self._index : self._index + 1]:
-            return f"this shard is not in it as {old.shards[self._index].host}:{old.shards[self._index].port}"
-        self._map = newer
-        self._of_host.clear()
-        self.generation += 1
-        for address in self._siblings.keys() - set(newer.shards):
+    def live_under(self, shard_map: ShardMap, before: ShardMap | None) -> None:
+        """See `Whereabouts`; connections to shards that are in none of the maps are closed."""
+        super().live_under(shard_map, before)
+        for address in self._siblings.keys() - {self.address(shard) for shard in self.others()}:
             self._siblings.pop(address).close()
-        return None
-
-    # Who is where.
-
-    def shard_of(self, user_id: UserId, realm_id: RealmId | None) -> int:
-        """The shard of a user of a realm."""
-        return among(self._shards_of(realm_id), user_id)
-
-    def serves(self, user: User) -> bool:
-        """Whether a user is this shard's."""
-        return self.shard_of(user.id, user.realm_id) == self._index
-
-    def serves_all(self, notices: Sequence[Notice]) -> bool:
-        """Whether nobody else need hear of any of them."""
-        return all(self.parts(notice).keys() == {self._index} for notice in notices)
-
-    def parts(self, notice: Notice, *, sent_on: bool = False) -> dict[int, bytes]:
-        """A notice as each shard is to get it; `sent_on` says that another shard has seen to its realm."""
-        public = None if sent_on else public_realm(notice)
-        also = () if public is None else self._shards_of(public)
-        given = notice.realm_id
-        if given is not None or self._map.is_uniform:
-            shards = self._shards_of(given)
-            return parts_of(notice, shard_of=lambda user: among(shards, user), also=also, nobody=self._index)
-        return parts_of(notice, shard_of=self._shard_of_known, also=also, nobody=self._index)
-
-    def _shard_of_known(self, user_id: UserId) -> int:
-        user = self._directory.user(user_id)
-        return self.shard_of(user_id, None if user is None else user.realm_id)
-
-    def _shards_of(self, realm_id: RealmId | None) -> tuple[int, ...]:
-        if realm_id is None or self._map.is_uniform:
-            return self._map.default
-        realm = self._directory.realm(realm_id)
-        if realm is None:
-            return self._map.default
-        known = self._of_host.get(realm.host)
-        if known is None:
-            known = self._of_host[realm.host] = self._map.shards_of_realm(realm.host)
-        return known
 
     # Asking.
 
@@ -167,7 +88,7 @@ class Neighbours:
         Raises:
             Unavailable: the shard does not answer.
         """
-        address = self._map.shards[shard]
+        address = self.address(shard)
         try:
             reply = await self._ask(address, request, within, receive, if_stopping, fresh=False)
             if reply is BROKEN and may_repeat:
@@ -197,32 +118,28 @@ class Neighbours:
         slot: AsgiSlot[Reply] = AsgiSlot()
         call = await sibling.begin(request, slot, fresh=fresh)
         self._waiting[slot] = (call, if_stopping)
-        giving_up = asyncio.get_running_loop().call_later(within, self._end, slot)
+        giving_up = asyncio.get_running_loop().call_later(within, call.give_up, slot)
         try:
             if receive is None:
                 return await slot.wait()
             return await slot.wait_connected(receive) or GONE
         finally:
             giving_up.cancel()
-            self._end(slot)
             del self._waiting[slot]
-
-    def _end(self, slot: AsgiSlot[Reply], reply: Reply = BROKEN) -> None:
-        """Waits no longer for what is still under way."""
-        if slot.answer is None:
-            call, _ = self._waiting[slot]
-            call.end(reply)
+            call.give_up(slot)
 
     def _note_silent(self, shard: int, error: str) -> None:
         if shard not in self._silent:
             self._silent.add(shard)
-            self._log.warning("shard does not answer", shard=self._map.shards[shard].port, error=error)
+            self._log.warning("shard does not answer", shard=self.address(shard).port, error=error)
 
-    def internal_request(self, path: str, body: bytes, kind: str) -> bytes:
-        """A request to an internal route of another shard, which this one answers for."""
+    def internal_request(
+        self, path: str, body: bytes, kind: str, *, method: str = "POST", hops: int = 1
+    ) -> bytes:
+        """A request to an internal route of another shard, which this one answers for; `hops` counts this one."""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: shard\r\nAuthorization: Bearer {self._secret}\r\n"
-            f"{FORWARDED}: {self._map.version}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: shard\r\nAuthorization: Bearer {self._secret}\r\n"
+            f"{FORWARDED}: {self._map.version} {hops}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
 
@@ -230,9 +147,9 @@ class Neighbours:
 
     def release(self) -> None:
         """Ends what waits for other shards, as polls of this one's own are ended (D5)."""
-        for slot, (_, reply) in list(self._waiting.items()):
+        for slot, (call, reply) in list(self._waiting.items()):
             if reply is not BROKEN:
-                self._end(slot, reply)
+                call.give_up(slot, reply)
 
     def close(self) -> None:
         """Lets go of the connections."""

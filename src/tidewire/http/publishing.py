@@ -24,19 +24,30 @@ OK = 200
 class Spread:
     """The notices of one request by shard, each with its place in the request."""
 
-    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours, *, sent_on: bool) -> None:
-        """Sorts them; `sent_on` says that another shard has done so before."""
+    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours, *, hops: int) -> None:
+        """Sorts them; other shards have done so `hops` times before.
+
+        Raises:
+            UserMoving: a user is just moving; `Neighbours.hold` comes first.
+        """
+        self._hops = hops
         self.own: list[Notice] = []
         self._neighbours = neighbours
         self._elsewhere: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
         self._own_places: list[int] = []
         for place, notice in enumerate(notices):
-            for shard, raw in neighbours.parts(notice, sent_on=sent_on).items():
+            for shard, raw in neighbours.parts(notice, sent_on=hops > 0).items():
                 if shard != neighbours.index:
                     self._elsewhere[shard].append((place, raw))
                 else:
-                    self.own.append(notice if raw is notice.raw else decode_notice(raw))
+                    self._keep(notice if raw is notice.raw else decode_notice(raw))
                     self._own_places.append(place)
+
+    def _keep(self, notice: Notice) -> None:
+        # A part that was sent here because its users are here now may not be the only one of its notice.
+        notice.is_detour = self._hops > 1
+        notice.aside = frozenset(notice.users) if notice.is_detour else self._neighbours.movers(notice)
+        self.own.append(notice)
 
     @property
     def goes_elsewhere(self) -> bool:
@@ -68,7 +79,7 @@ class Spread:
     async def _publish(self, shard: int) -> Reply:
         body = b"[%b]" % b",".join(raw for _, raw in self._elsewhere[shard])
         neighbours = self._neighbours
-        request = neighbours.internal_request(PATH, body, "application/json")
+        request = neighbours.internal_request(PATH, body, "application/json", hops=self._hops + 1)
         return await neighbours.ask(shard, request, within=WITHIN, may_repeat=False)
 
     def _placed(self, shard: int, reply: Reply) -> Reply:

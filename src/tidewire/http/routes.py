@@ -18,6 +18,7 @@ from tidewire.http import (
     outbox,
     public,
     registering,
+    shards,
 )
 from tidewire.http.admission import admit_anybody
 from tidewire.http.answers import Answer
@@ -50,6 +51,10 @@ INTERNAL: Mapping[str, Methods] = MappingProxyType(
         "/api/internal/queues/{queue_id}": MappingProxyType({"GET": operators.queue}),
         "/api/internal/explain": MappingProxyType({"GET": operators.explain}),
         "/api/internal/explain/dry-run": MappingProxyType({"POST": operators.dry_run}),
+        "/api/internal/shards": MappingProxyType({"GET": shards.status}),
+        "/api/internal/shards/map": MappingProxyType({"POST": shards.take_map}),
+        "/api/internal/shards/plan": MappingProxyType({"POST": shards.plan}),
+        "/api/internal/shards/users": MappingProxyType({"POST": shards.take_users}),
         "/api/internal/stats": MappingProxyType({"GET": operators.stats}),
         "/api/internal/revoke_session": MappingProxyType({"POST": internal.revoke_session}),
         "/api/internal/web_reload_clients": MappingProxyType({"POST": internal.web_reload_clients}),

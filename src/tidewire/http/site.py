@@ -14,6 +14,7 @@ from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
+from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_ids import RequestIds
@@ -101,7 +102,8 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
-        neighbours: the other shards; None when there is one shard only.
+        neighbours: the other shards; None when there is no map.
+        hand_over: has users move to them.
         door: who lets requests in; None: the users file alone, and no browser sessions.
         sessions: which queues belong to which session.
         session_origins: origins whose pages may use browser sessions, beside the own one.
@@ -131,6 +133,7 @@ class Site:
     statistics: HttpStatistics = field(default_factory=HttpStatistics)
     exposition: Exposition | None = None
     neighbours: Neighbours | None = None
+    hand_over: HandOver | None = None
     state: StateSource | None = None
     door: Door | None = None
     sessions: Sessions = field(init=False)

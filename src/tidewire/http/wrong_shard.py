@@ -16,7 +16,7 @@ from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.body import MAX_FORM_BYTES, query_parameters, read_body
 from tidewire.http.calling import BROKEN, GONE, Reply
-from tidewire.http.neighbours import FORWARDED, Neighbours
+from tidewire.http.neighbours import FORWARDED, MOST_HOPS, Neighbours
 from tidewire.http.noting import note_of
 from tidewire.http.site import Site
 
@@ -59,17 +59,19 @@ async def answer_from_elsewhere(request: Request, site: Site, user: User) -> Ans
     To be asked once it is known who asks, and before the body is read.
 
     Raises:
-        Unavailable: the other shard does not answer, or sent the request here itself.
+        Unavailable: the other shard does not answer, or the request has been sent on too often.
     """
     neighbours = site.neighbours
     if neighbours is None or neighbours.serves(user):
         return None
-    check_not_sent_on(request, neighbours)
-    shard = neighbours.shard_of(user.id, user.realm_id)
-    if neighbours.mode == "redirect":
+    shard = await neighbours.whereabouts(user.id, user.realm_id)
+    if shard == neighbours.index:
+        return None
+    hops = next_hop(request, neighbours)
+    if neighbours.mode == "redirect" and hops == 1 and neighbours.before is None:
         return _redirect(request, neighbours.map.shards[shard].port)
     body = await read_body(request, MAX_FORM_BYTES)
-    sending = _SendingOn(request, body, site, neighbours, shard)
+    sending = _SendingOn(request, body, site, neighbours, shard, hops)
     if request.method == "DELETE":
         return await sending.delete(user.id)
     if request.method == "GET":
@@ -80,15 +82,34 @@ async def answer_from_elsewhere(request: Request, site: Site, user: User) -> Ans
     return await sending.ask(within=ANSWER_WITHIN)
 
 
-def check_not_sent_on(request: Request, neighbours: Neighbours) -> None:
-    """Refuses what was sent here for somebody who is not here: shards disagree, and it would go round for ever.
+def hops_of(request: Request) -> int:
+    """How often a request has been sent on."""
+    said = request.headers.get(FORWARDED)
+    if said is None:
+        return 0
+    hops = said.partition(" ")[2].strip()
+    return int(hops) if hops.isascii() and hops.isdigit() and len(hops) == 1 else 1
+
+
+def next_hop(request: Request, neighbours: Neighbours) -> int:
+    """How often it will have been, when it is sent on once more.
 
     Raises:
-        Unavailable: it was.
+        Unavailable: that would be too often.
     """
-    if FORWARDED in request.headers:
+    return check_hop(hops_of(request) + 1, neighbours)
+
+
+def check_hop(hops: int, neighbours: Neighbours) -> int:
+    """The number, if it is not too high.
+
+    Raises:
+        Unavailable: it is: shards disagree, and it would go round for ever.
+    """
+    if hops > MOST_HOPS:
         version = neighbours.map.version
         raise Unavailable(f"This user is not this shard's by its map, version {version}; try again")
+    return hops
 
 
 def _redirect(request: Request, port: int) -> Answer:
@@ -108,10 +129,11 @@ class _SendingOn:
     site: Site
     neighbours: Neighbours
     shard: int
+    hops: int
 
     async def ask(self, *, within: float, may_repeat: bool = False, if_stopping: Reply = BROKEN) -> Answer:
         """What the other shard says."""
-        request = _passed_on(self.request, self.body, self.neighbours.map.version)
+        request = _passed_on(self.request, self.body, self.neighbours.map.version, self.hops)
         return await _asked(
             self.request,
             self.site,
@@ -160,22 +182,22 @@ async def internal_from_elsewhere(
     """The same for an internal request on a user's behalf, whose form, without the secret, has been read.
 
     Raises:
-        Unavailable: the other shard does not answer, or sent the request here itself.
+        Unavailable: the other shard does not answer, or the request has been sent on too often.
     """
     neighbours = site.neighbours
     if neighbours is None:
         return None
-    shard = neighbours.shard_of(user_id, realm_id)
+    shard = await neighbours.whereabouts(user_id, realm_id)
     if shard == neighbours.index:
         return None
-    check_not_sent_on(request, neighbours)
+    hops = next_hop(request, neighbours)
     queue_id = form.get("queue_id")
     return await _asked(
         request,
         site,
         neighbours.ask(
             shard,
-            neighbours.internal_request(request.scope["path"], urlencode(form).encode(), FORM),
+            neighbours.internal_request(request.scope["path"], urlencode(form).encode(), FORM, hops=hops),
             within=POLL_WITHIN,
             may_repeat=queue_id is not None,
             receive=request.receive,
@@ -196,14 +218,14 @@ def _target(request: Request) -> bytes:
     return b"%b?%b" % (path, query) if query else path
 
 
-def _passed_on(request: Request, body: bytes, version: int) -> bytes:
+def _passed_on(request: Request, body: bytes, version: int, hops: int) -> bytes:
     """The request as the other shard gets it: the same, and where it has been."""
     lines = [line for line in request.scope["headers"] if line[0] not in NOT_PASSED_ON]
     note = note_of(request)
-    hops = [*note.headers.getlist("x-forwarded-for"), *([note.peer] if note.peer else [])]
+    addresses = [*note.headers.getlist("x-forwarded-for"), *([note.peer] if note.peer else [])]
     lines += [
-        (b"x-forwarded-for", ", ".join(hops).encode("latin-1")),
-        (FORWARDED.encode(), b"%d" % version),
+        (b"x-forwarded-for", ", ".join(addresses).encode("latin-1")),
+        (FORWARDED.encode(), b"%d %d" % (version, hops)),
     ]
     if "host" not in request.headers:
         lines.append((b"host", b"shard"))

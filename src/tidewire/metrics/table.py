@@ -6,13 +6,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from tidewire.bus_port import BusState
 from tidewire.core.statistics import Statistics
 from tidewire.core.survey import Spread, Survey, Tables
 from tidewire.counting import Histogram, HttpStatistics, JournalStatistics
 from tidewire.metrics.event_times import EventTimes
 from tidewire.metrics.process import Process
 from tidewire.metrics.reporter import CountingReporter
-from tidewire.ports import BusState
 from tidewire.recovering import Comeback
 
 

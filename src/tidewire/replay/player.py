@@ -15,13 +15,14 @@ from tidewire.core.dump import DumpedQueue, Unreadable, read_pair, split_dump
 from tidewire.core.errors import BadRequest, WireError
 from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.merge import MergeRule
 from tidewire.core.notice import decode_notice
 from tidewire.core.notifications.formats import queue_names, wire_record
 from tidewire.core.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Batch, Limits
+from tidewire.core.state import Batch
 from tidewire.core.wire import encode_entry
 from tidewire.dumps import Imports
 from tidewire.engine import Engine, PollSlot

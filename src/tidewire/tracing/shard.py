@@ -9,6 +9,7 @@ from tidewire.core.batches import Part
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.ids import UserId
+from tidewire.core.limits import Limits
 from tidewire.core.merge import MergeRule
 from tidewire.core.notice import Notice
 from tidewire.core.notifications.outcomes import Missed
@@ -16,7 +17,7 @@ from tidewire.core.presentation import Presentation
 from tidewire.core.records import Published, Record, Removed, Ticked
 from tidewire.core.representation import Representation
 from tidewire.core.shard import Shard
-from tidewire.core.state import Batch, Limits, State
+from tidewire.core.state import Batch, State
 from tidewire.core.statistics import Stopwatch
 from tidewire.core.tombstones import UNKNOWN
 from tidewire.tracing.traces import Publishing, Reach, Reached, Traces

@@ -172,7 +172,7 @@ def test_every_user_has_one_shard_of_the_realm_s(users: list[int], count: int) -
 
 
 def test_bus_queues_are_named_by_port_r8_2() -> None:
-    assert even_map([9800]).queue_name(0) == "notify_tornado"
+    assert even_map([9800]).queue_name(0) == "notify_tornado_port_9800"
     assert even_map([9800, 9801]).queue_name(1) == "notify_tornado_port_9801"
 
 

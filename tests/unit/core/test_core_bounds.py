@@ -9,11 +9,11 @@ from support.core_states import check_indexes
 from support.events import flags, notice
 from support.whole_messages import message_event, recipient
 from tidewire.core.errors import BadEventQueueId, BadRequest, Unavailable
+from tidewire.core.limits import Limits
 from tidewire.core.memory import BODY, ENTRY, QUEUE
 from tidewire.core.notice import decode_notices
 from tidewire.core.records import Removed
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 
 DEPLOY = {"type": "deploy"}
 

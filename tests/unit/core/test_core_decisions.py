@@ -7,9 +7,9 @@ from support.events import notice
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import BadEventQueueId, BadRequest
 from tidewire.core.ids import UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notices
 from tidewire.core.shard import Shard
-from tidewire.core.state import Limits
 from tidewire.engine import PollSlot
 from tidewire.pace import Pace
 

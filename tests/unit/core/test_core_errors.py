@@ -14,9 +14,11 @@ from tidewire.core.errors import (
     ParameterConflict,
     RateLimitHit,
     RequestTimeout,
+    ShardMapDiffers,
     StateUnavailable,
     TooManyConnections,
     Unavailable,
+    UserMoving,
 )
 
 CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, TidewireError)]
@@ -52,8 +54,10 @@ def test_only_what_passes_by_itself_is_worth_a_retry() -> None:
     assert {each for each in CLASSES if each.retry_helps} == {
         RateLimitHit,
         RequestTimeout,
+        ShardMapDiffers,
         TooManyConnections,
         Unavailable,
         AuthenticationUnavailable,
         StateUnavailable,
+        UserMoving,
     }

@@ -10,8 +10,8 @@ from support.events import flags
 from tidewire.core.errors import NotFound
 from tidewire.core.explaining import Story
 from tidewire.core.ids import UserId
+from tidewire.core.limits import Limits
 from tidewire.core.listing import SORTS, QueueRow, Wanted
-from tidewire.core.state import Limits
 from tidewire.core.trails import LEAST, OVERHEAD
 
 DEPLOY = {"type": "deploy"}

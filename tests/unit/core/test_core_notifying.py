@@ -13,6 +13,7 @@ from support.whole_messages import edit_event, message_event, recipient, recipie
 from tidewire.core.batches import DEPENDENCES, QUEUES, parted
 from tidewire.core.errors import InvalidNotice, Unavailable
 from tidewire.core.ids import QueueId, UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notices
 from tidewire.core.notifications.candidates import NOBODY
 from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE, wire_record
@@ -21,7 +22,6 @@ from tidewire.core.outbox import OutboxPage
 from tidewire.core.processors import PROCESSORS
 from tidewire.core.records import NOTIFYING, REASONS, Published
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Limits
 
 PUSH = {"user_profile_id": 1, "message_id": 7, "trigger": "direct_message", "type": "add"}
 EMAIL = {"user_profile_id": 1, "message_id": 7, "trigger": "direct_message"}

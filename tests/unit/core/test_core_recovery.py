@@ -6,9 +6,9 @@ from support.core_rig import Poll, Rig, spec
 from support.core_states import durable_form, recovered
 from support.events import flags
 from tidewire.core.errors import BadRequest
+from tidewire.core.limits import Limits
 from tidewire.core.records import Sealed
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Limits
 
 DEPLOY = {"type": "deploy"}
 

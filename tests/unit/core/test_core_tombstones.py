@@ -8,7 +8,7 @@ from support.core_rig import Rig
 from support.core_states import durable_form
 from tidewire.core.errors import BadEventQueueId
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.state import Limits
+from tidewire.core.limits import Limits
 from tidewire.core.tombstones import Tombstones
 
 

@@ -148,15 +148,23 @@ async def test_a_public_message_goes_to_all_shards_of_its_realm(shards: TwoShard
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_what_was_sent_on_is_not_sent_on_again(shards: TwoShards, method: str) -> None:
+async def test_what_was_sent_on_three_times_is_not_sent_on_again(shards: TwoShards, method: str) -> None:
     query = {"queue_id": "q", "last_event_id": -1}
-    sent_on = {"Tidewire-Forwarded": "9"}
+    sent_on = {"Tidewire-Forwarded": "9 3"}
     answer = await shards.ask(OTHER, method, "/api/v1/events", query=query, headers=sent_on)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     answer = await shards.ask(
         None, "POST", "/api/internal/notices", body=notice(1), headers={**sent_on, **BEARER}
     )
     assert answer.status == 503
+
+
+@pytest.mark.parametrize("said", ["9", "9 2", "x", "", "9 -1", "9 \xb2"])
+async def test_before_that_it_is_whatever_the_header_says(shards: TwoShards, said: str) -> None:
+    answer = await shards.ask(
+        OTHER, "POST", "/api/v1/register", form={}, headers={"Tidewire-Forwarded": said}
+    )
+    assert (answer.status, queues(shards)) == (200, (0, 1))
 
 
 async def test_a_shard_that_does_not_answer_makes_a_503_and_one_line_in_the_log(shards: TwoShards) -> None:

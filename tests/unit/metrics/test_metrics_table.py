@@ -11,12 +11,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from support.metrics import Watched, samples, watched
+from tidewire.bus_port import BusState
 from tidewire.core.acceptance import REFUSALS
 from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.records import REASONS
 from tidewire.metrics.collector import TABLE
 from tidewire.metrics.table import Kind
-from tidewire.ports import BusState
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 UNITS = ("seconds", "bytes")

@@ -12,8 +12,8 @@ from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import InvalidNotice, NoticeIdReused, Unavailable
 from tidewire.core.ids import UserId
+from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notices
-from tidewire.core.state import Limits
 from tidewire.reference.samples import REALM, RECIPIENT, samples
 from tidewire.tracing.traces import MOST_PUBLISHING, Losses
 

@@ -39,6 +39,8 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
         errors.Unavailable: {},
         errors.StateUnavailable: {},
         errors.AuthenticationUnavailable: {},
+        errors.UserMoving: {},
+        errors.ShardMapDiffers: {},
         errors.InternalError: {},
     }
 )

@@ -8,6 +8,7 @@ from tidewire.http.description import answers, parameters
 from tidewire.http.description.kinds import TEXT
 from tidewire.http.description.operators import OPERATORS
 from tidewire.http.description.rows import Access, Operation
+from tidewire.http.description.shards import SHARDS
 
 _FORM = (errors.PayloadTooLarge,)
 
@@ -26,7 +27,13 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
         "POST v1/register": Operation(
             "Makes a queue. It gets events from this moment on. The answer also has the members of the initial state.",
             Access.USER,
-            (errors.ParameterConflict, errors.Unavailable, errors.StateUnavailable, *_FORM),
+            (
+                errors.ParameterConflict,
+                errors.Unavailable,
+                errors.UserMoving,
+                errors.StateUnavailable,
+                *_FORM,
+            ),
             answers.REGISTERED,
             parameters=(
                 *parameters.QUEUE,
@@ -39,7 +46,13 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
             "Polls a queue. Acknowledges, and returns what the queue holds, or waits until it holds something or "
             "about 50 seconds have passed. Without `queue_id` and with `dont_block` it makes a queue.",
             Access.USER,
-            (errors.ParameterConflict, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.ParameterConflict,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             answers.POLLED,
             optional=frozenset({"idle_queue_timeout_secs"}),
             parameters=_POLL,
@@ -47,7 +60,13 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
         "DELETE v1/events": Operation(
             "Ends a queue. Drops what it holds; a poll that waits on it is answered.",
             Access.USER,
-            (errors.MissingParameter, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.MissingParameter,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             {},
             parameters=(parameters.QUEUE_TO_END, parameters.CLIENT),
         ),
@@ -73,7 +92,13 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
         "POST /api/v1/events/internal": Operation(
             "Makes or reads a queue on a user's behalf. What `GET /api/v1/events` does.",
             Access.INTERNAL,
-            (errors.ParameterConflict, errors.BadEventQueueId, errors.Unavailable, *_FORM),
+            (
+                errors.ParameterConflict,
+                errors.BadEventQueueId,
+                errors.Unavailable,
+                errors.UserMoving,
+                *_FORM,
+            ),
             answers.POLLED,
             optional=frozenset({"idle_queue_timeout_secs"}),
             parameters=(
@@ -208,6 +233,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         **{other: closed for name in _PUBLIC for other, closed in _of_sessions(name).items()},
         **_INTERNAL,
         **OPERATORS,
+        **SHARDS,
         **_OPEN,
     }
 )

@@ -1,0 +1,60 @@
+"""Notices of the bus that concern other shards too: each is carried out everywhere, found wrong, or tried again."""
+
+from collections.abc import Callable, Sequence
+
+from structlog.typing import FilteringBoundLogger
+
+from tidewire.bus.reading import Incoming
+from tidewire.bus_port import Sharing
+from tidewire.core.errors import WireError
+
+
+class Sharer:
+    """Carries a batch of deliveries out."""
+
+    def __init__(
+        self,
+        sharing: Sharing,
+        *,
+        bury: Callable[[Incoming, WireError], None],
+        send_back: Callable[[Incoming], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Takes what to do with those that can't ever be carried out, and with those that failed."""
+        self._sharing = sharing
+        self._bury = bury
+        self._send_back = send_back
+        self._log = log
+
+    async def share(
+        self, incoming: Sequence[Incoming]
+    ) -> tuple[list[Incoming], list[Incoming], WireError | None]:
+        """Those that were carried out; and those to be tried again, in order, with the reason.
+
+        All others have been seen to. What is tried twice does no harm: all of them have ids.
+        """
+        done: list[Incoming] = []
+        left = list(incoming)
+        size = len(left)
+        while left:
+            batch = left[:size]
+            try:
+                await self._sharing.carry_out([each.notice for each in batch])
+            except WireError as error:
+                if error.retry_helps:
+                    return done, left, error
+                index = error.data.get("index")
+                if index is not None or len(batch) == 1:
+                    self._bury(left.pop(index or 0), error)
+                else:
+                    size = 1  # one of them is wrong, and then it is known which
+            except Exception:  # noqa: BLE001 - a fault of ours must not stop the others
+                self._log.exception("notices of the bus failed")
+                if len(batch) == 1:
+                    self._send_back(left.pop(0))
+                else:
+                    size = 1
+            else:
+                done += batch
+                del left[: len(batch)]
+        return done, [], None

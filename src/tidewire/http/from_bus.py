@@ -1,0 +1,51 @@
+"""Notices from a shard's bus queue that concern other shards too: carried out as those of a request are (R8.5)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tidewire.bus_port import Sharing
+from tidewire.core.errors import InvalidNotice, Unavailable, WireError
+from tidewire.core.notice import Notice
+from tidewire.http.answers import Answer
+from tidewire.http.internal import publish_everywhere
+from tidewire.http.neighbours import Neighbours
+from tidewire.http.site import Site
+
+FAULT = 500
+
+
+class _Refusal(msgspec.Struct):
+    msg: str = ""
+    code: str = ""
+    index: int | None = None
+
+
+class SharedNotices(Sharing):
+    """See `Sharing`."""
+
+    def __init__(self, site: Site, neighbours: Neighbours) -> None:
+        self._site = site
+        self._neighbours = neighbours
+
+    def is_all_for_here(self, notices: Sequence[Notice]) -> bool:
+        """Whether nobody else need hear of any of them."""
+        return self._neighbours.serves_all(notices)
+
+    async def carry_out(self, notices: Sequence[Notice]) -> None:
+        """Has them carried out wherever their users are."""
+        refusal = await publish_everywhere(list(notices), self._site, hops=0)
+        if refusal is not None:
+            raise _error_of(refusal)
+
+
+def _error_of(refusal: Answer) -> WireError:
+    """What another shard said, as this one would."""
+    try:
+        said = msgspec.json.decode(refusal.body, type=_Refusal)
+    except msgspec.DecodeError:
+        return Unavailable(f"Another shard answers {refusal.status}")
+    if refusal.status >= FAULT:
+        return Unavailable(said.msg)
+    place = {} if said.index is None else {"index": said.index}
+    return InvalidNotice(f"{said.msg} ({said.code})", **place)
