@@ -131,8 +131,6 @@ class Life:
                 damaged=len(comeback.damage),
             )
         app.begin()
-        for name in self._settings.not_effective():
-            self._log.warning("this setting has no effect in this version", setting=name)
         if "users" in self._settings.auth.kind and not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 

@@ -30,7 +30,7 @@ def check_config_command(config: Path | None, settings: tuple[str, ...]) -> None
     except ConfigError as error:
         _fail([*map(str, error.problems), "the rest is checked when the settings are right"])
     problems: list[str] = []
-    summary: list[str] = []
+    summary = ["settings         right"]
     for check in CHECKS:
         try:
             summary += check(loaded)
@@ -48,13 +48,6 @@ def _fail(problems: list[str]) -> NoReturn:
     for problem in problems:
         click.echo(escaped(f"tidewire: {problem}"), err=True)
     sys.exit(WRONG_USAGE)
-
-
-def _settings(settings: Settings) -> Iterator[str]:
-    """What is right but does nothing is worth a line."""
-    yield "settings         right"
-    for name in settings.not_effective():
-        yield f"                 {name} has no effect in this version"
 
 
 def _shards(settings: Settings) -> Iterator[str]:
@@ -129,7 +122,6 @@ def _tracing(settings: Settings) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[str]], ...] = (
-    _settings,
     _shards,
     _users,
     _secret,

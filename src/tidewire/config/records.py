@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tidewire.config.kinds import Network
-from tidewire.config.table import TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,16 +223,4 @@ class Settings:
             console=Console(**section("console")),
             tracing=Tracing(**section("tracing")),
             log=Log(**section("log")),
-        )
-
-    def not_effective(self) -> tuple[str, ...]:
-        """Names of settings that were given another value than the default, but are not acted on yet.
-
-        The server warns of them once, so that nobody relies on them.
-        """
-        return tuple(
-            setting.name
-            for setting in TABLE
-            if not setting.effective
-            and getattr(getattr(self, setting.section), setting.key) != setting.kind.fit(setting.default)
         )

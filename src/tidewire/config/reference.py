@@ -42,8 +42,6 @@ def render() -> str:
 
 def _entry(setting: Setting) -> str:
     lines = [f"### {setting.name}", "", setting.meaning]
-    if not setting.effective:
-        lines.append("Accepted, but this version does not act on it yet.")
     lines += ["", f"- Type: {setting.kind.expected}"]
     if setting.unit:
         lines.append(f"- Unit: {setting.unit}")

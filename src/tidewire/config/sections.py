@@ -1,8 +1,7 @@
 """The settings, section by section: what can be set, its default, and what it means.
 
-The only place that says so, with `outer_sections.py` and `application_sections.py`: records, loader, environment names and reference page follow from
-it, and a test keeps the typed records in step. `effective` is false for what is accepted and checked but not yet acted
-on.
+The only place that says so, with `outer_sections.py` and `application_sections.py`: records, loader, environment names
+and reference page follow from it, and a test keeps the typed records in step.
 """
 
 from tidewire.config.kinds import Address, Budget, Choice, File, Flag, Integer, ListOf, Text

@@ -18,7 +18,6 @@ class Setting:
         meaning: what it does, in one sentence.
         unit: what its number counts; empty when it is no number.
         zero: what 0 means; empty when 0 is nothing special.
-        effective: whether this version acts on it.
         private: whether its value must not be shown, in problems or elsewhere.
     """
 
@@ -28,7 +27,6 @@ class Setting:
     meaning: str
     unit: str = ""
     zero: str = ""
-    effective: bool = True
     private: bool = False
 
     @property

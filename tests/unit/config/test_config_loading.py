@@ -40,7 +40,6 @@ def test_without_any_source_the_defaults_hold() -> None:
     assert loaded.server.secret_file is None
     assert loaded.storage.directory == HERE / "state"
     assert loaded.queues.memory_budget == "auto"
-    assert loaded.not_effective() == ()
 
 
 LAYERED = ("queues.idle_timeout", "server.port", "server.host", "log.level", "server.cors_origins")
@@ -282,12 +281,6 @@ def test_private_values_are_never_shown(tmp_path: Path, setting: Setting) -> Non
 def test_a_value_that_does_not_fit_is_a_problem(override: str) -> None:
     (problem,) = problems(None, override)
     assert problem.key == override.partition("=")[0]
-
-
-def test_settings_without_effect_are_named_when_they_are_given_another_value() -> None:
-    """There is none at present that could be given another value."""
-    given = ("shards.index=1", "shards.wrong_shard=redirect", "shards.map_file=m", "queues.idle_timeout=700")
-    assert settings(*given).not_effective() == ()
 
 
 def test_a_program_may_have_other_defaults_which_everything_else_replaces(tmp_path: Path) -> None:
