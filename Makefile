@@ -35,7 +35,7 @@ run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
 	@exec $(BIN)/tidewire demo --port $(PORT)
 
 test: .packages .venv/.dev .clients ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from support.broker import NOTIFICATIONS, Broker
 from support.fake_time import FakeTime
 from support.http_stub import StubServer
 from support.programs import require_programs
+
+# How long an example takes says more of what else runs on the machine.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture
