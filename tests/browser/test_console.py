@@ -315,6 +315,8 @@ def test_a_wrong_secret_and_too_many_attempts_are_told(visitor: Visit) -> None:
     expect(alert).to_contain_text("That is not the secret of this server")
     expect(page.get_by_label("Operator secret")).to_be_focused()
     for _ in range(20):
+        # The page answers Enter again only once it has shown what became of the attempt before.
+        expect(page.get_by_role("button", name="Log in")).to_be_enabled()
         with page.expect_response("**/console/login") as answered:
             page.keyboard.type("wrong")
             page.keyboard.press("Enter")

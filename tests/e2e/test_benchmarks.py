@@ -25,7 +25,7 @@ def test_a_benchmark_prints_its_table(name: str) -> None:
         text=True,
         timeout=DEADLINE,
         check=False,
-        env=clean_environment(),
+        env={**clean_environment(), "PYTHONPATH": str(ROOT / "tests")},  # as `make bench` has it
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "median" in done.stdout or "p99" in done.stdout
