@@ -1,4 +1,4 @@
-"""A service of three shards, whatever happens to it: nothing lost, repeated or turned, and nobody registers again (D6, D7)."""
+"""A service of several shards, whatever happens to it: nothing lost, repeated or turned, and nobody registers again (D6, D7)."""
 
 import random
 from collections.abc import Iterator
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from support.programs import require_programs
+from support.shard_growth import RESHARDINGS, GrowingService
 from support.shard_happenings import HAPPENINGS
 from support.shard_oracle import Course, run, users_of
 from support.shard_service import ShardService
+from tidewire.publisher import OneShard
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +35,35 @@ def service(
 async def test_nothing_is_lost_repeated_or_turned(service: ShardService, name: str, tmp_path: Path) -> None:
     course = await run(service, HAPPENINGS[name], name=name, seed=SEED, folder=tmp_path, clients=CLIENTS)
     print(course)  # noqa: T201 - the figures are what else it is run for: `pytest -rP` shows them
+    check(course, service)
+
+
+@pytest.fixture(params=["proxy", "redirect"], scope="module")
+def growing_service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GrowingService]:
+    require_programs("nginx", "rabbitmq-server")
+    folder = tmp_path_factory.mktemp("growing")
+    with GrowingService(folder, users=users_of(CLIENTS), wrong_shard=request.param) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", RESHARDINGS)
+async def test_nothing_is_lost_repeated_or_turned_while_users_move(
+    growing_service: GrowingService, name: str, tmp_path: Path
+) -> None:
+    service = growing_service
+    course = await run(
+        service,
+        lambda _: RESHARDINGS[name](service),
+        name=name,
+        seed=SEED,
+        folder=tmp_path,
+        clients=CLIENTS,
+        # While users move, notices of a publisher are in one queue.
+        shard_queues=OneShard(f"notify_tornado_port_{service.ports[0]}"),
+    )
+    print(course)  # noqa: T201 - see above
     check(course, service)
 
 

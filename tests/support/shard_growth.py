@@ -1,0 +1,157 @@
+"""A service whose shards come and go while it is used: each re-sharding is done step by step as the documentation says.
+
+Its first shard runs under the supervisor; those that come later run beside it, and are started again here when they die.
+"""
+
+import contextlib
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from support.demo_server import clean_environment, end
+from support.shard_service import BACK_WITHIN, TIDEWIRE, ShardService, status
+from support.waiting import eventually
+
+Side: TypeAlias = Literal["source", "target"]
+"""Of a hand-over."""
+
+MOST = 4
+"""Shards."""
+
+
+class GrowingService(ShardService):
+    """See the module."""
+
+    def __init__(self, folder: Path, *, users: Iterable[int], wrong_shard: str = "proxy") -> None:
+        super().__init__(folder, users=users, shards=1, room=MOST - 1, wrong_shard=wrong_shard)
+        self._version = 1
+        self._beside: dict[int, subprocess.Popen[bytes]] = {}
+
+    def destroy(self) -> None:
+        """Ends everything, whatever it does."""
+        for process in self._beside.values():
+            end(process)
+        super().destroy()
+
+    def reshard(self, count: int, *, kill: Side | None = None) -> None:
+        """Has so many shards share all users; in the middle of it one side may be killed, and comes back."""
+        before = len(self.serving)
+        self.doing = f"{before} -> {count}" + (f", {kill} killed" if kill else "")
+        self._version += 1
+        path = self.write_map(self._version, count, self.folder / f"map-{self._version}.toml")
+        for index in range(before, count):
+            self._start(index, path)
+        early = self.wrong_shard == "redirect" and count > before
+        if early:
+            self.reload_nginx(path)
+        if kill is None:
+            self._apply(path)
+        else:
+            self._apply_with_kill(path, kill, target=count - 1)
+        self.serving = list(range(count))
+        if not early:
+            self.reload_nginx()
+        for index in range(count, before):
+            self._stop(index)
+        self.await_shards()
+
+    # The steps.
+
+    def _start(self, index: int, map_path: Path) -> None:
+        given = {"shards.map_file": map_path, "shards.index": index, "log.level": "debug"}
+        options = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
+        with self._log_of(index).open("ab") as log:
+            self._beside[index] = subprocess.Popen(  # noqa: S603 - our own command
+                [*TIDEWIRE, "serve", "--config", str(self.settings), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=clean_environment(),
+            )
+        eventually(
+            lambda: status(self.ports[index], "/health/ready") == 200,
+            what=f"shard {index} is ready",
+            within=BACK_WITHIN,
+        )
+
+    def _stop(self, index: int) -> None:
+        process = self._beside.pop(index)
+        process.terminate()
+        assert process.wait(BACK_WITHIN) == 0, self.log
+
+    def _apply(self, map_path: Path) -> None:
+        self.tidewire("shards", "apply", str(map_path), "--config", str(self.settings), "--json")
+
+    def _apply_with_kill(self, map_path: Path, victim: Side, *, target: int) -> None:
+        said = self._log_of(target).read_text().count("users taken")
+        with self._applying(map_path):
+            eventually(
+                lambda: self._log_of(target).read_text().count("users taken") > said,
+                what="users begin to arrive",
+                within=BACK_WITHIN,
+            )
+            if victim == "source":
+                self.kill_shard(0)
+            else:
+                self._beside[target].send_signal(signal.SIGKILL)
+                self._beside.pop(target).wait()
+                self._start(target, map_path)
+        # It may have been told of the shard's death, and is asked to go on then.
+        self._apply(map_path)
+
+    @contextlib.contextmanager
+    def _applying(self, map_path: Path) -> Iterator[None]:
+        def apply() -> None:
+            with contextlib.suppress(AssertionError):
+                self._apply(map_path)
+
+        thread = threading.Thread(target=apply)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    # Looking.
+
+    @property
+    def log(self) -> str:
+        """What all of them have logged, but for the details of those beside."""
+        beside = [
+            line
+            for index in range(MOST)
+            if self._log_of(index).exists()
+            for line in self._log_of(index).read_text().splitlines()
+            if '"level":"debug"' not in line and '"level":"info"' not in line
+        ]
+        return super().log + "\n".join(beside)
+
+    def _log_of(self, index: int) -> Path:
+        return self.folder / f"log-{index}"
+
+
+Resharding: TypeAlias = Callable[[GrowingService], None]
+
+
+def there_and_back(service: GrowingService) -> None:
+    """Shards come and go."""
+    for count in (3, 4, 2):
+        service.reshard(count)
+
+
+def with_kills(service: GrowingService) -> None:
+    """The same with SIGKILL of each side in the middle; shards that were stopped come back."""
+    service.reshard(3, kill="target")
+    service.reshard(4, kill="source")
+    service.reshard(1)
+
+
+RESHARDINGS: Mapping[str, Resharding] = MappingProxyType(
+    {"shards come and go": there_and_back, "a side is killed meanwhile": with_kills}
+)
+"""In this order: each begins with what the one before leaves, the first with one shard."""
