@@ -1,10 +1,9 @@
 """A service whose shards come and go while it is used: each re-sharding is done step by step as the documentation says.
 
-Its first shard runs under the supervisor; those that come later run beside it, and are started again here when they die.
+Each shard is a process by itself, with nobody over them: whoever starts them again when they die is here.
 """
 
 import contextlib
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from support.demo_server import clean_environment, end
-from support.shard_service import BACK_WITHIN, TIDEWIRE, ShardService, status
+from support.demo_server import end
+from support.shard_service import BACK_WITHIN, TIDEWIRE, ShardService, launched, status
 from support.waiting import eventually
 
 Side: TypeAlias = Literal["source", "target"]
@@ -29,13 +28,21 @@ class GrowingService(ShardService):
     def __init__(self, folder: Path, *, users: Iterable[int], wrong_shard: str = "proxy") -> None:
         super().__init__(folder, users=users, shards=1, room=MOST - 1, wrong_shard=wrong_shard)
         self._version = 1
-        self._beside: dict[int, subprocess.Popen[bytes]] = {}
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def destroy(self) -> None:
         """Ends everything, whatever it does."""
-        for process in self._beside.values():
+        for process in self._processes.values():
             end(process)
         super().destroy()
+
+    def start_shards(self) -> None:
+        """Starts the one that there is at first."""
+        self._start(0, self.map_path)
+
+    def await_shards(self) -> None:
+        """Waits until all shards serve, and have the broker."""
+        eventually(self.all_healthy, what="all shards are ready, with the bus", within=BACK_WITHIN)
 
     def reshard(self, count: int, *, kill: Side | None = None) -> None:
         """Has so many shards share all users; in the middle of it one side may be killed, and comes back."""
@@ -65,13 +72,8 @@ class GrowingService(ShardService):
         given = {"shards.map_file": map_path, "shards.index": index, "log.level": "debug"}
         options = [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
         with self._log_of(index).open("ab") as log:
-            self._beside[index] = subprocess.Popen(  # noqa: S603 - our own command
-                [*TIDEWIRE, "serve", "--config", str(self.settings), *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=clean_environment(),
+            self._processes[index] = launched(
+                [*TIDEWIRE, "serve", "--config", str(self.settings), *options], self.folder, log
             )
         eventually(
             lambda: status(self.ports[index], "/health/ready") == 200,
@@ -80,7 +82,7 @@ class GrowingService(ShardService):
         )
 
     def _stop(self, index: int) -> None:
-        process = self._beside.pop(index)
+        process = self._processes.pop(index)
         process.terminate()
         assert process.wait(BACK_WITHIN) == 0, self.log
 
@@ -95,12 +97,12 @@ class GrowingService(ShardService):
                 what="users begin to arrive",
                 within=BACK_WITHIN,
             )
-            if victim == "source":
-                self.kill_shard(0)
-            else:
-                self._beside[target].send_signal(signal.SIGKILL)
-                self._beside.pop(target).wait()
-                self._start(target, map_path)
+            killed = 0 if victim == "source" else target
+            process = self._processes[killed]
+            process.kill()
+            process.wait()
+            # As whoever looks after it would: the source knows the newer map from its journal alone.
+            self._start(killed, self.map_path if victim == "source" else map_path)
         # It may have been told of the shard's death, and is asked to go on then.
         self._apply(map_path)
 
@@ -121,15 +123,14 @@ class GrowingService(ShardService):
 
     @property
     def log(self) -> str:
-        """What all of them have logged, but for the details of those beside."""
-        beside = [
+        """What all of them have logged that is no ordinary news."""
+        return "\n".join(
             line
             for index in range(MOST)
             if self._log_of(index).exists()
             for line in self._log_of(index).read_text().splitlines()
             if '"level":"debug"' not in line and '"level":"info"' not in line
-        ]
-        return super().log + "\n".join(beside)
+        )
 
     def _log_of(self, index: int) -> Path:
         return self.folder / f"log-{index}"

@@ -114,21 +114,22 @@ class ShardService:
     def __enter__(self) -> Self:
         try:
             self.broker.start()
-            with (self.folder / "log").open("wb") as log:
-                self._service = _launched(
-                    [*TIDEWIRE, "serve", "--config", str(self.settings), "--shards", str(len(self.serving))],
-                    self.folder,
-                    log,
-                )
+            self.start_shards()
             self.await_shards()
             self._configure_nginx(self.map_path)
             with (self.folder / "nginx.log").open("wb") as log:
-                self._nginx = _launched([*self._nginx_command(), "-g", "daemon off;"], self.folder, log)
+                self._nginx = launched([*self._nginx_command(), "-g", "daemon off;"], self.folder, log)
             eventually(self._nginx_answers, what="nginx answers")
         except BaseException:
             self.destroy()
             raise
         return self
+
+    def start_shards(self) -> None:
+        """Starts them, under their supervisor."""
+        options = ["--config", str(self.settings), "--shards", str(len(self.serving))]
+        with (self.folder / "log").open("wb") as log:
+            self._service = launched([*TIDEWIRE, "serve", *options], self.folder, log)
 
     def __exit__(self, *_raised: object) -> None:
         self.destroy()
@@ -238,11 +239,13 @@ class ShardService:
         assert self._service is not None
         assert self._service.poll() is None, self.log
         try:
-            return all(state["ready"] for state in self._states().values()) and all(
-                _health(self.ports[index]) == {"result": "success", "msg": ""} for index in self.serving
-            )
+            return all(state["ready"] for state in self._states().values()) and self.all_healthy()
         except SupervisorError:
             return False
+
+    def all_healthy(self) -> bool:
+        """Whether all shards that have users say that all is well."""
+        return all(_health(self.ports[index]) == {"result": "success", "msg": ""} for index in self.serving)
 
     # nginx.
 
@@ -282,7 +285,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _launched(arguments: Sequence[str], folder: Path, log: Any) -> subprocess.Popen[bytes]:
+def launched(arguments: Sequence[str], folder: Path, log: Any) -> subprocess.Popen[bytes]:
+    """A process that writes into a log."""
     return subprocess.Popen(  # noqa: S603 - the commands are made here
         arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=clean_environment()
     )
