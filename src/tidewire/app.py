@@ -98,11 +98,10 @@ class App:
         site = self.site
         if site.hand_over is None or site.neighbours is None:
             return
-        problem = site.hand_over.take_up(site.neighbours.map)
+        given = site.neighbours.map
+        problem = site.hand_over.take_up(given)
         if problem is not None:
-            site.log.warning(
-                "the file's shard map is not used", version=site.neighbours.map.version, problem=problem
-            )
+            site.log.warning("the file's shard map is not used", version=given.version, problem=problem)
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
