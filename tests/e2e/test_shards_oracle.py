@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.programs import require_programs
-from support.shard_growth import RESHARDINGS, GrowingService
+from support.shard_growth import GrowingService, shards_come_and_go
 from support.shard_happenings import HAPPENINGS
 from support.shard_oracle import Course, run, users_of
 from support.shard_service import ShardService
@@ -38,33 +38,23 @@ async def test_nothing_is_lost_repeated_or_turned(service: ShardService, name: s
     check(course, service)
 
 
-@pytest.fixture(params=["proxy", "redirect"], scope="module")
-def growing_service(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GrowingService]:
+@pytest.mark.parametrize("wrong_shard", ["proxy", "redirect"])
+async def test_nothing_is_lost_repeated_or_turned_while_users_move(wrong_shard: str, tmp_path: Path) -> None:
     require_programs("nginx", "rabbitmq-server")
-    folder = tmp_path_factory.mktemp("growing")
-    with GrowingService(folder, users=users_of(CLIENTS), wrong_shard=request.param) as made:
-        yield made
-
-
-@pytest.mark.parametrize("name", RESHARDINGS)
-async def test_nothing_is_lost_repeated_or_turned_while_users_move(
-    growing_service: GrowingService, name: str, tmp_path: Path
-) -> None:
-    service = growing_service
-    course = await run(
-        service,
-        lambda _: RESHARDINGS[name](service),
-        name=name,
-        seed=SEED,
-        folder=tmp_path,
-        clients=CLIENTS,
-        # While users move, notices of a publisher are in one queue.
-        shard_queues=OneShard(f"notify_tornado_port_{service.ports[0]}"),
-    )
-    print(course)  # noqa: T201 - see above
-    check(course, service)
+    (tmp_path / "service").mkdir()
+    with GrowingService(tmp_path / "service", users=users_of(CLIENTS), wrong_shard=wrong_shard) as service:
+        course = await run(
+            service,
+            lambda _: shards_come_and_go(service),
+            name="shards come and go",
+            seed=SEED,
+            folder=tmp_path,
+            clients=CLIENTS,
+            # While users move, notices of a publisher are in one queue.
+            shard_queues=OneShard(f"notify_tornado_port_{service.ports[0]}"),
+        )
+        print(course)  # noqa: T201 - see above
+        check(course, service)
 
 
 def check(course: Course, service: ShardService) -> None:

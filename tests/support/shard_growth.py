@@ -6,9 +6,8 @@ Each shard is a process by itself, with nobody over them: whoever starts them ag
 import contextlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from support.demo_server import end
@@ -52,16 +51,14 @@ class GrowingService(ShardService):
         path = self.write_map(self._version, count, self.folder / f"map-{self._version}.toml")
         for index in range(before, count):
             self._start(index, path)
-        early = self.wrong_shard == "redirect" and count > before
-        if early:
-            self.reload_nginx(path)
+        if self.wrong_shard == "redirect" and count > before:
+            self.reload_nginx(also=path)
         if kill is None:
             self._apply(path)
         else:
             self._apply_with_kill(path, kill, target=count - 1)
         self.serving = list(range(count))
-        if not early:
-            self.reload_nginx()
+        self.reload_nginx()
         for index in range(count, before):
             self._stop(index)
         self.await_shards()
@@ -136,23 +133,9 @@ class GrowingService(ShardService):
         return self.folder / f"log-{index}"
 
 
-Resharding: TypeAlias = Callable[[GrowingService], None]
-
-
-def there_and_back(service: GrowingService) -> None:
-    """Shards come and go."""
+def shards_come_and_go(service: GrowingService) -> None:
+    """More of them and fewer; then the same with SIGKILL of each side in the middle, where shards that were stopped come back."""
     for count in (3, 4, 2):
         service.reshard(count)
-
-
-def with_kills(service: GrowingService) -> None:
-    """The same with SIGKILL of each side in the middle; shards that were stopped come back."""
     service.reshard(3, kill="target")
     service.reshard(4, kill="source")
-    service.reshard(1)
-
-
-RESHARDINGS: Mapping[str, Resharding] = MappingProxyType(
-    {"shards come and go": there_and_back, "a side is killed meanwhile": with_kills}
-)
-"""In this order: each begins with what the one before leaves, the first with one shard."""

@@ -116,7 +116,7 @@ class ShardService:
             self.broker.start()
             self.start_shards()
             self.await_shards()
-            self._configure_nginx(self.map_path)
+            self._configure_nginx()
             with (self.folder / "nginx.log").open("wb") as log:
                 self._nginx = launched([*self._nginx_command(), "-g", "daemon off;"], self.folder, log)
             eventually(self._nginx_answers, what="nginx answers")
@@ -184,9 +184,9 @@ class ShardService:
                 self.doing = f"shard {number}"
                 restarting.stdout.readline()
 
-    def reload_nginx(self, map_path: Path | None = None) -> None:
-        """The proxy gets its configuration anew, from the map in force or another."""
-        self._configure_nginx(map_path or self.map_path)
+    def reload_nginx(self, also: Path | None = None) -> None:
+        """The proxy gets its configuration anew, from the map in force, and with the shards of one that comes next."""
+        self._configure_nginx(*(() if also is None else ("--also", str(also))))
         assert self._nginx is not None
         before = self._nginx_workers()
         self._nginx.send_signal(signal.SIGHUP)
@@ -252,10 +252,10 @@ class ShardService:
     def _nginx_command(self) -> list[str]:
         return ["nginx", "-e", "stderr", "-c", str(self._nginx_folder / "nginx.conf")]
 
-    def _configure_nginx(self, map_path: Path) -> None:
+    def _configure_nginx(self, *options: str) -> None:
         printed = self.tidewire(
             *("nginx", "--config", str(self.settings), "--listen", f"127.0.0.1:{self.port}"),
-            *("--set", f"shards.map_file={map_path}", "--run-directory", str(self._nginx_folder)),
+            *("--run-directory", str(self._nginx_folder), *options),
         )
         (self._nginx_folder / "nginx.conf").write_text(printed)
 
