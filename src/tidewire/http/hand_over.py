@@ -59,6 +59,7 @@ class HandOver:
         self._knows_ids: set[int] = set()
         """Shards that have the ids that were remembered here."""
         self._told = ""
+        self._told_at = 0.0
         self.longest_hold = 0.0
         """Seconds for which users were held at most, in the newest hand-over."""
 
@@ -181,6 +182,7 @@ class HandOver:
     def _note(self, problem: str) -> None:
         """What keeps it from going on is said once, not with each try."""
         if problem != self._told:
+            self._told_at = self._timer()
             self._log.warning("hand-over waits", reason=problem)
         self._told = problem
 
@@ -320,6 +322,13 @@ class HandOver:
     def neighbours(self) -> Neighbours:
         """The shards, and where users are."""
         return self._neighbours
+
+    @property
+    def waits(self) -> tuple[str, float] | None:
+        """What keeps a hand-over from going on, and for how many seconds; None when nothing does."""
+        if not (self._told and (self._neighbours.unsure or self._handing.moves.under_way)):
+            return None
+        return self._told, self._timer() - self._told_at
 
     @property
     def left(self) -> int:
