@@ -133,9 +133,14 @@ class GrowingService(ShardService):
         return self.folder / f"log-{index}"
 
 
-def shards_come_and_go(service: GrowingService) -> None:
-    """More of them and fewer; then the same with SIGKILL of each side in the middle, where shards that were stopped come back."""
+def there_and_back(service: GrowingService) -> None:
+    """From one shard to three, to four, and to two."""
     for count in (3, 4, 2):
         service.reshard(count)
+
+
+def shards_come_and_go(service: GrowingService) -> None:
+    """More of them and fewer; then the same with SIGKILL of each side in the middle, where shards that were stopped come back."""
+    there_and_back(service)
     service.reshard(3, kill="target")
     service.reshard(4, kill="source")
