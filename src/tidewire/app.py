@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -97,11 +98,10 @@ class App:
         site = self.site
         if site.hand_over is None or site.neighbours is None:
             return
-        problem = site.hand_over.take_up(site.neighbours.map)
+        given = site.neighbours.map
+        problem = site.hand_over.take_up(given)
         if problem is not None:
-            site.log.warning(
-                "the file's shard map is not used", version=site.neighbours.map.version, problem=problem
-            )
+            site.log.warning("the file's shard map is not used", version=given.version, problem=problem)
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -157,17 +157,18 @@ def build(
     providers: Sequence[StateProvider] = (),
     inside: Judge | None = None,
     time_of: Callable[[float], Clock] = wall_clock,
+    users: UsersFileAuthenticator | None = None,
 ) -> App:
     """Puts a server together and brings its state back.
+
+    `users` that were read before are used if their file is the one of the settings, and is still the same.
 
     Raises:
         ConfigError: the shared secret, the merge rules, the state providers or what traces can't be had.
         UsersFileError: the users file can't be read.
         StateError: the state can't be read, or the journal not be written.
     """
-    authenticator = UsersFileAuthenticator(
-        path=settings.auth.users_file, required="users" in settings.auth.kind
-    )
+    authenticator = read_users_of(settings, users)
     lifecycle, observed = Lifecycle(), observed or Observed()
     engine, seen, clock = _engine(
         settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
@@ -194,6 +195,36 @@ def build(
         lifecycle=lifecycle,
         comeback=seen.comeback,
     )
+
+
+def read_users_of(settings: Settings, before: UsersFileAuthenticator | None = None) -> UsersFileAuthenticator:
+    """The users of these settings; what was read of the same file before is not read again.
+
+    Raises:
+        UsersFileError: the users file can't be read.
+    """
+    path, required = settings.auth.users_file, "users" in settings.auth.kind
+    if before is not None and before.is_of(path, required=required) and not before.changed_on_disk():
+        return before
+    return UsersFileAuthenticator(path=path, required=required)
+
+
+def load_bus(settings: Settings) -> Any:
+    """The module of the bus that the settings name; None for the embedded one.
+
+    Raises:
+        ConfigError: what it needs is not installed.
+    """
+    if settings.bus.url == EMBEDDED:
+        return None
+    try:
+        # Its client is an extra: who doesn't use it needn't have it.
+        return importlib.import_module("tidewire.bus.rabbitmq")
+    except ModuleNotFoundError as error:
+        problem = Problem(
+            "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
+        )
+        raise ConfigError([problem]) from error
 
 
 def _engine(
@@ -258,17 +289,9 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     Raises:
         ConfigError: what it needs is not installed.
     """
-    bus = app.settings.bus
-    if bus.url == EMBEDDED:
+    bus, rabbitmq = app.settings.bus, load_bus(app.settings)
+    if rabbitmq is None:
         return Embedded()
-    try:
-        # Its client is an extra: who doesn't use it needn't have it.
-        rabbitmq = importlib.import_module("tidewire.bus.rabbitmq")
-    except ModuleNotFoundError as error:
-        problem = Problem(
-            "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
-        )
-        raise ConfigError([problem]) from error
     neighbours = app.site.neighbours
     own = None if neighbours is None else neighbours.own.port
     made = rabbitmq.RabbitBus(

@@ -180,6 +180,9 @@ class Engine:
             BadRequest: `last_event_id` can't be one that the client was given; nothing was changed (D-8).
             Unavailable: the user's rights are to be revoked, and the journal can't be written.
         """
+        if self._gate.closed:
+            self._gate.end_empty(slot, QueueId(queue_id))
+            return
         self._enforcer.check(user_id)
         now = self._clock.now()
         batch = self._shard.poll(
@@ -203,6 +206,7 @@ class Engine:
             BadEventQueueId: the user has no such queue.
             Unavailable: the journal can't be written; the queue lives on.
         """
+        self._gate.check_open()
         self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
         self._gate.answer(slot, QueueId(queue_id))
         self.flush()
@@ -331,6 +335,10 @@ class Engine:
     def keep(self) -> bool:
         """At a clean stop: keeps everything in one snapshot, so that no tail is left; whether it could."""
         return self._keeper.keep_now()
+
+    def close(self) -> None:
+        """The state is another process's from here on: nothing changes any more, and polls end with nothing (R9.15)."""
+        self._gate.closed = True
 
     def snapshot(self) -> Snapshot:
         """The durable part of the shard's state."""

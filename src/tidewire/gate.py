@@ -51,6 +51,8 @@ class Gate:
         """The queues that they are about."""
         self._held: list[Held] = []
         self.failing = False
+        self.closed = False
+        """Whether another process has the state now: no record is taken, and no queue read, because it may say more."""
 
     @property
     def settled(self) -> int | None:
@@ -65,6 +67,7 @@ class Gate:
         Raises:
             Unavailable: it can't be written; nothing was.
         """
+        self.check_open()
         if self._owed and not self._settle():
             raise Unavailable("The journal can't be written")
         try:
@@ -74,6 +77,11 @@ class Gate:
             raise
         if self.failing:
             self._note_working()
+
+    def check_open(self) -> None:
+        """Raises Unavailable: another process has the state."""
+        if self.closed:
+            raise Unavailable("The server is stopping")
 
     def _settle(self) -> bool:
         """Writes the records of merges that answers are about to show; whether all could be."""

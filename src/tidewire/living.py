@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app import App, Turns, build, open_bus
+from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import Judge
 from tidewire.auth.users_file import UsersFileError
 from tidewire.bus import Bus, Embedded
@@ -43,6 +44,7 @@ class Life:
         more_routes: Mapping[str, Methods] = NO_MORE,
         providers: Sequence[StateProvider] = (),
         inside: Judge | None = None,
+        users: UsersFileAuthenticator | None = None,
     ) -> None:
         """Takes what `build` does, and whom to tell that the disk has failed, so that the server has to end."""
         self._settings = settings
@@ -53,7 +55,9 @@ class Life:
         self._more_routes = more_routes
         self._providers = providers
         self._inside = inside
+        self._users = users
         self._failure: Exception | None = None
+        self._has_let_go = False
         self.bus: Bus = Embedded()
         """Where notices come from; the one of the settings once the server is open."""
 
@@ -65,9 +69,11 @@ class Life:
             ConfigError, UsersFileError, StateError: the server can't start, or its journal failed.
         """
         loop = asyncio.get_running_loop()
-        threads = Threads(loop)
+        self._threads = threads = Threads(loop)
         storage = self._settings.storage
-        with contextlib.closing(open_directory(storage.directory, durability=storage.durability)) as store:
+        self._store = store = open_directory(storage.directory, durability=storage.durability)
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(store.close)
             app = build(
                 self._settings,
                 store=store,
@@ -88,26 +94,42 @@ class Life:
                 more_routes=self._more_routes,
                 providers=self._providers,
                 inside=self._inside,
+                users=self._users,
             )
+            cleanup.pop_all()
             try:
                 self._begin(app)
                 self.bus = open_bus(app, log=self._log)
-                try:
-                    yield app
-                finally:
-                    await self.bus.close()
-                    app.end_traces()
+                yield app
             finally:
                 if app.site.neighbours is not None:
                     app.site.neighbours.close()
-                await threads.finish()
+                await self.let_go(app)
+            if self._failure is not None:
+                raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
+            self._log.info("stopped", queues=app.engine.shard.queues())
+
+    async def let_go(self, app: App) -> None:
+        """Keeps everything and gives the directory to whoever comes next (R9.15); the first time that it is called.
+
+        Polls may wait on: nothing changes here any more, and all that they are told is to come again.
+        """
+        if self._has_let_go:
+            return
+        self._has_let_go = True
+        try:
+            await self.bus.close()
+            app.end_traces()
+        finally:
+            await self._threads.finish()
+            try:
                 # However it ended; what can't be kept now is still in the journal, if there is one. After a
                 # failure of the disk nobody knows what a snapshot would replace.
                 if self._failure is None:
                     app.engine.keep()
-            if self._failure is not None:
-                raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
-            self._log.info("stopped", queues=app.engine.shard.queues())
+                app.engine.close()
+            finally:
+                self._store.close()
 
     def _give_up(self, error: Exception) -> None:
         self._failure = error

@@ -2,8 +2,8 @@
 
 - start: take the state directory, restore, listen, say that it is ready;
 - run: a tick a second; SIGHUP reloads users and shard map, a changed users file the users;
-- stop: consume no more, refuse new work, stop accepting, end the parked polls over a second, close connections, write the
-  state (R9.15).
+- stop: consume no more, refuse new work, stop accepting, write the state and let go of it, end the parked polls over a
+  second, close connections (R9.15). Whoever is next may take the state while polls still end here.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app import App
+from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import Judge
 from tidewire.config import Settings
 from tidewire.http.application import NO_MORE
@@ -52,6 +53,8 @@ def run(
     *,
     log: FilteringBoundLogger,
     on_ready: Callable[[App], None] | None = None,
+    on_let_go: Callable[[], None] | None = None,
+    users: UsersFileAuthenticator | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
     inside: Judge | None = None,
@@ -65,6 +68,8 @@ def run(
         settings: what to serve.
         log: where to write.
         on_ready: called on the loop when clients can be served.
+        on_let_go: called on the loop when another process can take the state, while polls still end here.
+        users: read already; they are used if their file is the one of the settings, and is still the same.
         more_routes: served beside the server's own.
         providers: of the initial state, beside those that the settings name.
         inside: the application in whose process this is, when `auth.kind` names it.
@@ -86,6 +91,8 @@ def run(
             around=around,
             log_control=log_control,
             given=socket,
+            on_let_go=on_let_go,
+            users=users,
         )
         runner.run(life.serve(on_ready))
 
@@ -104,9 +111,13 @@ class _Life:
         around: Around,
         log_control: LogControl | None,
         given: int | None,
+        on_let_go: Callable[[], None] | None,
+        users: UsersFileAuthenticator | None,
     ) -> None:
         self._settings = settings
         self._given = given
+        self._on_let_go = on_let_go
+        self._users = users
         self._log = log
         self._more_routes = more_routes
         self._providers = providers
@@ -132,6 +143,7 @@ class _Life:
             more_routes=self._more_routes,
             providers=self._providers,
             inside=self._inside,
+            users=self._users,
         )
         server = self._settings.server
         given = self._given
@@ -174,8 +186,11 @@ class _Life:
         for task in handing:
             task.cancel()
         server.stop_accepting()
-        await life.release_polls(app)
         ticking.cancel()
+        await life.let_go(app)
+        if self._on_let_go is not None:
+            self._on_let_go()
+        await life.release_polls(app)
         server.should_exit = True
         await serving
 

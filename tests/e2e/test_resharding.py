@@ -1,5 +1,7 @@
 """Re-sharding while traffic flows: no client loses an event, gets one twice, or in another order (D7; R9.5 made better)."""
 
+import json
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,10 @@ import pytest
 from support.broker import Broker
 from support.movers import Source
 from support.moving_shards import USERS, Moving
+from support.server_process import BEARER
 from support.waiting import eventually
+from tidewire.config.shard_map import read_shard_map
+from tidewire.core.shard_map import encode_map
 from tidewire.publisher import OneShard, Publisher
 
 pytestmark = pytest.mark.slow
@@ -69,6 +74,43 @@ def test_a_shard_is_killed_at_each_point_of_a_hand_over(moving: Moving, victim: 
     moving.settle()
     users = [moving.status(index)["users"] for index in range(3)]
     assert users == [USERS // 3] * 3
+
+
+def test_a_hand_over_waits_for_a_shard_that_is_gone_and_ends_when_it_comes_back_with_nothing(
+    moving: Moving,
+) -> None:
+    before = moving.write_map(2)
+    for _ in range(2):
+        moving.add(before)
+    after = moving.write_map(3, moving.folder / "map-2.toml")
+    moving.add(after)
+    gone = moving.shards[1]
+    gone.signal(signal.SIGKILL)
+    gone.wait()
+    body = json.dumps({"after": map_of(after), "before": map_of(before)}).encode()
+    for index in (2, 0):
+        told = moving.shards[index].ask("POST", "/api/internal/shards/map", headers=BEARER, body=body)
+        assert told.status == 200, told
+    eventually(lambda: moving.status(0)["waits"], what="it says that it waits")
+    shown = moving.run("shards", "show", "--live", "--set", f"shards.map_file={after}")
+    (line,) = [line for line in shown.splitlines() if str(gone.port) in line and line.startswith("shard 1")]
+    assert "does not answer" in line
+    assert f" s: shard {gone.port} does not answer" in shown
+
+    # Its state is lost: whoever had a queue there registers anew.
+    shutil.rmtree(gone.state)
+    gone.set("shards.map_file", after)
+    gone.start()
+
+    def all_say() -> list[object]:
+        return [moving.status(index)[name] for index in range(3) for name in ("before", "waits")]
+
+    eventually(lambda: all_say() == [None] * 6, what="the hand-over is over")
+
+
+def map_of(path: Path) -> object:
+    """A map as shards tell it to each other."""
+    return json.loads(encode_map(read_shard_map(path)))
 
 
 def test_a_dry_run_changes_nothing_and_a_map_that_is_not_newer_is_refused(moving: Moving) -> None:

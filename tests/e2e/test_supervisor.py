@@ -190,6 +190,30 @@ def test_a_restart_refuses_nobody_and_loads_the_next_process_before_it_stops_the
     assert set(statuses) == {200}
 
 
+def test_the_next_process_serves_while_the_one_before_still_ends_its_connections_r9_15(
+    running_service: Service,
+) -> None:
+    service = running_service
+    # A request that never comes whole is busy for seconds: longer than the next process takes.
+    with RawConnection(service.ports[0]) as connection:
+        connection.send(request_bytes("POST", "/api/v1/register", headers=credentials("ada"), form={})[:-1])
+        assert service.ask("ada", "GET", "/health/live") == 200
+        restarted = service.run("restart", "--config", str(service.settings), "--reload-rate", "0")
+        assert restarted.returncode == 0, restarted.stderr
+    told = [entry["event"] for entry in service.log if entry.get("shard") == service.ports[0]]
+    begun = len(told) - told[::-1].index("listening")
+    assert "stopped" in told[begun:]
+
+
+def test_a_restart_with_a_users_file_that_is_wrong_leaves_the_shards_alone(running_service: Service) -> None:
+    service = running_service
+    pids = [service.pid_of(port) for port in service.ports]
+    (service.folder / "users.toml").write_text("[[user]]\n")
+    done = service.run("restart", "--config", str(service.settings))
+    assert (done.returncode, "the one that runs goes on" in done.stderr) == (1, True)
+    assert [service.pid_of(port) for port in service.ports] == pids
+
+
 def test_a_restart_with_settings_that_can_t_be_used_leaves_the_shards_alone(running_service: Service) -> None:
     service = running_service
     pids = [service.pid_of(port) for port in service.ports]

@@ -63,6 +63,14 @@ class Moving:
         self.alive.append(shard.port)
         return shard
 
+    def run(self, *arguments: str) -> str:
+        """Runs another command to its end, and returns what it printed."""
+        command = [sys.executable, "-m", "tidewire", *arguments, "--set", f"server.secret={SECRET}"]
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, capture_output=True, text=True, check=True, env=clean_environment()
+        )
+        return done.stdout
+
     def apply(self, path: Path, *options: str, wait: bool = True) -> "subprocess.Popen[str]":
         """Runs the command."""
         command = [sys.executable, "-m", "tidewire", "shards", "apply", str(path), "--json", *options]

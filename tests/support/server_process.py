@@ -81,6 +81,10 @@ class ServerProcess:
         self.launch()
         eventually(self._is_ready, what="the server is ready")
 
+    def set(self, name: str, value: object) -> None:
+        """Another value of a setting, from the next start on."""
+        self._settings = [*self._settings, f"{name}={value}"]
+
     def launch(self, *prefix: str) -> None:
         """Starts it, by a command that runs what follows it if there is a prefix, and does not wait."""
         overrides = (

@@ -1,8 +1,6 @@
 """What may happen to a service of several shards while it is used: each is done to it, and is over when the function returns.
 
-A re-sharding is one too: with `ShardService(..., shards=4, serving=[0])` only the first of four shards has users at the
-beginning, `write_map` makes the newer map in another file, and `tidewire` runs the command that applies it. `kill_shard`
-may come from another thread meanwhile. Then it is a row of `HAPPENINGS`, or of another table with its own service.
+Re-shardings have a service of their own (`shard_growth.py`).
 """
 
 from collections.abc import Callable, Mapping

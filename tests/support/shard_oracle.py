@@ -56,7 +56,7 @@ class Course:
 
     Attributes:
         late: by way and kind of client, the longest from a notice's first sending to its receipt, in seconds.
-        gap: the longest that a client of ours went without an event, from the first that it got to its last.
+        gaps: the longest that a client of ours went without an event, by what just happened when it began or ended.
         failed: how many requests of clients of ours failed and were repeated.
     """
 
@@ -64,20 +64,26 @@ class Course:
     seed: int
     oracle: Oracle = field(default_factory=Oracle)
     late: dict[tuple[Way, str], float] = field(default_factory=lambda: defaultdict(float))
-    gap: float = 0.0
+    gaps: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     failed: int = 0
     clients: int = 0
     seconds: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """The longest of all."""
+        return max(self.gaps.values(), default=0.0)
 
     def __str__(self) -> str:
         """Everything in two lines."""
         oracle = self.oracle
         faults = ", ".join(f"{count} {kind}" for kind, count in oracle.counts.items()) or "none"
         late = ", ".join(f"{kind} {way} {longest:.2f}" for (way, kind), longest in sorted(self.late.items()))
+        gaps = ", ".join(f"{doing or 'quiet'} {longest:.2f}" for doing, longest in self.gaps.items())
         return (
             f"{self.name} (seed {self.seed}): {self.clients} clients, {oracle.confirmed:,} notices confirmed, "
             f"{oracle.events:,} events, {self.failed:,} requests repeated, {self.seconds:.0f} s; faults: {faults}\n"
-            f"  longest gap of a client {self.gap:.2f} s; longest from sending to receipt, in s: {late}"
+            f"  longest gap of a client, in s: {gaps}; longest from sending to receipt, in s: {late}"
         )
 
 
@@ -154,6 +160,7 @@ class _Harness:
                 ]
                 await asyncio.sleep(QUIET)
                 await asyncio.to_thread(happens, self.service)
+                self.service.doing = ""
                 await asyncio.sleep(QUIET)
                 self._over.set()
                 await asyncio.gather(*sending)
@@ -245,8 +252,7 @@ class _Harness:
 @contextlib.asynccontextmanager
 async def _over_http(service: ShardService, chance: Random) -> Any:
     """A publisher that knows all shards, and goes to another when one is away."""
-    ports = [service.ports[index] for index in service.serving]
-    links = [Link(port, Pulse()) for port in ports]
+    links = [Link(port, Pulse()) for port in service.ports]
     turn = chance.randrange(len(links))
 
     async def confirm(batch: list[Sent]) -> str | None:
@@ -255,10 +261,10 @@ async def _over_http(service: ShardService, chance: Random) -> Any:
         request = request_bytes("POST", "/api/internal/notices", headers=BEARER, body=body)
         while True:
             with contextlib.suppress(Gone):
-                told = await links[turn].ask(request)
+                told = await links[service.serving[turn % len(service.serving)]].ask(request)
                 if told.status not in AWAY:
                     return None if told.status == 200 else str(told)
-            turn = (turn + 1) % len(links)
+            turn += 1
             await asyncio.sleep(chance.uniform(0.02, 0.1))
 
     try:
@@ -294,7 +300,7 @@ class _Client:
         self._headers = {"Authorization": basic(email(user), key(user))}
         self._link = Link(harness.service.port, Pulse())
         self._last: set[int] = set()
-        self._heard: float | None = None
+        self._heard: tuple[float, str] | None = None
         self._gone = False
 
     async def register(self) -> None:
@@ -357,9 +363,12 @@ class _Client:
     def _note(self, events: Sequence[dict[str, Any]]) -> None:
         now = time.monotonic()
         if events:
+            doing = self._harness.service.doing
             if self._heard is not None:
-                self._harness.course.gap = max(self._harness.course.gap, now - self._heard)
-            self._heard = now
+                gaps, (before, began) = self._harness.course.gaps, self._heard
+                for during in (doing, began):
+                    gaps[during] = max(gaps[during], now - before)
+            self._heard = now, doing
         for event in events:
             self._harness.received("raw", event, now)
             if event.get("last"):

@@ -73,10 +73,11 @@ class ShardService:
     """The service; a context manager that starts it and ends everything of it.
 
     Attributes:
-        ports: of the shards that run.
-        serving: the indices of those that the map gives users to at first.
+        ports: of the shards, first of those that the supervisor runs.
+        serving: the indices of those that the map in force gives users to.
         port: nginx's.
         map_path: the shard map in force; `write_map` makes another.
+        doing: what happens just now, in a few words.
     """
 
     def __init__(
@@ -85,12 +86,15 @@ class ShardService:
         *,
         users: Iterable[int],
         shards: int = 3,
-        serving: Sequence[int] | None = None,
+        room: int = 0,
         wrong_shard: str = "proxy",
     ) -> None:
+        """Takes where it lives, and how many shards the supervisor runs; ports beside theirs are kept for `room` more."""
         self.folder = folder
-        self.ports = free_ports(shards)
-        self.serving = list(serving if serving is not None else range(shards))
+        self.ports = free_ports(shards + room)
+        self.serving = list(range(shards))
+        self.wrong_shard = wrong_shard
+        self.doing = ""
         self.port = free_port()
         self.map_path = folder / "map.toml"
         self.settings = folder / "tidewire.toml"
@@ -100,7 +104,7 @@ class ShardService:
         self._nginx: subprocess.Popen[bytes] | None = None
         self._publishers = 1
         (folder / "users.toml").write_text(users_file(users))
-        self.write_map(1, self.serving)
+        self.write_map(1, shards)
         self.settings.write_text(
             f"[server]\nport = {self.ports[0]}\nsecret = '{SECRET}'\n"
             f"[shards]\nmap_file = 'map.toml'\nwrong_shard = '{wrong_shard}'\n"
@@ -110,21 +114,22 @@ class ShardService:
     def __enter__(self) -> Self:
         try:
             self.broker.start()
-            with (self.folder / "log").open("wb") as log:
-                self._service = _launched(
-                    [*TIDEWIRE, "serve", "--config", str(self.settings), "--shards", str(len(self.ports))],
-                    self.folder,
-                    log,
-                )
+            self.start_shards()
             self.await_shards()
             self._configure_nginx()
             with (self.folder / "nginx.log").open("wb") as log:
-                self._nginx = _launched([*self._nginx_command(), "-g", "daemon off;"], self.folder, log)
+                self._nginx = launched([*self._nginx_command(), "-g", "daemon off;"], self.folder, log)
             eventually(self._nginx_answers, what="nginx answers")
         except BaseException:
             self.destroy()
             raise
         return self
+
+    def start_shards(self) -> None:
+        """Starts them, under their supervisor."""
+        options = ["--config", str(self.settings), "--shards", str(len(self.serving))]
+        with (self.folder / "log").open("wb") as log:
+            self._service = launched([*TIDEWIRE, "serve", *options], self.folder, log)
 
     def __exit__(self, *_raised: object) -> None:
         self.destroy()
@@ -171,39 +176,55 @@ class ShardService:
         )
         self.await_shards()
 
-    def roll(self) -> list[float]:
-        """`tidewire restart`; the seconds that each shard took."""
-        out = self.tidewire("restart", "--config", str(self.settings), "--reload-rate", "0")
-        return [float(line.split()[-2]) for line in out.splitlines() if "ready again" in line]
+    def roll(self) -> None:
+        """`tidewire restart`."""
+        with self.begun("restart", "--config", str(self.settings), "--reload-rate", "0") as restarting:
+            assert restarting.stdout is not None
+            for number, _ in enumerate(self.serving, start=1):
+                self.doing = f"shard {number}"
+                restarting.stdout.readline()
 
-    def reload_nginx(self) -> None:
-        """The proxy gets its configuration anew, from the map in force."""
-        self._configure_nginx()
+    def reload_nginx(self, also: Path | None = None) -> None:
+        """The proxy gets its configuration anew, from the map in force, and with the shards of one that comes next."""
+        self._configure_nginx(*(() if also is None else ("--also", str(also))))
         assert self._nginx is not None
         before = self._nginx_workers()
         self._nginx.send_signal(signal.SIGHUP)
         eventually(lambda: self._nginx_workers() - before, what="nginx has new workers")
 
-    def write_map(self, version: int, serving: Sequence[int], path: Path | None = None) -> Path:
-        """Writes a map by which the shards with these indices share all users."""
+    def write_map(self, version: int, count: int, path: Path | None = None) -> Path:
+        """Writes a map by which the first so many shards share all users."""
         path = path or self.map_path
         draft = path.with_suffix(".draft")
-        draft.write_text(map_text(version, self.ports, [self.ports[index] for index in serving]))
+        draft.write_text(map_text(version, self.ports[:count], self.ports[:count]))
         draft.replace(path)
         return path
 
     def tidewire(self, *arguments: str) -> str:
         """Runs another command to its end, which must be a good one; returns what it printed."""
-        done = subprocess.run(  # noqa: S603 - our own command
+        with self.begun(*arguments) as command:
+            out, problem = command.communicate()
+        assert command.returncode == 0, out + problem
+        return out
+
+    @contextlib.contextmanager
+    def begun(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Runs another command beside the block, at whose end it must come to a good one."""
+        with subprocess.Popen(  # noqa: S603 - our own command
             [*TIDEWIRE, *arguments],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             cwd=self.folder,
             env=clean_environment(),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        ) as command:
+            try:
+                yield command
+                if command.returncode is None:
+                    _, problem = command.communicate()
+                    assert command.returncode == 0, problem
+            finally:
+                command.kill()
 
     def await_shards(self) -> None:
         """Waits until all shards serve, and have the broker."""
@@ -218,28 +239,30 @@ class ShardService:
         assert self._service is not None
         assert self._service.poll() is None, self.log
         try:
-            return all(state["ready"] for state in self._states().values()) and all(
-                _health(port) == {"result": "success", "msg": ""} for port in self.ports
-            )
+            return all(state["ready"] for state in self._states().values()) and self.all_healthy()
         except SupervisorError:
             return False
+
+    def all_healthy(self) -> bool:
+        """Whether all shards that have users say that all is well."""
+        return all(_health(self.ports[index]) == {"result": "success", "msg": ""} for index in self.serving)
 
     # nginx.
 
     def _nginx_command(self) -> list[str]:
         return ["nginx", "-e", "stderr", "-c", str(self._nginx_folder / "nginx.conf")]
 
-    def _configure_nginx(self) -> None:
+    def _configure_nginx(self, *options: str) -> None:
         printed = self.tidewire(
             *("nginx", "--config", str(self.settings), "--listen", f"127.0.0.1:{self.port}"),
-            *("--run-directory", str(self._nginx_folder)),
+            *("--run-directory", str(self._nginx_folder), *options),
         )
         (self._nginx_folder / "nginx.conf").write_text(printed)
 
     def _nginx_answers(self) -> bool:
         assert self._nginx is not None
         assert self._nginx.poll() is None, (self.folder / "nginx.log").read_text()
-        return _status(self.port, "/api/v1/server_settings") == 200
+        return status(self.port, "/api/v1/server_settings") == 200
 
     def _nginx_workers(self) -> set[int]:
         assert self._nginx is not None
@@ -262,13 +285,15 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _launched(arguments: Sequence[str], folder: Path, log: Any) -> subprocess.Popen[bytes]:
+def launched(arguments: Sequence[str], folder: Path, log: Any) -> subprocess.Popen[bytes]:
+    """A process that writes into a log."""
     return subprocess.Popen(  # noqa: S603 - the commands are made here
         arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=clean_environment()
     )
 
 
-def _status(port: int, path: str) -> int:
+def status(port: int, path: str) -> int:
+    """Of the answer to a GET; 0 when there is none."""
     try:
         with RawConnection(port) as connection:
             return connection.answer_to(request_bytes("GET", path)).status

@@ -9,7 +9,7 @@ from support.core_rig import KeepingSlot, Rig, spec
 from support.events import notice
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.dispatch import Dispatch
-from tidewire.core.errors import BadRequest, NoticeIdReused
+from tidewire.core.errors import BadRequest, NoticeIdReused, Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.limits import Limits
 from tidewire.core.notice import decode_notices
@@ -258,3 +258,33 @@ def test_two_engines_in_one_process_share_nothing() -> None:
     assert two.engine.shard.queues() == 0
     assert two.register() == queue_id
     assert two.poll(queue_id).ids == []
+
+
+# The end.
+
+
+def test_once_the_state_is_another_process_s_nothing_changes_and_polls_end_with_nothing_r9_15() -> None:
+    rig = Rig()
+    queue_id = rig.register()
+    waiting = rig.poll(queue_id, block=True)
+    unread = rig.register(spec(user=2))
+    rig.publish(DEPLOY, users=[2])
+    rig.engine.close()
+    before = everything(rig)
+
+    with pytest.raises(Unavailable):
+        rig.publish(DEPLOY)
+    with pytest.raises(Unavailable):
+        rig.register()
+    with pytest.raises(Unavailable):
+        rig.delete(queue_id)
+    # One that was made by that process is as good: whoever asks comes back to it.
+    for asked, user in ((unread, 2), ("made-since", 1)):
+        poll = rig.poll(asked, user=user, block=True)
+        assert (poll.ids, poll.answer.queue_id) == ([], asked)
+    with pytest.raises(Unavailable):
+        rig.delete("made-since")
+    assert not waiting.answered
+    assert rig.engine.release(10) == 1
+    assert waiting.ids == []
+    assert everything(rig) == before

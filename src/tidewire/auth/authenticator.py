@@ -46,6 +46,10 @@ class UsersFileAuthenticator:
         self._snapshot = UsersSnapshot()
         self.reload()
 
+    def is_of(self, path: Path, *, required: bool) -> bool:
+        """Whether these are the users of that file."""
+        return (self._path, self._required) == (path, required)
+
     @property
     def generation(self) -> int:
         """1 after the first reading, and one more at each successful reload: what was cached by it is stale."""

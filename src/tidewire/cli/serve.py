@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from tidewire.app import load_bus, read_users_of
 from tidewire.cli.options import config_option, set_option
 from tidewire.cli.settings import load_settings
 from tidewire.cli.supervise import supervise
@@ -12,7 +13,7 @@ from tidewire.config.shard_settings import of_one_shard
 from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 from tidewire.server import run
-from tidewire.supervisor.lifeline import await_turn, end_with, say_ready
+from tidewire.supervisor.lifeline import await_turn, end_with, say_so
 
 
 @click.command("serve")
@@ -55,9 +56,12 @@ def serve_command(
         supervise(loaded, count=shards, config=config, overrides=overrides)
         return
     loaded = of_one_shard(loaded)
+    users = None
     if socket is not None:
-        # What is wrong with them is to be found while the one before still runs.
+        # What takes time, and what is wrong with the settings, is to be found while the one before still runs.
         load_rules(loaded.queues.rules)
+        load_bus(loaded)
+        users = read_users_of(loaded)
         if not await_turn():
             return
         # It may have been a while, and the one before may have written a file.
@@ -66,7 +70,9 @@ def serve_command(
     run(
         loaded,
         log=build_log(form=loaded.log.format, level=control),
-        on_ready=None if socket is None else lambda _: say_ready(),
+        on_ready=None if socket is None else lambda _: say_so(),
+        on_let_go=None if socket is None else say_so,
+        users=users,
         log_control=control,
         socket=socket,
     )

@@ -98,11 +98,13 @@ def _hand_over(shard: Shard) -> str:
         said = shard.ask()
     except click.ClickException:
         return ""
+    stuck = said.get("waits")
+    held = "" if stuck is None else f", held up for {stuck['seconds']:.0f} s: {stuck['reason']}"
     text = f", version {said['version']}, {said['users']} users with {said['queues']} queues"
     if said["before"] is None:
-        return text
+        return text + held
     waits = f", waits for {', '.join(map(str, said['awaited']))}" if said["awaited"] else ""
-    return f"{text}, hand-over from version {said['before']}: {said['left']} users to move{waits}"
+    return f"{text}, hand-over from version {said['before']}: {said['left']} users to move{waits}{held}"
 
 
 def text_of(shard_map: ShardMap, states: Mapping[ShardAddress, str]) -> list[str]:

@@ -59,6 +59,7 @@ class HandOver:
         self._knows_ids: set[int] = set()
         """Shards that have the ids that were remembered here."""
         self._told = ""
+        self._told_at = 0.0
         self.longest_hold = 0.0
         """Seconds for which users were held at most, in the newest hand-over."""
 
@@ -81,15 +82,18 @@ class HandOver:
 
         Args:
             newer: the map.
-            before: the one that all others had before, for a shard that began with the newer one.
+            before: the one that all others had before, for a shard that began with the newer one, or was away meanwhile.
 
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
         moves, neighbours = self._handing.moves, self._neighbours
         if newer == neighbours.map:
-            # A shard that began with this map learns where its users are to come from.
-            if before is not None and moves.is_first and before.version < newer.version:
+            # A shard that began with this map learns where its users are to come from. So does one that had nobody,
+            # was stopped, and came back with it: the map before may be none that it knew.
+            came_with_it = moves.is_first or not (moves.agreed or self._handing.totals[0])
+            is_older = before is not None and before.version < newer.version
+            if before is not None and is_older and came_with_it and moves.before != encode_map(before):
                 self._take(newer, before)
             return None
         if moves.under_way:
@@ -178,6 +182,7 @@ class HandOver:
     def _note(self, problem: str) -> None:
         """What keeps it from going on is said once, not with each try."""
         if problem != self._told:
+            self._told_at = self._timer()
             self._log.warning("hand-over waits", reason=problem)
         self._told = problem
 
@@ -199,6 +204,12 @@ class HandOver:
             said = await ask_status(self._neighbours, shard)
             if int(said["version"]) < version or said["unsure"]:
                 self._note(f"shard {self._neighbours.address(shard).port} does not know the map yet")
+                return False
+            if said["before_map"] not in (None, self._handing.moves.before.decode()):
+                self._note(
+                    f"shard {self._neighbours.address(shard).port} goes by another map before this one; "
+                    "run `tidewire shards apply` with the newer one"
+                )
                 return False
         self._handing.agree()
         self._neighbours.agreed()
@@ -311,6 +322,13 @@ class HandOver:
     def neighbours(self) -> Neighbours:
         """The shards, and where users are."""
         return self._neighbours
+
+    @property
+    def waits(self) -> tuple[str, float] | None:
+        """What keeps a hand-over from going on, and for how many seconds; None when nothing does."""
+        if not (self._told and (self._neighbours.unsure or self._handing.moves.under_way)):
+            return None
+        return self._told, self._timer() - self._told_at
 
     @property
     def left(self) -> int:

@@ -46,6 +46,7 @@ def status_of(hand_over: HandOver, handing: Handing) -> dict[str, Any]:
     """How far a shard is."""
     moves, neighbours = handing.moves, hand_over.neighbours
     is_alone = moves.agreed and neighbours.splits_by_this_map_alone
+    waits = hand_over.waits
     users, queues, away, here = handing.totals
     return {
         "index": neighbours.index,
@@ -64,6 +65,7 @@ def status_of(hand_over: HandOver, handing: Handing) -> dict[str, Any]:
         "left": hand_over.left,
         "moved_away": away,
         "moved_here": here,
+        "waits": None if waits is None else {"reason": waits[0], "seconds": round(waits[1], 1)},
         "longest_hold_ms": round(hand_over.longest_hold * 1000, 1),
     }
 

@@ -29,8 +29,8 @@ def await_turn() -> bool:
         return supervisor.recv(1) != b""
 
 
-def say_ready() -> None:
-    """Tells the supervisor that clients are served."""
+def say_so() -> None:
+    """Tells the supervisor that clients are served; and later, that the state can be another process's."""
     with _supervisor() as supervisor, contextlib.suppress(OSError):  # which may have gone
         supervisor.sendall(b".")
 

@@ -1,7 +1,8 @@
 """One shard's process: started, watched until it is ready, started again when it ends, stopped.
 
 The supervisor holds the socket that the shard listens on. While a shard is restarted nobody is refused: connections wait
-in the socket's backlog for the next process. And that one is loaded before the old one is told to stop.
+in the socket's backlog for the next process. That one is loaded before the old one is told to stop, and begins as soon as
+the old one has let go of the state; meanwhile the polls that wait there end one after the other.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from tidewire.listening import ListenError
 from tidewire.supervisor.lines import ShardLines
 
 CHUNK = 65_536
+
+SUCCEEDED = 0
 
 FAILED = 1
 
@@ -64,9 +67,9 @@ SOON = 2
 
 
 class Started:
-    """A process that has been started. It says when it is loaded, waits for its turn, and says when it is ready.
+    """A process that has been started: it says when it is loaded, waits for its turn, and says what comes of that.
 
-    It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
+    It says when it is ready, and at its end when another can begin in its place. It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
     """
 
     def __init__(
@@ -84,6 +87,10 @@ class Started:
     async def ready(self) -> bool:
         """Waits until it serves; False when it ended instead."""
         return await self._says(2)
+
+    async def let_go(self) -> bool:
+        """Waits until another process can begin in its place; False when it ended instead."""
+        return await self._says(3)
 
     async def _says(self, words: int) -> bool:
         while self._said < words:
@@ -148,6 +155,8 @@ class ShardProcess:
         self._patience = patience
         self._process: asyncio.subprocess.Process | None = None
         self._successor: Started | None = None
+        self._leaving: set[asyncio.Task[int]] = set()
+        """The ends of processes that another has begun in place of."""
         self._ending = asyncio.Event()
         self._wanted_end = False
         self._was_ready = False
@@ -175,7 +184,7 @@ class ShardProcess:
                     raise
                 code = FAILED  # somebody took the port in between, perhaps not for long
             if self._ending.is_set():
-                return
+                break
             if self._wanted_end:
                 self._wanted_end = False
                 continue
@@ -188,6 +197,7 @@ class ShardProcess:
             self._log.error("shard ended", shard=self.port, code=code, again_in=wait)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), wait)
+        await asyncio.gather(*self._leaving)
 
     async def _run_once(self) -> int:
         self.starts += 1
@@ -195,16 +205,23 @@ class ShardProcess:
         self._successor = None
         self._process = started.process
         started.begin()
-        watching = asyncio.create_task(self._watch(started))
         if self._ending.is_set():
             self.send(signal.SIGTERM)
         try:
-            return await started.end()
+            await self._watch(started)
+            leaving = asyncio.create_task(self._end_of(started))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            return SUCCEEDED if self._successor is not None else await leaving
         finally:
-            watching.cancel()
-            started.close()
             self.ready.clear()
             self._process = None
+
+    async def _end_of(self, started: Started) -> int:
+        try:
+            return await started.end()
+        finally:
+            started.close()
 
     async def _start(self) -> Started:
         if self._bound is None:
@@ -240,10 +257,12 @@ class ShardProcess:
         self._output(lines.end())
 
     async def _watch(self, started: Started) -> None:
+        """Returns when another process can begin, or this one has ended."""
         if await started.ready():
             self._was_ready = True
             if not self._wanted_end:
                 self.ready.set()
+            await started.let_go()
 
     def send(self, number: int) -> None:
         """Sends a signal, if there is a process."""
@@ -264,9 +283,9 @@ class ShardProcess:
         self.send(signal.SIGTERM)
 
         def kill() -> None:
-            if self._process is process:
+            if process.returncode is None:
                 self._log.error("shard does not stop and is killed", shard=self.port)
-                self.send(signal.SIGKILL)
+                process.kill()
 
         asyncio.get_running_loop().call_later(self._patience.stop, kill)
 

@@ -77,6 +77,28 @@ async def test_a_newer_map_begins_a_hand_over_and_the_same_again_changes_nothing
     assert len(local.logged("hand-over begins")) == 1
 
 
+async def test_a_shard_that_was_away_and_missed_a_map_goes_by_the_one_before_that_all_others_had(
+    tmp_path: Path,
+) -> None:
+    missed, newest = even_map([2], version=2), even_map([1, 2], version=3)
+    local = shard(tmp_path)
+    assert local.site.hand_over is not None
+    assert local.site.hand_over.take_up(newest) is None
+    assert local.engine.handing.moves.before == encode_map(ONE)
+    for _ in range(2):
+        answer = await told(local, newest, missed)
+        assert (answer.status, answer.json["version"], answer.json["before"]) == (200, 3, 2)
+    assert len(local.logged("hand-over begins")) == 2
+
+
+async def test_a_shard_with_users_has_missed_no_map(tmp_path: Path) -> None:
+    local = shard(tmp_path)
+    await local.ask("ada", "POST", "/api/v1/register", form={})
+    await told(local, even_map([1, 2], version=3))
+    answer = await told(local, even_map([1, 2], version=3), even_map([2], version=2))
+    assert (answer.status, answer.json["before"]) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("after", "before"),
     [

@@ -39,6 +39,10 @@ STATUS: Mapping[str, Schema] = MappingProxyType(
         "left": {**NATURAL, "description": "Users still to be handed over, as far as it knows."},
         "moved_away": {**NATURAL, "description": "Users handed over since the process began."},
         "moved_here": {**NATURAL, "description": "Users taken since the process began."},
+        "waits": {
+            "type": ["object", "null"],
+            "description": "What keeps a hand-over from going on (`reason`), and for how many `seconds`; null when nothing does.",
+        },
         "longest_hold_ms": {
             "type": "number",
             "description": "For how long a user was held at most, in the newest hand-over.",
