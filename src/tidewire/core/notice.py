@@ -82,6 +82,7 @@ class Notice:
         digest: digest of the content, when there is an id; of a part of a notice, the digest of the whole.
         realm_id: when given, only queues of this realm get the event.
         aside: users for whom it is remembered by name whether they were given the notice (`core/moves.py`).
+        parted: the bus queues that got a part each, when its publisher has split it by a map; else None.
         is_detour: it is a further part of a notice, for some of its users, beside the shard's own.
         passed: users whom it names, or would reach, who were given it before.
         traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
@@ -94,6 +95,7 @@ class Notice:
         "id",
         "is_detour",
         "kind",
+        "parted",
         "passed",
         "raw",
         "realm_id",
@@ -111,6 +113,7 @@ class Notice:
         self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
         self.traceparent = wire.traceparent
         self.aside: Collection[UserId] = ()
+        self.parted: frozenset[str] | None = None
         self.is_detour = False
         self.passed: Collection[UserId] = ()
 
