@@ -1,0 +1,133 @@
+"""Publishers that split notices by a shard map, over changes of the map: nothing lost, doubled, or out of order (D7)."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.broker import Broker
+from support.map_source import MapSource
+from support.movers import FIRST_USER
+from support.moving_shards import USERS, Moving
+from support.waiting import eventually
+from tidewire.publisher import Publisher
+
+pytestmark = pytest.mark.slow
+
+EVERYBODY = range(FIRST_USER, FIRST_USER + USERS)
+LISTENING = {"all_public_streams": True}
+
+
+class Deployment:
+    """Shards on a broker, and a publisher that has a copy of the map of its own, until it follows that of the shards."""
+
+    def __init__(self, folder: Path, broker: Broker) -> None:
+        self.broker = broker
+        self.moving = Moving(folder, f"bus.url={broker.url}")
+        self.copy = folder / "copy.toml"
+
+    def begin(self, count: int, *, own_map: bool) -> MapSource:
+        """Starts so many shards and the clients; the publisher publishes by itself if it has no map of its own."""
+        moving = self.moving
+        moving.write_map(count)
+        self.copy.write_text(moving.map_path.read_text())
+        moving.version = 0
+        source = MapSource(EVERYBODY, self.broker.url, self.copy if own_map else moving.map_path)
+        moving.source = source
+        if own_map:
+            source.stopped.set()
+        moving.begin(count, **LISTENING)
+        return source
+
+    def no_dead_letters(self) -> None:
+        """Every shard could make sense of everything."""
+        for shard in self.moving.shards:
+            assert "dead letter" not in shard.log
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, broker: Broker) -> Iterator[Deployment]:
+    made = Deployment(tmp_path, broker)
+    try:
+        yield made
+    finally:
+        made.moving.destroy()
+
+
+def test_a_publisher_follows_the_map_while_shards_come_and_go_d7(deployment: Deployment) -> None:
+    source = deployment.begin(2, own_map=False)
+    moving = deployment.moving
+    for count in (4, 1):
+        eventually(lambda: source.count > 100 * moving.version, what="there is traffic")
+        moving.reshard(count)
+        eventually(
+            lambda: source.publisher.reload_shard_map() == moving.version,
+            what="the publisher has changed maps",
+        )
+    last = source.count
+    eventually(lambda: source.count > last + 50, what="it goes on")
+    moving.settle()
+    deployment.no_dead_letters()
+
+
+def test_a_publisher_with_an_old_map_reaches_everybody_once(deployment: Deployment) -> None:
+    """Parts of one notice reach a shard by way of several others then; sent again by the new map, all are known."""
+    source = deployment.begin(2, own_map=True)
+    moving = deployment.moving
+    before = source.send(20)
+    moving.reshard(3)
+    moving.reshard(1)
+    behind = source.send(20)
+    eventually(lambda: not deployment_waiting(deployment), what="all of it is taken")
+    with Publisher(deployment.broker.url, shard_map=moving.map_path) as other:
+        other.send([*before, *behind])
+    source.publisher.close()
+    moving.settle()
+    deployment.no_dead_letters()
+
+
+def deployment_waiting(deployment: Deployment) -> int:
+    """How many messages the shards have not taken."""
+    queues = [f"notify_tornado_port_{port}" for port in deployment.moving.ports[:2]]
+    return sum(map(deployment.broker.waiting, queues))
+
+
+def test_a_shard_is_killed_with_a_fence_in_its_queue(deployment: Deployment) -> None:
+    source = deployment.begin(2, own_map=True)
+    moving = deployment.moving
+    source.send(10)
+    moving.reshard(3)
+    first = moving.shards[0]
+    moving.alive.remove(first.port)
+    first.signal(signal.SIGSTOP)
+    source.send(30)
+    deployment.copy.write_text(moving.map_path.read_text())
+    # Nobody answers the fence: it goes on by the old map.
+    assert source.publisher.reload_shard_map() == 1
+    source.send(10)
+    first.signal(signal.SIGKILL)
+    first.wait()
+    first.start()
+    moving.alive.append(first.port)
+    eventually(lambda: source.publisher.reload_shard_map() == 2, what="the publisher has changed maps")
+    source.send(30)
+    source.publisher.close()
+    moving.settle()
+    deployment.no_dead_letters()
+
+
+def test_a_shard_that_is_gone_with_an_empty_queue_keeps_nobody_waiting(deployment: Deployment) -> None:
+    source = deployment.begin(2, own_map=True)
+    moving = deployment.moving
+    source.send(10)
+    moving.reshard(1)
+    eventually(lambda: not deployment_waiting(deployment), what="all of it is taken")
+    moving.alive.remove(moving.ports[1])
+    assert moving.shards[1].stop() == 0
+    deployment.copy.write_text(moving.map_path.read_text())
+    assert source.publisher.reload_shard_map() == 2
+    source.send(10)
+    assert deployment.broker.waiting(f"notify_tornado_port_{moving.ports[1]}") == 0
+    source.publisher.close()
+    moving.settle()
