@@ -15,6 +15,8 @@ PAUSE = 0.01
 class MapSource(Source):
     """Publishes counts for some users, and now and then a public message, which all users hear."""
 
+    public_share = 0.2
+
     def __init__(self, users: range, url: str, shard_map: Path, *, seed: int = 1) -> None:
         super().__init__(users, list)
         self.all_users = users
@@ -38,7 +40,7 @@ class MapSource(Source):
 
     def _notice(self) -> dict[str, Any]:
         notice = super()._notice()
-        if self._chance.random() < 0.2:
+        if self._chance.random() < self.public_share:
             event = message_event(self.count, stream_name="ops", realm_id=1)
             notice = {**notice, "event": event}
             for user_id in self.all_users:

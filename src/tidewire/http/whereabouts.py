@@ -11,7 +11,7 @@ from tidewire.core.errors import UserMoving
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.moves import Moves
 from tidewire.core.notice import Notice
-from tidewire.core.notice_parts import parts_of, public_realm
+from tidewire.core.notice_parts import meeting, parts_of, public_realm
 from tidewire.core.shard_map import ShardAddress, ShardMap, among
 from tidewire.core.users import Realm, User
 
@@ -204,10 +204,14 @@ class Whereabouts:
     def _hearing(self, notice: Notice, realm_id: RealmId, *, sent_on: bool) -> list[int]:
         """The shards that get a public message of a realm from here, whomever it names."""
         parted = notice.parted
-        under_way = self._moves.under_way
         if parted is None and sent_on:
-            return [self._index] if under_way else []
-        shards = [*self._shards_of(realm_id), *(self._shards_of(realm_id, before=True) if under_way else ())]
+            return [self._index]
+        groups = [self._shards_of(realm_id)]
+        if self._moves.under_way:
+            groups.append(self._shards_of(realm_id, before=True))
+        if notice.hearers is not None:
+            return [shard for group in groups for shard in meeting(group, notice.hearers)]
+        shards = [shard for group in groups for shard in group]
         if parted is None:
             return shards
         # Its publisher may have had another map, and have left somebody out.

@@ -3,7 +3,7 @@
 import abc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tidewire._bus_names import inbound_queue
@@ -41,7 +41,7 @@ class OneShard(ShardQueues):
 
 
 class ShardsByRealm(ShardQueues):
-    """A deployment whose realms may have shards of their own."""
+    """A deployment whose realms may have shards of their own, each with a queue for the users of one remainder."""
 
     @abc.abstractmethod
     def in_realm(self, realm_id: int | None) -> ShardQueues:
@@ -58,9 +58,15 @@ def routed(notice: Mapping[str, Any], shards: ShardQueues) -> Iterator[tuple[str
         yield from ((queue, notice) for queue in shards.queues(None))
         return
     groups = _groups(notice, shards)
-    whole = digest_of(notice)
+    part = {**notice, "whole": digest_of(notice)}
+    hearing: Sequence[str] = ()
+    if isinstance(shards, ShardsByRealm) and is_heard_by_others(notice["event"]):
+        hearing = tuple(shards.queues(notice["event"]["realm_id"]))
     for queue, users in groups.items():
-        yield queue, {**notice, "users": users, "whole": whole}
+        if hearing:
+            # Each who may hear of it has one part, so that parts by an old map neither double nor overtake.
+            part["hearers"] = [hearing.index(queue), len(hearing)] if queue in hearing else [0, 0]
+        yield queue, {**part, "users": users}
 
 
 def _groups(notice: Mapping[str, Any], shards: ShardQueues) -> dict[str, list[Any]]:

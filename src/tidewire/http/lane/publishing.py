@@ -66,8 +66,10 @@ def body_length(head: Head) -> int | None:
 
 
 def is_detour(head: Head) -> bool:
-    """Whether it was sent on more than once: what it brings may be one of several parts, which only the ordinary route
-    tells apart (`Spread`)."""
+    """Whether it was sent on more than once.
+
+    What it brings may be one of several parts, which only the ordinary route tells apart (`Spread`).
+    """
     said = head.value(FORWARDED.encode())
     return said is not None and hops_said(said.decode("latin-1")) > 1
 
