@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import decode_notice
-from tidewire.core.shard_map import RealmPattern, ShardAddress, ShardMap
+from tidewire.core.notice_parts import meeting
+from tidewire.core.shard_map import RealmPattern, ShardAddress, ShardMap, among
 from tidewire.core.users import Realm, User
 from tidewire.http.whereabouts import Whereabouts
 from tidewire.publisher.map_file import MapShards
@@ -110,3 +111,15 @@ def test_parts_made_by_any_map_are_known_as_the_same_notice(
 ) -> None:
     parts = [part for shard_map in (one, other) for _, part in routed(notice, MapShards(shard_map))]
     assert len({decode_notice(json.dumps(part).encode()).digest for part in parts}) == 1
+
+
+@given(groups, st.integers(1, 6), st.integers(0, 5), st.integers(0, 100))
+def test_a_part_goes_to_the_shards_that_have_hearers_of_it(
+    shards: tuple[int, ...], count: int, index: int, quotient: int
+) -> None:
+    index %= count
+    hearer = index + quotient * count
+    found = meeting(shards, (index, count))
+    assert among(shards, hearer) in found
+    assert set(found) == {among(shards, index + more * count) for more in range(24)}
+    assert meeting(shards, (0, 0)) == []

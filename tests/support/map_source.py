@@ -33,6 +33,8 @@ class MapSource(Source):
         return sent
 
     def _publish(self) -> None:
+        if self.stopped.is_set():
+            return  # whoever made it publishes by `send`
         with self.publisher:
             while not self.stopped.is_set():
                 self.send()
