@@ -1,6 +1,9 @@
 """Publishers that split notices by a shard map, over changes of the map: nothing lost, doubled, or out of order (D7)."""
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +13,73 @@ from support.broker import Broker
 from support.map_source import MapSource
 from support.movers import FIRST_USER, caught_up
 from support.moving_shards import USERS, Moving
+from support.server_process import clean_environment
+from support.shard_group import free_ports, map_text
 from support.waiting import eventually
-from tidewire.publisher import Publisher
+from tidewire._bus_names import FENCE
+from tidewire.publisher import AsyncPublisher, Publisher
 
 pytestmark = pytest.mark.slow
 
 EVERYBODY = range(FIRST_USER, FIRST_USER + USERS)
 LISTENING = {"all_public_streams": True}
+
+TAKE = "notify_tornado_port_{}"
+
+
+@pytest.fixture
+def lone_map(tmp_path: Path) -> tuple[Path, list[int]]:
+    """A map of two shards that nobody runs, one of them alone for a realm, and their ports."""
+    ports = free_ports(2)
+    path = tmp_path / "shards.toml"
+    realm = f'[[realm]]\nhost = "b.example"\nports = [{ports[1]}]\n'
+    path.write_text(map_text(1, ports, ports) + realm)
+    return path, ports
+
+
+def taken(broker: Broker, port: int) -> list[tuple[list[int], str]]:
+    """The users of each message in a shard's queue, and which queues got a part."""
+    found = broker.take(TAKE.format(port))
+    return [
+        (json.loads(body)["users"], properties.headers["x-tidewire-parts"])
+        for properties, body in found
+        if properties.type != FENCE
+    ]
+
+
+def test_the_command_splits_notices_by_the_map(broker: Broker, lone_map: tuple[Path, list[int]]) -> None:
+    path, (first, second) = lone_map
+    lines = [{"event": {"type": "x"}, "users": [1, 2, 4], "realm_id": realm_id} for realm_id in (1, 2)]
+    command = [sys.executable, "-m", "tidewire", "publish", "--bus", broker.url]
+    command += ["--shard-map", str(path), "--realm-host", "2=b.example"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        input="".join(json.dumps(line) + "\n" for line in lines),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(),
+    )
+    assert (done.returncode, done.stdout) == (0, "confirmed 2 of 2 notices\n"), done.stderr
+    one, other = TAKE.format(first), TAKE.format(second)
+    both = {f"{one},{other}", f"{other},{one}"}
+    ((evens, parts),) = taken(broker, first)
+    assert (evens, parts in both) == ([2, 4], True)
+    (odds, whole) = taken(broker, second)
+    assert (odds[0], whole) == ([1], ([1, 2, 4], other))
+
+
+async def test_the_publisher_for_asyncio_splits_notices_by_the_map(
+    broker: Broker, lone_map: tuple[Path, list[int]]
+) -> None:
+    path, (_, second) = lone_map
+    async with AsyncPublisher(broker.url, shard_map=path) as publisher:
+        await publisher.send_event(event={"type": "x"}, users=[1, 2, 4])
+        path.write_text(path.read_text().replace("version = 1", "version = 2"))
+        # What nobody has taken yet holds the change up, and nothing else.
+        assert await publisher.reload_shard_map() == 1
+        await publisher.send_event(event={"type": "x"}, users=[3])
+    assert [users for users, _ in taken(broker, second)] == [[1], [3]]
 
 
 class Deployment:

@@ -58,8 +58,7 @@ class RealmShards(ShardQueues):
 
     def queue_of(self, user_id: int) -> str:
         """The user's queue."""
-        names = self.names
-        return names[among(range(len(names)), user_id)]
+        return among(self.names, user_id)
 
     def queues(self, realm_id: int | None) -> tuple[str, ...]:
         """All of them."""
