@@ -1,12 +1,12 @@
 """AMQP as the bus and the publisher speak it: pika's adapter for asyncio, with what it answers awaited.
 
-pika calls back, and has no type hints that a checker may read; this is the one module that knows it.
+pika calls back, and has no type hints that a checker may read; this module and `_amqp_sender` alone know it.
 """
 
 import asyncio
 import contextlib
-import enum
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pika
@@ -21,7 +21,7 @@ HEARTBEAT = 30
 """Seconds: after two of them without a sign a silent broker is given up."""
 
 NOT_FOUND = 404
-PERSISTENT = 2
+NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class BrokerLost(TidewireError):
@@ -32,22 +32,30 @@ class BrokerLost(TidewireError):
     retry_helps = True
 
 
-class Fate(enum.Enum):
-    """What became of a published message."""
-
-    CONFIRMED = "confirmed"
-    REFUSED = "refused by the broker"
-    UNROUTABLE = "there is no such queue"
-    LOST = "the connection was lost before the confirm"
-
-
 class Delivery(NamedTuple):
-    """One message from a queue; `redelivered` says that it may have come before."""
+    """One message from a queue.
+
+    Attributes:
+        redelivered: it may have come before.
+        kind: the message's `type`.
+        headers: as they came.
+        reply_to: the queue that an answer is to go to.
+    """
 
     tag: int
     redelivered: bool
     message_id: str | None
     body: bytes
+    kind: str | None = None
+    headers: Mapping[str, Any] = NO_HEADERS
+    reply_to: str | None = None
+
+
+class Length(NamedTuple):
+    """How long a queue is: messages that are with no consumer, and consumers."""
+
+    messages: int
+    consumers: int
 
 
 class Connection:
@@ -70,7 +78,7 @@ class Connection:
         if self.closed.done():
             raise BrokerLost(self.closed.result())
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        raw = self._raw.channel(on_open_callback=lambda _: _settle(opened, None))
+        raw = self._raw.channel(on_open_callback=lambda _: settle(opened, None))
         channel = Channel(raw, self.closed)
         await channel.answer(opened)
         return channel
@@ -90,6 +98,22 @@ class Connection:
             looking = await self.channel()
             await looking.declare(name, passive=False)
         looking.close()
+
+    async def length(self, queue: str) -> Length | None:
+        """How long a queue is; None when there is none of this name.
+
+        Raises:
+            BrokerLost: the broker won't say, or went away.
+        """
+        looking = await self.channel()
+        try:
+            found = await looking.declare(queue, passive=True)
+        except BrokerLost:
+            if looking.close_code != NOT_FOUND:
+                raise
+            return None
+        looking.close()
+        return found
 
     async def close(self, reason: str = "closed") -> None:
         """Closes it in order, or at least lets go of it; what was acknowledged before has arrived then."""
@@ -117,7 +141,7 @@ class Channel:
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.close_code = 0
         raw.add_on_close_callback(self._on_close)
-        connection_closed.add_done_callback(lambda gone: _settle(self.closed, gone.result()))
+        connection_closed.add_done_callback(lambda gone: settle(self.closed, gone.result()))
 
     async def answer(self, future: asyncio.Future[None]) -> None:
         """Waits for what the broker was asked.
@@ -130,11 +154,32 @@ class Channel:
         if not future.done():
             raise BrokerLost(self.closed.result())
 
-    async def declare(self, queue: str, *, passive: bool) -> None:
+    async def declare(self, queue: str, *, passive: bool) -> Length:
         """Declares a durable queue, or only asks for one."""
-        done = _future()
-        self.raw.queue_declare(queue, passive=passive, durable=True, callback=lambda _: _settle(done, None))
+        done = new_future()
+        told: list[Any] = []
+        self.raw.queue_declare(
+            queue, passive=passive, durable=True, callback=lambda frame: _tell(done, told, frame.method)
+        )
         await self.answer(done)
+        return Length(told[0].message_count, told[0].consumer_count)
+
+    async def private_queue(self, take: Callable[[Delivery], None]) -> str:
+        """Makes a queue that lives as long as the connection, and has what comes through it handed to `take`."""
+        done, consuming = new_future(), new_future()
+        told: list[Any] = []
+        self.raw.queue_declare(
+            "", exclusive=True, auto_delete=True, callback=lambda frame: _tell(done, told, frame.method)
+        )
+        await self.answer(done)
+        name = str(told[0].queue)
+
+        def arrived(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
+            take(_delivery(method, properties, body))
+
+        self.raw.basic_consume(name, arrived, auto_ack=True, callback=lambda _: settle(consuming, None))
+        await self.answer(consuming)
+        return name
 
     async def consume(
         self, queue: str, *, prefetch: int, take: Callable[[Delivery], None], on_cancel: Callable[[], None]
@@ -147,23 +192,23 @@ class Channel:
             take: called for each, in order.
             on_cancel: called when the broker ends it, as when the queue is deleted.
         """
-        done, consuming = _future(), _future()
-        self.raw.basic_qos(prefetch_count=prefetch, callback=lambda _: _settle(done, None))
+        done, consuming = new_future(), new_future()
+        self.raw.basic_qos(prefetch_count=prefetch, callback=lambda _: settle(done, None))
         await self.answer(done)
         self.raw.add_on_cancel_callback(lambda _: on_cancel())
 
         def arrived(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
-            take(Delivery(method.delivery_tag, method.redelivered, properties.message_id, body))
+            take(_delivery(method, properties, body))
 
-        tag = self.raw.basic_consume(queue, arrived, callback=lambda _: _settle(consuming, None))
+        tag = self.raw.basic_consume(queue, arrived, callback=lambda _: settle(consuming, None))
         await self.answer(consuming)
         return str(tag)
 
     async def cancel(self, consumer_tag: str) -> None:
         """Ends consuming; afterwards nothing comes any more."""
         if self.raw.is_open:
-            done = _future()
-            self.raw.basic_cancel(consumer_tag, callback=lambda _: _settle(done, None))
+            done = new_future()
+            self.raw.basic_cancel(consumer_tag, callback=lambda _: settle(done, None))
             await self.answer(done)
 
     def acknowledge(self, through: int) -> None:
@@ -178,88 +223,7 @@ class Channel:
 
     def _on_close(self, _raw: Any, reason: Any) -> None:
         self.close_code = getattr(reason, "reply_code", 0)
-        _settle(self.closed, said(reason))
-
-
-class Sender:
-    """Publishes with confirms: each message gets to know its fate."""
-
-    def __init__(self, connection: Connection, channel: Channel) -> None:
-        self.connection = connection
-        self._channel = channel
-        self._count = 0
-        self._oldest = 1
-        self._open: dict[int, tuple[str, asyncio.Future[Fate]]] = {}
-        self._returned: set[str] = set()
-        self._loop = asyncio.get_running_loop()
-        channel.raw.add_on_return_callback(self._on_return)
-        channel.closed.add_done_callback(lambda _: self._on_lost())
-
-    @classmethod
-    async def on(cls, connection: Connection) -> "Sender":
-        """Makes one on a channel of its own.
-
-        Raises:
-            BrokerLost: the connection went away.
-        """
-        channel = await connection.channel()
-        sender = cls(connection, channel)
-        done = _future()
-        channel.raw.confirm_delivery(sender._on_confirm, callback=lambda _: _settle(done, None))
-        await channel.answer(done)
-        return sender
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it can publish."""
-        return not self._channel.closed.done()
-
-    def publish(
-        self, queue: str, body: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
-    ) -> asyncio.Future[Fate]:
-        """Publishes a persistent message straight to a queue (R8.1)."""
-        fate: asyncio.Future[Fate] = self._loop.create_future()
-        if not self._channel.raw.is_open:
-            fate.set_result(Fate.LOST)
-            return fate
-        properties = pika.BasicProperties(
-            content_type="application/json",
-            delivery_mode=PERSISTENT,
-            message_id=message_id,
-            headers=None if headers is None else dict(headers),
-        )
-        self._count += 1
-        self._open[self._count] = (message_id, fate)
-        self._channel.raw.basic_publish("", queue, body, properties, mandatory=True)
-        return fate
-
-    def _on_return(self, _channel: Any, _method: Any, properties: Any, _body: bytes) -> None:
-        # It comes before the confirm of the message, and names it in no other way.
-        self._returned.add(properties.message_id)
-
-    def _on_confirm(self, frame: Any) -> None:
-        method = frame.method
-        tag: int = method.delivery_tag
-        found = Fate.CONFIRMED if method.NAME == "Basic.Ack" else Fate.REFUSED
-        tags = range(self._oldest, tag + 1) if method.multiple else (tag,)
-        for each in tags:
-            self._decide(each, found)
-        while self._oldest <= self._count and self._oldest not in self._open:
-            self._oldest += 1
-
-    def _decide(self, tag: int, fate: Fate) -> None:
-        message_id, waiting = self._open.pop(tag, (None, None))
-        if waiting is None or message_id is None:
-            return
-        if message_id in self._returned:
-            self._returned.discard(message_id)
-            fate = Fate.UNROUTABLE
-        _settle(waiting, fate)
-
-    def _on_lost(self) -> None:
-        for _, waiting in self._open.values():
-            _settle(waiting, Fate.LOST)
-        self._open.clear()
+        settle(self.closed, said(reason))
 
 
 async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> Connection:  # noqa: ASYNC109 - of the whole opening
@@ -282,9 +246,9 @@ async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> C
     parameters.client_properties = {"connection_name": name}
     raw = AsyncioConnection(
         parameters,
-        on_open_callback=lambda _: _settle(opened, None),
-        on_open_error_callback=lambda _, error: _settle(opened, said(error)),
-        on_close_callback=lambda _, error: _settle(closed, said(error)),
+        on_open_callback=lambda _: settle(opened, None),
+        on_open_error_callback=lambda _, error: settle(opened, said(error)),
+        on_close_callback=lambda _, error: settle(closed, said(error)),
         custom_ioloop=loop,
     )
     await asyncio.wait([opened], timeout=timeout)
@@ -308,10 +272,29 @@ def said(error: object) -> str:
     return text.splitlines()[0][:200]
 
 
-def _future() -> asyncio.Future[None]:
+def new_future() -> asyncio.Future[None]:
+    """A future of the running loop."""
     return asyncio.get_running_loop().create_future()
 
 
-def _settle(future: asyncio.Future[Any], result: object) -> None:
+def _tell(done: asyncio.Future[None], told: list[Any], what: object) -> None:
+    told.append(what)
+    settle(done, None)
+
+
+def _delivery(method: Any, properties: Any, body: bytes) -> Delivery:
+    return Delivery(
+        method.delivery_tag,
+        method.redelivered,
+        properties.message_id,
+        body,
+        properties.type,
+        properties.headers or NO_HEADERS,
+        properties.reply_to,
+    )
+
+
+def settle(future: asyncio.Future[Any], result: object) -> None:
+    """Gives a future its result, unless it has one."""
     if not future.done():
         future.set_result(result)

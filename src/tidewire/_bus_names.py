@@ -1,6 +1,13 @@
-"""The names of the queues on RabbitMQ; server and publisher must agree on them (R8.2)."""
+"""The names on RabbitMQ, of queues (R8.2), headers and kinds of message; server and publisher must agree on them."""
 
 INBOUND = "notify_tornado"
+
+PARTS = "x-tidewire-parts"
+"""The header of a notice that its publisher has split by a map: the queues that got a part, with commas between them."""
+
+FENCE = "tidewire.fence"
+"""The `type` of a message that is no notice: it is answered, through the queue that its `reply_to` names and with its
+`message_id`, once everything that came before it through its queue is where it belongs."""
 
 
 def inbound_queue(port: int | None = None) -> str:

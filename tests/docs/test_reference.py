@@ -43,9 +43,11 @@ SOURCES = Path(__file__).parents[2] / "src" / "tidewire"
 
 def test_every_entry_of_the_log_is_described() -> None:
     page = (REFERENCE / "log.md").read_text()
+    # A publisher is part of an application and writes sentences in that one's log.
     written = {
         name or constant
         for path in SOURCES.rglob("*.py")
+        if path.parent.name != "publisher"
         for name, constant in ENTRY.findall(path.read_text())
     }
     assert len(written) > 25

@@ -38,13 +38,13 @@ class Moving:
         place.write_text(f"version = {self.version}\ndefault = {self.ports[:count]}\n{shards}")
         return place
 
-    def begin(self, count: int) -> None:
-        """Starts so many shards, and the traffic."""
+    def begin(self, count: int, **listening: Any) -> None:
+        """Starts so many shards, and the traffic; `listening` is what clients register with."""
         self.write_map(count)
         for _ in range(count):
             self.add(self.map_path)
         self.listeners = [
-            Listener(user_id, lambda: self.alive, reconnects=user_id % 3 == 0)
+            Listener(user_id, lambda: self.alive, reconnects=user_id % 3 == 0, **listening)
             for user_id in range(FIRST_USER, FIRST_USER + USERS)
         ]
         for thread in (*self.listeners, self.source):

@@ -5,14 +5,21 @@ from collections.abc import Callable
 
 
 class Run:
-    """Deliveries that came one after the other; `left` of them are not done. `began`: when they were taken."""
+    """Deliveries that came one after the other.
 
-    __slots__ = ("began", "last", "left")
+    Attributes:
+        left: how many of them are not done.
+        began: when they were taken.
+        reached: called once when all that came before is done.
+    """
+
+    __slots__ = ("began", "last", "left", "reached")
 
     def __init__(self, last: int, left: int, began: float) -> None:
         self.last = last
         self.left = left
         self.began = began
+        self.reached: Callable[[], None] | None = None
 
 
 class Acknowledger:
@@ -36,6 +43,18 @@ class Acknowledger:
             through = self._runs.popleft().last
         if through:
             self._acknowledge(through)
+            self._note_reached()
+
+    def when_reached(self, run: Run, reached: Callable[[], None]) -> None:
+        """Calls `reached` once all deliveries before a run are done."""
+        run.reached = reached
+        self._note_reached()
+
+    def _note_reached(self) -> None:
+        first = self._runs[0] if self._runs else None
+        if first is not None and first.reached is not None:
+            reached, first.reached = first.reached, None
+            reached()
 
     @property
     def is_idle(self) -> bool:

@@ -1,5 +1,6 @@
 """From a shard's queue into its engine: each delivery ends in an acknowledgement, whatever it holds (D6, D9).
 
+- A fence of a publisher: answered, and acknowledged, when all before it is.
 - Carried out: acknowledged once it is as durable as asked.
 - Can't ever be carried out: moved to the queue of dead letters, with its id and the reason.
 - Failed for a reason nobody foresaw: sent back to the end of the queue, three times, then a dead letter (R8.12).
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from structlog.typing import FilteringBoundLogger
 
 from tidewire._amqp import BrokerLost, Channel, Connection, Delivery
-from tidewire._bus_names import dead_letter_queue
+from tidewire._bus_names import FENCE, dead_letter_queue
 from tidewire.bus.acknowledging import Acknowledger, Run, Taken
 from tidewire.bus.identity import Nameless
 from tidewire.bus.outgoing import Outgoing
@@ -138,13 +139,36 @@ class Consumer:
         self._is_due = False
         if self._held is not None or not self._arrived:
             return
-        count = min(AT_ONCE, len(self._arrived))
-        batch = [self._arrived.popleft() for _ in range(count)]
-        run = self._acknowledger.begin(batch[-1].tag, count, now=self._arrived_at)
+        batch = self._next_batch()
+        run = self._acknowledger.begin(batch[-1].tag, len(batch), now=self._arrived_at)
         self._arrived_at = self._loop.time()
-        self._carry_out(run, self._read(run, batch))
+        if batch[0].kind == FENCE:
+            self._pass_fence(run, batch[0])
+        else:
+            self._carry_out(run, self._read(run, batch))
         if self._arrived and self._held is None:
             self._soon()
+
+    def _next_batch(self) -> list[Delivery]:
+        """Notices that came one after the other, or a fence alone."""
+        arrived = self._arrived
+        batch = [arrived.popleft()]
+        if batch[0].kind != FENCE:
+            while arrived and len(batch) < AT_ONCE and arrived[0].kind != FENCE:
+                batch.append(arrived.popleft())
+        return batch
+
+    def _pass_fence(self, run: Run, delivery: Delivery) -> None:
+        """Answers a fence when all that came before it is done: what is acknowledged does not come again (D7)."""
+        self._nameless.delivered(redelivered=delivery.redelivered)
+        reply_to = delivery.reply_to
+        if reply_to is None:
+            self._acknowledger.finish(run)
+            return
+        name, done = delivery.message_id or "", self._finisher(run)
+        self._acknowledger.when_reached(
+            run, lambda: self._outgoing.answer(reply_to, kind=FENCE, message_id=name, done=done)
+        )
 
     def _read(self, run: Run, batch: Sequence[Delivery]) -> list[Incoming]:
         found: list[Incoming] = []
@@ -278,7 +302,7 @@ class Consumer:
             self._queue,
             for_another_try(notice, tries),
             message_id=notice.id or "",
-            headers=None,
+            headers=incoming.delivery.headers or None,
             done=self._finisher(run),
         )
 
@@ -289,7 +313,11 @@ class Consumer:
             dead_letter_queue(self._queue),
             delivery.body,
             message_id=name,
-            headers={"x-tidewire-code": error.code, "x-tidewire-reason": error.message},
+            headers={
+                **delivery.headers,
+                "x-tidewire-code": error.code,
+                "x-tidewire-reason": error.message,
+            },
             done=self._finisher(run),
         )
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp import Fate
+from tidewire._amqp_sender import Fate
 from tidewire.bus.outgoing import Outgoing
 from tidewire.core.errors import Unavailable
 from tidewire.core.notifications.formats import Notification, stable_id, wire_record

@@ -1,9 +1,11 @@
 """What leaves for the broker: each message is tried until it is confirmed."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
-from tidewire._amqp import BrokerLost, Connection, Fate, Sender
+from tidewire._amqp import BrokerLost, Connection
+from tidewire._amqp_sender import Fate, Sender
 
 PAUSE = 0.2
 """Seconds until another try, when the connection is there and the broker didn't take a message."""
@@ -44,11 +46,27 @@ class Outgoing:
         body: bytes,
         *,
         message_id: str,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, Any] | None,
         done: Callable[[], None],
     ) -> None:
         """Publishes a message, however long it takes; then calls `done`."""
-        task = asyncio.create_task(self._put(queue, body, message_id, headers, done))
+        self._begin(self._put(queue, body, message_id, headers, done))
+
+    def answer(self, queue: str, *, kind: str, message_id: str, done: Callable[[], None]) -> None:
+        """Publishes an answer, however long it takes; then calls `done`, also when whoever waited for it has gone."""
+        self._begin(self._answer(queue, kind, message_id, done))
+
+    async def _answer(self, queue: str, kind: str, message_id: str, done: Callable[[], None]) -> None:
+        while True:
+            sender = await self.sender()
+            fate = await sender.publish(queue, b"{}", message_id=message_id, kind=kind)
+            if fate is Fate.CONFIRMED or fate is Fate.UNROUTABLE:
+                done()
+                return
+            await self.recover(sender, queue, fate)
+
+    def _begin(self, putting: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(putting)
         self._putting.add(task)
         task.add_done_callback(self._putting.discard)
 
@@ -61,7 +79,7 @@ class Outgoing:
         queue: str,
         body: bytes,
         message_id: str,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, Any] | None,
         done: Callable[[], None],
     ) -> None:
         while True:

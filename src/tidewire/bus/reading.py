@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tidewire._amqp import Delivery
+from tidewire._bus_names import PARTS
 from tidewire.bus.identity import Nameless
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import Notice, decode_notice
@@ -35,6 +36,14 @@ def read(delivery: Delivery, nameless: Nameless) -> Incoming | None:
     Raises:
         InvalidNotice: there is none in it.
     """
+    incoming = _incoming(delivery, nameless)
+    parts = delivery.headers.get(PARTS) if delivery.headers else None
+    if incoming is not None and isinstance(parts, str):
+        incoming.notice.parted = frozenset(parts.split(","))
+    return incoming
+
+
+def _incoming(delivery: Delivery, nameless: Nameless) -> Incoming | None:
     nameless.delivered(redelivered=delivery.redelivered)
     body, tries = _without_tries(delivery.body)
     if delivery.message_id:

@@ -1,6 +1,7 @@
 """Notices of the bus that concern other shards too: each is carried out everywhere, found wrong, or tried again."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from structlog.typing import FilteringBoundLogger
 
@@ -37,7 +38,9 @@ class Sharer:
         left = list(incoming)
         size = len(left)
         while left:
-            batch = left[:size]
+            is_parted = left[0].notice.parted is not None
+            alike = takewhile(lambda each: (each.notice.parted is not None) is is_parted, left[:size])  # noqa: B023 - used up at once
+            batch = list(alike)
             try:
                 await self._sharing.carry_out([each.notice for each in batch])
             except WireError as error:

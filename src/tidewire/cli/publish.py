@@ -4,7 +4,8 @@ import json
 import os
 import stat
 import sys
-from typing import Any, BinaryIO, NoReturn, TextIO
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TextIO
 
 import click
 
@@ -12,6 +13,7 @@ from tidewire.cli.lines import Limits, Line, batches, source_of
 from tidewire.cli.options import required, secret_option, url_option
 from tidewire.escaping import escaped
 from tidewire.publisher import BadUrl, OneShard, Publisher, PublishFailed
+from tidewire.publisher.errors import BAD_SHARD_MAP
 from tidewire.publisher.ways import is_amqp
 
 #: Large enough that a request's own cost hardly counts, small enough for progress to be seen; lines that
@@ -30,6 +32,19 @@ Numbered = tuple[int, dict[str, Any]]
     "--bus", metavar="URL", envvar="TIDEWIRE_BUS__URL", help="RabbitMQ instead of the server: amqp://..."
 )
 @click.option("--queue", metavar="NAME", help="With --bus, the shard's queue [notify_tornado].")
+@click.option(
+    "--shard-map",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="With --bus and several shards, their map: each gets the notices of its users.",
+)
+@click.option(
+    "--realm-host",
+    "realm_hosts",
+    metavar="ID=HOST",
+    multiple=True,
+    help="With --shard-map, the host of a realm that has shards of its own there; may be repeated.",
+)
 @secret_option
 @click.option(
     "--traceparent",
@@ -43,6 +58,8 @@ def publish_command(
     url: str,
     bus: str | None,
     queue: str | None,
+    shard_map: str | None,
+    realm_hosts: tuple[str, ...],
     secret: str | None,
     traceparent: str | None,
     file: BinaryIO,
@@ -58,7 +75,10 @@ def publish_command(
         raise click.BadParameter("it begins with amqp:// or amqps://", param_hint="--bus")
     if not broker:
         required(secret)
-    with _publisher(broker or url, secret, queue) as publisher:
+    if queue and shard_map:
+        raise click.BadParameter("give --queue or --shard-map, not both", param_hint="--queue")
+    placing = _Placing(queue, shard_map, _hosts(realm_hosts))
+    with _publisher(broker or url, secret, placing) as publisher:
         sending = _Sending(publisher, _Progress(file, sys.stderr), traceparent)
         try:
             for lines in batches(source_of(file), LIMITS):
@@ -69,14 +89,39 @@ def publish_command(
         sys.exit(1)
 
 
-def _publisher(url: str, secret: str | None, queue: str | None) -> Publisher:
+class _Placing(NamedTuple):
+    """Which queues notices go into."""
+
+    queue: str | None
+    shard_map: str | None
+    realm_hosts: dict[int, str] | None
+
+
+def _hosts(given: Sequence[str]) -> dict[int, str] | None:
+    hosts: dict[int, str] = {}
+    for text in given:
+        realm_id, is_pair, host = text.partition("=")
+        if not (realm_id.isdecimal() and is_pair and host):
+            raise click.BadParameter(f"{text!r} is not of the form ID=HOST", param_hint="--realm-host")
+        hosts[int(realm_id)] = host
+    return hosts or None
+
+
+def _publisher(url: str, secret: str | None, placing: _Placing) -> Publisher:
     try:
-        return Publisher(url, secret=secret, shards=OneShard(queue) if queue else None)
+        return Publisher(
+            url,
+            secret=secret,
+            shards=OneShard(placing.queue) if placing.queue else None,
+            shard_map=placing.shard_map,
+            realm_hosts=placing.realm_hosts,
+        )
     except BadUrl as error:
         hint = "--bus" if is_amqp(url) else "--url"
         raise click.BadParameter(str(error), param_hint=hint) from error
     except PublishFailed as error:
-        raise click.BadParameter(error.message, param_hint="--secret") from error
+        hint = "--shard-map" if error.code == BAD_SHARD_MAP else "--secret"
+        raise click.BadParameter(error.message, param_hint=hint) from error
 
 
 class _Progress:

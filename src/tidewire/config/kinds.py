@@ -6,7 +6,6 @@ value from any source into the typed value, or raises `Misfit`.
 """
 
 import ipaddress
-import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from tidewire.shown import show
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Plain = str | int | bool | tuple[str, ...]
 """What the table holds as a default."""
-
-SHOWN_CHARACTERS = 80  # of a wrong value, so that a problem stays one readable line
 
 
 class Misfit(Exception):
@@ -54,17 +53,6 @@ class Kind(Protocol):
             Misfit: the value is of another type, or out of range.
         """
         ...
-
-
-def show(value: object) -> str:
-    """A plain value as TOML would write it, on one line, shortened when long."""
-    if isinstance(value, (list, tuple)):
-        text = f"[{', '.join(show(item) for item in value)}]"
-    elif isinstance(value, (str, bool)):
-        text = json.dumps(value, ensure_ascii=False)
-    else:
-        text = str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def toml_value(text: str) -> object:

@@ -2,9 +2,9 @@
 
 import sys
 
-from tidewire.config.kinds import show
 from tidewire.config.setting import Setting
 from tidewire.config.table import SECTIONS, TABLE
+from tidewire.shown import show
 
 INTRODUCTION = """\
 # Settings

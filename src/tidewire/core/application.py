@@ -136,6 +136,7 @@ def apply_notices(
             notice.pass_by([UserId(user) for user in aside.passed])
         passing.note_given(state, notice, aside, now)
         dispatch.passed = notice.passed
+        dispatch.part = None if notice.hearers is None else notice
         failures += _apply_notice(state, notice, dispatch, known, notified)
         kind = state.counted_as(notice.kind)
         state.statistics.notices[kind] += 1

@@ -39,6 +39,7 @@ class Dispatch(Generic[W]):
         failures: what could not be delivered.
         missed: for each user who is notifiable when gone, what their queues keep beside the event (R5.4).
         passed: users who hear nothing of it beyond what names them: they were given it before.
+        part: when it is for some of those who are not named alone, the notice that says for whom.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Dispatch(Generic[W]):
         "_unknown",
         "failures",
         "missed",
+        "part",
         "passed",
     )
 
@@ -72,6 +74,7 @@ class Dispatch(Generic[W]):
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
         self.passed: Collection[UserId] = ()
+        self.part: Notice | None = None
 
     @property
     def number(self) -> int:
@@ -102,6 +105,9 @@ class Dispatch(Generic[W]):
         if self._realm_id not in {None, realm_id}:
             return ()
         hearing = self._state.directory.hearing(realm_id, channel)
+        part = self.part
+        if part is not None:
+            hearing = [descriptor for descriptor in hearing if part.may_hear(descriptor.spec.user_id)]
         absent = self._state.moves.absent
         if self.passed or absent:
             out = {*self.passed, *absent}

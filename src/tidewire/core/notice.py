@@ -47,6 +47,7 @@ class _Wire(Struct, forbid_unknown_fields=True):
     realm_id: _Id | None = None
     traceparent: str | None = None
     whole: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
+    hearers: tuple[_Id, _Id] | None = None
 
 
 class _Outline(Struct):
@@ -82,8 +83,11 @@ class Notice:
         digest: digest of the content, when there is an id; of a part of a notice, the digest of the whole.
         realm_id: when given, only queues of this realm get the event.
         aside: users for whom it is remembered by name whether they were given the notice (`core/moves.py`).
+        parted: the bus queues that got a part each, when its publisher has split it by a map; else None.
         is_detour: it is a further part of a notice, for some of its users, beside the shard's own.
         passed: users whom it names, or would reach, who were given it before.
+        hearers: of a part of a public message, for which of those whom it does not name it is: index and count, for users
+            whose id modulo the count is the index; a count of 0 is for nobody.
         traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
     """
 
@@ -91,9 +95,11 @@ class Notice:
         "aside",
         "digest",
         "event",
+        "hearers",
         "id",
         "is_detour",
         "kind",
+        "parted",
         "passed",
         "raw",
         "realm_id",
@@ -110,9 +116,18 @@ class Notice:
         self.users = _users(self.kind, wire.users)
         self.realm_id = None if wire.realm_id is None else RealmId(wire.realm_id)
         self.traceparent = wire.traceparent
+        self.hearers = wire.hearers
         self.aside: Collection[UserId] = ()
+        self.parted: frozenset[str] | None = None
         self.is_detour = False
         self.passed: Collection[UserId] = ()
+
+    def may_hear(self, user_id: UserId) -> bool:
+        """Whether somebody whom it does not name may hear of it: a part of a public message is for some alone."""
+        if self.hearers is None:
+            return True
+        index, count = self.hearers
+        return count > 0 and user_id % count == index
 
     def pass_by(self, passed: Collection[UserId]) -> None:
         """Takes out users who were given it before."""

@@ -5,7 +5,8 @@ so a notice's id still tells a repeat from another notice. Where the map itself 
 others; each says by the digest of the whole what it is a part of.
 """
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ class _Parted(Struct, omit_defaults=True):
     realm_id: int | None = None
     traceparent: str | None = None
     whole: str | None = None
+    hearers: tuple[int, int] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Parted)
@@ -39,6 +41,13 @@ def public_realm(notice: Notice) -> RealmId | None:
     if notice.kind != PUBLISHED or event.get("stream_name") is None or event.get("invite_only"):
         return None
     return RealmId(realm_id) if isinstance(realm_id, int) else None
+
+
+def meeting(shards: Sequence[int], hearers: tuple[int, int]) -> list[int]:
+    """Those of a realm's shards that have users of one part (`Notice.hearers`)."""
+    index, count = hearers
+    common = math.gcd(count, len(shards))
+    return [shard for place, shard in enumerate(shards) if count and place % common == index % common]
 
 
 def parts_of(

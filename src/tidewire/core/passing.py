@@ -26,7 +26,8 @@ def is_left(state: State[W], notice: Notice) -> bool:
     moves = state.moves
     if notice.id is None:
         return False
-    if not (notice.aside or moves.newcomers or moves.under_way) and notice.id in state.remembered:
+    is_alone = not (notice.is_detour or notice.aside or moves.newcomers or moves.under_way)
+    if is_alone and notice.id in state.remembered:
         return False
     listeners = _listeners(state, notice)
     aside = frozenset(notice.aside)
@@ -37,7 +38,7 @@ def is_left(state: State[W], notice: Notice) -> bool:
             user_id,
             notice.id,
             state.remembered,
-            aside=user_id in aside or (moves.under_way and user_id not in notice.users),
+            aside=user_id in aside or ((notice.is_detour or moves.under_way) and user_id not in notice.users),
         )
     ]
     everybody = len(notice.users.keys() | listeners.keys())
@@ -88,4 +89,5 @@ def _listeners(state: State[W], notice: Notice) -> dict[UserId, None]:
         return {}
     channel = template.message_dict.display_recipient if template.message_dict.type == CHANNEL else None
     hearing = state.directory.hearing(RealmId(template.realm_id), channel)
-    return dict.fromkeys(descriptor.spec.user_id for descriptor in hearing)
+    users = dict.fromkeys(descriptor.spec.user_id for descriptor in hearing)
+    return users if notice.hearers is None else dict.fromkeys(filter(notice.may_hear, users))

@@ -9,8 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from tidewire.core.ids import UserId
+
+T = TypeVar("T")
 
 FIRST_PORT = 9800
 
@@ -89,7 +92,7 @@ class ShardMap:
         return tuple(dict.fromkeys(named))
 
 
-def among(shards: Sequence[int], user_id: int) -> int:
+def among(shards: Sequence[T], user_id: int) -> T:
     """Which of a realm's shards a user is on (R9.4)."""
     return shards[user_id % len(shards)]
 

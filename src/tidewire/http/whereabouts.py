@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from tidewire._bus_names import inbound_queue
 from tidewire.core.errors import UserMoving
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.moves import Moves
 from tidewire.core.notice import Notice
-from tidewire.core.notice_parts import parts_of, public_realm
+from tidewire.core.notice_parts import meeting, parts_of, public_realm
 from tidewire.core.shard_map import ShardAddress, ShardMap, among
 from tidewire.core.users import Realm, User
 
@@ -186,23 +187,39 @@ class Whereabouts:
         return all(self.parts(notice).keys() == {self._index} for notice in notices)
 
     def parts(self, notice: Notice, *, sent_on: bool = False) -> dict[int, bytes]:
-        """A notice as each shard is to get it; `sent_on` says that another shard has seen to its realm."""
+        """A notice as each shard is to get it; `sent_on` says that another shard has seen to its realm.
+
+        A publisher that split it has seen to the realm too, by the map that it knows.
+        """
         public = public_realm(notice)
-        also = list(() if public is None or sent_on else self._shards_of(public))
+        also = [] if public is None else self._hearing(notice, public, sent_on=sent_on)
         if self._moves.under_way:
-            return self._parts_under_way(notice, public, also, sent_on=sent_on)
+            return self._parts_under_way(notice, public, also)
         given = notice.realm_id
         if given is not None or self._map.is_uniform:
             shards = self._shards_of(given)
             return parts_of(notice, shard_of=lambda user: among(shards, user), also=also, nobody=self._index)
         return parts_of(notice, shard_of=self._shard_of_known, also=also, nobody=self._index)
 
-    def _parts_under_way(
-        self, notice: Notice, public: RealmId | None, also: list[int], *, sent_on: bool
-    ) -> dict[int, bytes]:
+    def _hearing(self, notice: Notice, realm_id: RealmId, *, sent_on: bool) -> list[int]:
+        """The shards that get a public message of a realm from here, whomever it names."""
+        parted = notice.parted
+        if parted is None and sent_on:
+            return [self._index]
+        groups = [self._shards_of(realm_id)]
+        if self._moves.under_way:
+            groups.append(self._shards_of(realm_id, before=True))
+        if notice.hearers is not None:
+            return [shard for group in groups for shard in meeting(group, notice.hearers)]
+        shards = [shard for group in groups for shard in group]
+        if parted is None:
+            return shards
+        # Its publisher may have had another map, and have left somebody out.
+        missing = (shard for shard in shards if inbound_queue(self.address(shard).port) not in parted)
+        return [self._index, *missing]
+
+    def _parts_under_way(self, notice: Notice, public: RealmId | None, also: list[int]) -> dict[int, bytes]:
         """The same, while users are handed over; `hold` comes first."""
-        if public is not None:
-            also += [self._index] if sent_on else self._shards_of(public, before=True)
         if public is not None:
             # Who hears a realm's messages and was handed over may have been there too late for this one.
             also += [

@@ -84,7 +84,11 @@ async def answer_from_elsewhere(request: Request, site: Site, user: User) -> Ans
 
 def hops_of(request: Request) -> int:
     """How often a request has been sent on."""
-    said = request.headers.get(FORWARDED)
+    return hops_said(request.headers.get(FORWARDED))
+
+
+def hops_said(said: str | None) -> int:
+    """The same, by the value of the header."""
     if said is None:
         return 0
     hops = said.partition(" ")[2].strip()

@@ -1,18 +1,23 @@
 """Publishing through RabbitMQ: straight into the shards' queues, with the broker's confirms (needs `tidewire[rabbitmq]`)."""
 
 import asyncio
+import json
 import os
 import random
 import threading
 import urllib.parse
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from tidewire._amqp import BrokerLost, Fate, Sender, connect
+from tidewire._amqp import BrokerLost, connect
+from tidewire._amqp_sender import Fate, Sender
+from tidewire._bus_names import PARTS
 from tidewire._http import Backoff, BadUrl
 from tidewire.publisher.checking import check_notice
 from tidewire.publisher.encoding import encode_notice
-from tidewire.publisher.errors import PublishFailed
+from tidewire.publisher.errors import BAD_SHARD_MAP, PublishFailed
+from tidewire.publisher.fencing import Fences
+from tidewire.publisher.map_file import MapFile
 from tidewire.publisher.routing import OneShard, ShardQueues, routed
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
@@ -20,16 +25,20 @@ AT_A_TIME = 500
 """Messages published before their confirms are waited for: enough to hide the way, little to hold."""
 
 
+Shards: TypeAlias = ShardQueues | MapFile | None
+
+
 class _Message(NamedTuple):
     queue: str
     body: bytes
     notice_id: str
+    headers: Mapping[str, str] | None
 
 
 class Session:
     """One connection on one loop, made when it is needed and again when it was lost."""
 
-    def __init__(self, url: str, *, shards: ShardQueues | None, timeout: float, retry_for: float) -> None:
+    def __init__(self, url: str, *, shards: Shards, timeout: float, retry_for: float) -> None:
         """See `Publisher` for the arguments.
 
         Raises:
@@ -37,7 +46,9 @@ class Session:
         """
         _check_url(url)
         self._url = url
-        self._shards = shards or OneShard()
+        self._fixed = None if isinstance(shards, MapFile) else shards or OneShard()
+        self._file = shards if isinstance(shards, MapFile) else None
+        self._fences = None if self._file is None else Fences(self._file)
         self._timeout = timeout
         self._retry_for = retry_for
         self._sender: Sender | None = None
@@ -57,35 +68,60 @@ class Session:
         Raises:
             PublishFailed: one is wrong and nothing was sent, or the broker did not confirm in time.
         """
-        messages = self._messages(batch)
-        notice_ids = [str(notice["id"]) for notice in batch]
-        deadline = asyncio.get_running_loop().time() + self._retry_for
+        for index, notice in enumerate(batch):
+            check_notice(index, notice)
         backoff = Backoff(first=FIRST_DELAY, limit=LONGEST_DELAY, random=random.random)
         async with self._turn:
+            self._check_open()
+            if self._file is not None:
+                self._file.look()
+                await self._change_maps()
+            messages = self._messages(batch)
+            if self._fences is not None:
+                self._fences.used.update(message.queue for message in messages)
+            deadline = asyncio.get_running_loop().time() + self._retry_for
             while True:
-                if self._is_closed:
-                    raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
                 messages, problem = await self._attempt(messages, deadline)
                 if not messages:
                     return len(batch)
                 delay = backoff.next_delay()
                 if asyncio.get_running_loop().time() + delay >= deadline:
-                    raise PublishFailed(
-                        problem,
-                        code="CONNECTION_FAILED",
-                        http_status=503,
-                        retry_helps=True,
-                        notice_ids=notice_ids,
-                    )
+                    raise _not_confirmed(problem, batch, messages)
                 await asyncio.sleep(delay)
 
+    async def reload(self) -> int:
+        """Reads the map again; returns the version that is in force then.
+
+        Raises:
+            PublishFailed: it can't be used (`BAD_SHARD_MAP`), and the one before stays in force; or there is none.
+        """
+        if self._file is None:
+            raise PublishFailed("The publisher was made without a shard map", code=BAD_SHARD_MAP)
+        async with self._turn:
+            self._check_open()
+            self._file.load()
+            if self._fences is not None:
+                self._fences.try_again()
+            await self._change_maps()
+        return self._file.shards.map.version
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
+
+    async def _change_maps(self) -> None:
+        if self._fences is not None:
+            await self._fences.change_maps(self._open)
+
     def _messages(self, batch: Sequence[Mapping[str, Any]]) -> list[_Message]:
+        shards = self._fixed or (self._file and self._file.shards) or OneShard()
         found: list[_Message] = []
         for index, notice in enumerate(batch):
-            check_notice(index, notice)
+            parts = _parts(index, notice, shards)
+            headers = None if isinstance(shards, OneShard) else {PARTS: ",".join(parts)}
             found += [
-                _Message(queue, encode_notice(index, part), notice["id"])
-                for queue, part in routed(notice, self._shards)
+                _Message(queue, encode_notice(index, part), notice["id"], headers)
+                for queue, part in parts.items()
             ]
         return found
 
@@ -115,7 +151,8 @@ class Session:
             await sender.connection.ensure_queue(queue)
             self._known.add(queue)
         waiting = [
-            sender.publish(message.queue, message.body, message_id=message.notice_id) for message in messages
+            sender.publish(message.queue, message.body, message_id=message.notice_id, headers=message.headers)
+            for message in messages
         ]
         fates = [await each for each in waiting]
         if Fate.UNROUTABLE in fates:
@@ -143,7 +180,7 @@ class Session:
 class BlockingWay:
     """A session on a thread of its own, so that its connection lives while nobody publishes."""
 
-    def __init__(self, url: str, *, shards: ShardQueues | None, timeout: float, retry_for: float) -> None:
+    def __init__(self, url: str, *, shards: Shards, timeout: float, retry_for: float) -> None:
         """See `Publisher` for the arguments."""
         _check_url(url)
         self._url = url
@@ -159,15 +196,22 @@ class BlockingWay:
 
     def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
         """See `Session.deliver`."""
+        return self._do(lambda session: session.deliver(batch))
+
+    def reload(self) -> int:
+        """See `Session.reload`."""
+        return self._do(lambda session: session.reload())
+
+    def _do(self, what: Callable[[Session], Coroutine[Any, Any, int]]) -> int:
         with self._turn:
             if self._is_closed:
                 raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
             loop, session = self._running()
-        sending = asyncio.run_coroutine_threadsafe(session.deliver(batch), loop)
+        doing = asyncio.run_coroutine_threadsafe(what(session), loop)
         try:
-            return sending.result()
+            return doing.result()
         except BaseException:
-            sending.cancel()
+            doing.cancel()
             raise
 
     def close(self) -> None:
@@ -196,6 +240,31 @@ class BlockingWay:
                 self._url, shards=self._shards, timeout=self._timeout, retry_for=self._retry_for
             )
         return self._loop, self._session
+
+
+def _parts(index: int, notice: Mapping[str, Any], shards: ShardQueues) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        return dict(routed(notice, shards))
+    except (TypeError, ValueError, RecursionError):
+        # Mostly it has no JSON form, which is said here; else keys could not be sorted that JSON makes text of.
+        return dict(routed(json.loads(encode_notice(index, notice)), shards))
+
+
+def _not_confirmed(
+    problem: str, batch: Sequence[Mapping[str, Any]], messages: Sequence[_Message]
+) -> PublishFailed:
+    unconfirmed: dict[str, list[str]] = {}
+    for message in messages:
+        unconfirmed.setdefault(message.queue, []).append(message.notice_id)
+    queues = ", ".join(f"{len(ids)} for {queue}" for queue, ids in unconfirmed.items())
+    return PublishFailed(
+        f"{problem} (parts of notices not confirmed: {queues})",
+        code="CONNECTION_FAILED",
+        http_status=503,
+        retry_helps=True,
+        notice_ids=[str(notice["id"]) for notice in batch],
+        unconfirmed=unconfirmed,
+    )
 
 
 def _check_url(url: str) -> None:

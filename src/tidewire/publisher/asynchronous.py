@@ -1,5 +1,6 @@
 """The publisher for asyncio."""
 
+import os
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from tidewire._http import REAL_ASYNC_TIMING, AsyncTiming
 from tidewire.publisher.encoding import identified, notice_of
 from tidewire.publisher.http import AsyncHttpWay
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.ways import AsyncWay, amqp_module, is_amqp
+from tidewire.publisher.ways import AsyncWay, amqp_module, is_amqp, shards_of
 
 
 class AsyncPublisher:
@@ -27,11 +28,14 @@ class AsyncPublisher:
         retry_for: float = 30.0,
         ssl_context: ssl.SSLContext | None = None,
         shards: ShardQueues | None = None,
+        shard_map: str | os.PathLike[str] | None = None,
+        realm_hosts: Mapping[int, str] | None = None,
         _timing: AsyncTiming = REAL_ASYNC_TIMING,
     ) -> None:
         self._way: AsyncWay
+        placing = shards_of(url, shards=shards, shard_map=shard_map, realm_hosts=realm_hosts)
         if is_amqp(url):
-            self._way = amqp_module().Session(url, shards=shards, timeout=timeout, retry_for=retry_for)
+            self._way = amqp_module().Session(url, shards=placing, timeout=timeout, retry_for=retry_for)
         else:
             self._way = AsyncHttpWay(
                 url,
@@ -53,6 +57,10 @@ class AsyncPublisher:
     async def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
         await self._way.close()
+
+    async def reload_shard_map(self) -> int:
+        """See `Publisher.reload_shard_map`."""
+        return await self._way.reload()
 
     async def send_event(
         self,

@@ -5,12 +5,16 @@ TidewireError
 └── PublishFailed    the server's code   not confirmed; `retry_helps` says whether sending again may help
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from tidewire import TidewireError
 from tidewire._http import Answer, BadUrl, error_of
 
 __all__ = ["BadUrl", "PublishFailed", "refused"]
+
+BAD_SHARD_MAP = "BAD_SHARD_MAP"
+NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class PublishFailed(TidewireError):
@@ -21,14 +25,16 @@ class PublishFailed(TidewireError):
     safe either way.
 
     Attributes:
-        code: the server's code, or `INVALID_NOTICE`, `CONNECTION_FAILED`, `BAD_ANSWER`, `BAD_SECRET` or
-            `PUBLISHER_CLOSED`, found on this side.
+        code: the server's code, or `INVALID_NOTICE`, `CONNECTION_FAILED`, `BAD_ANSWER`, `BAD_SECRET`, `BAD_SHARD_MAP`
+            or `PUBLISHER_CLOSED`, found on this side.
         http_status: the answer's status, or the one that comes nearest.
         message: the sentence without the code.
         retry_helps: whether the same notices may be taken later.
         index: the position in the batch, from 0, of the notice that is wrong; None when none is named.
         notice_ids: the ids of the batch, generated ones included; empty when nothing was sent.
         retry_after: seconds that the server asks to wait before trying again; None when it did not say.
+        unconfirmed: through RabbitMQ, the ids of the notices that the broker has not confirmed, by queue; all others
+            are confirmed.
     """
 
     code = "PUBLISH_FAILED"
@@ -43,6 +49,7 @@ class PublishFailed(TidewireError):
         index: int | None = None,
         notice_ids: Sequence[str] = (),
         retry_after: float | None = None,
+        unconfirmed: Mapping[str, Sequence[str]] = NOTHING,
     ) -> None:
         super().__init__(f"{message} ({code})")
         self.message = message
@@ -52,6 +59,7 @@ class PublishFailed(TidewireError):
         self.index = index
         self.notice_ids = tuple(notice_ids)
         self.retry_after = retry_after
+        self.unconfirmed = {queue: tuple(ids) for queue, ids in unconfirmed.items()}
 
 
 def refused(answer: Answer, notice_ids: Sequence[str]) -> PublishFailed:

@@ -16,7 +16,7 @@ from tidewire._http import (
     bearer,
 )
 from tidewire.publisher.encoding import encode_notices
-from tidewire.publisher.errors import PublishFailed, refused
+from tidewire.publisher.errors import BAD_SHARD_MAP, PublishFailed, refused
 
 #: Seconds: the first wait's ceiling, and the largest. Short beside the client's, because a caller waits.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
@@ -53,6 +53,10 @@ class HttpWay:
         with self._turn:
             self._is_closed = True
             self._connection.close()
+
+    def reload(self) -> int:
+        """There is no map to read again."""
+        raise _no_map()
 
     def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
         """Publishes notices that have ids, and returns how many the server accepted.
@@ -105,6 +109,10 @@ class AsyncHttpWay:
         """Disconnects; attempts under way may still succeed."""
         self._is_closed = True
         await self._connection.close()
+
+    async def reload(self) -> int:
+        """There is no map to read again."""
+        raise _no_map()
 
     async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
         """See `HttpWay.deliver`."""
@@ -196,3 +204,7 @@ def _headers(secret: str) -> dict[str, str]:
 def _check_open(*, is_closed: bool) -> None:
     if is_closed:
         raise PublishFailed("The publisher is closed", code="PUBLISHER_CLOSED")
+
+
+def _no_map() -> PublishFailed:
+    return PublishFailed("The publisher was made without a shard map", code=BAD_SHARD_MAP)

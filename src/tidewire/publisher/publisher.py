@@ -1,5 +1,6 @@
 """The publisher's door: hands over batches of notices until they are confirmed or refused."""
 
+import os
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from tidewire._http import REAL_TIMING, Timing
 from tidewire.publisher.encoding import identified, notice_of
 from tidewire.publisher.http import HttpWay
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.ways import Way, amqp_module, is_amqp
+from tidewire.publisher.ways import Way, amqp_module, is_amqp, shards_of
 
 
 class Publisher:
@@ -23,10 +24,12 @@ class Publisher:
         retry_for: seconds for all attempts at one batch together.
         ssl_context: for https; the system's certificates when not given.
         shards: over RabbitMQ, says which shard serves whom; one shard when not given.
+        shard_map: over RabbitMQ, the file with the shard map instead; it is looked at again while the publisher lives.
+        realm_hosts: with `shard_map`, the hosts of realms by id, if the map has realms with shards of their own.
 
     Raises:
-        BadUrl: `url` can't be used.
-        PublishFailed: `secret` can't stand in a header (`BAD_SECRET`).
+        BadUrl: `url` can't be used, or the arguments don't go together.
+        PublishFailed: `secret` can't stand in a header (`BAD_SECRET`), or the map can't be used (`BAD_SHARD_MAP`).
     """
 
     def __init__(
@@ -38,11 +41,14 @@ class Publisher:
         retry_for: float = 30.0,
         ssl_context: ssl.SSLContext | None = None,
         shards: ShardQueues | None = None,
+        shard_map: str | os.PathLike[str] | None = None,
+        realm_hosts: Mapping[int, str] | None = None,
         _timing: Timing = REAL_TIMING,
     ) -> None:
         self._way: Way
+        placing = shards_of(url, shards=shards, shard_map=shard_map, realm_hosts=realm_hosts)
         if is_amqp(url):
-            self._way = amqp_module().BlockingWay(url, shards=shards, timeout=timeout, retry_for=retry_for)
+            self._way = amqp_module().BlockingWay(url, shards=placing, timeout=timeout, retry_for=retry_for)
         else:
             self._way = HttpWay(
                 url,
@@ -64,6 +70,16 @@ class Publisher:
     def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
         self._way.close()
+
+    def reload_shard_map(self) -> int:
+        """Reads the file of `shard_map` again at once; returns the version of the map that is in force then.
+
+        It is the older one while notices that were published by it are still on their way.
+
+        Raises:
+            PublishFailed: the file can't be used (`BAD_SHARD_MAP`), and the map before stays in force.
+        """
+        return self._way.reload()
 
     def send_event(
         self,

@@ -1,9 +1,14 @@
 """Which shards a notice is for (R8.5)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import abc
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tidewire._bus_names import inbound_queue
+
+DIGEST_SIZE = 16
 
 
 class ShardQueues(Protocol):
@@ -35,16 +40,48 @@ class OneShard(ShardQueues):
         return (self._queue,)
 
 
+class ShardsByRealm(ShardQueues):
+    """A deployment whose realms may have shards of their own, each with a queue for the users of one remainder."""
+
+    @abc.abstractmethod
+    def in_realm(self, realm_id: int | None) -> ShardQueues:
+        """The shards of a realm's users; of users whose realm is not known when None."""
+
+
 def routed(notice: Mapping[str, Any], shards: ShardQueues) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A notice as each shard gets it: with the shard's own users, under the same id."""
+    """A notice as each shard gets it: with the shard's own users, under the same id.
+
+    Each part says by `whole` what it is a part of, even where it is the only one: sent again it may be parted by
+    another map, and is to be known all the same.
+    """
+    if isinstance(shards, OneShard):
+        yield from ((queue, notice) for queue in shards.queues(None))
+        return
+    groups = _groups(notice, shards)
+    part = {**notice, "whole": digest_of(notice)}
+    hearing: Sequence[str] = ()
+    if isinstance(shards, ShardsByRealm) and is_heard_by_others(notice["event"]):
+        hearing = tuple(shards.queues(notice["event"]["realm_id"]))
+    for queue, users in groups.items():
+        if hearing:
+            # Each who may hear of it has one part, so that parts by an old map neither double nor overtake.
+            part["hearers"] = [hearing.index(queue), len(hearing)] if queue in hearing else [0, 0]
+        yield queue, {**part, "users": users}
+
+
+def _groups(notice: Mapping[str, Any], shards: ShardQueues) -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = {}
-    if is_heard_by_others(notice["event"]):
-        groups = {queue: [] for queue in shards.queues(notice.get("realm_id"))}
+    realm_id: int | None = notice.get("realm_id")
+    home = shards.in_realm(realm_id) if isinstance(shards, ShardsByRealm) else shards
     for user in notice["users"]:
         user_id = user["id"] if isinstance(user, Mapping) else user
-        groups.setdefault(shards.queue_of(user_id), []).append(user)
-    for queue, users in groups.items():
-        yield queue, {**notice, "users": users}
+        groups.setdefault(home.queue_of(user_id), []).append(user)
+    event = notice["event"]
+    if is_heard_by_others(event):
+        for queue in shards.queues(event["realm_id"]):
+            groups.setdefault(queue, [])
+    # Some notices name nobody; any shard of the realm will do.
+    return groups or {next(iter(home.queues(realm_id))): []}
 
 
 def is_heard_by_others(event: Mapping[str, Any]) -> bool:
@@ -53,4 +90,16 @@ def is_heard_by_others(event: Mapping[str, Any]) -> bool:
         event.get("type") == "message"
         and event.get("stream_name") is not None
         and not event.get("invite_only")
+        and isinstance(event.get("realm_id"), int)
     )
+
+
+def digest_of(notice: Mapping[str, Any]) -> str:
+    """The digest of a notice's content, as the server makes it (`core/notice.py`).
+
+    Raises:
+        TypeError, ValueError, RecursionError: it has no JSON form, or keys that can't be sorted.
+    """
+    content = (notice["event"], list(notice["users"]), notice.get("realm_id"))
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_SIZE).hexdigest()

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from tidewire._amqp import Connection, Delivery
+from tidewire._bus_names import FENCE
 from tidewire.bus import consuming
 from tidewire.bus.consuming import Consumer
 from tidewire.bus.identity import Nameless
@@ -62,6 +63,8 @@ class Sent(Outgoing):
 
     def __init__(self) -> None:
         super().__init__([])
+        self.headers: list[Mapping[str, Any]] = []
+        self.answers: list[tuple[str, str]] = []
         self.put_into: list[tuple[str, str, dict[str, Any]]] = []
         self.waiting: list[Callable[[], None]] = []
 
@@ -71,12 +74,18 @@ class Sent(Outgoing):
         body: bytes,
         *,
         message_id: str,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, Any] | None,
         done: Callable[[], None],
     ) -> None:
         """Keeps it."""
-        del headers
+        self.headers.append(headers or {})
         self.put_into.append((queue, message_id, json.loads(body)))
+        self.waiting.append(done)
+
+    def answer(self, queue: str, *, kind: str, message_id: str, done: Callable[[], None]) -> None:
+        """Keeps it."""
+        assert kind == FENCE
+        self.answers.append((queue, message_id))
         self.waiting.append(done)
 
     def confirm(self) -> None:
@@ -158,6 +167,11 @@ class Rig:
                 body["failed_tries"] = tries
             raw = json.dumps(body).encode()
             self.connection.opened.take(Delivery(self._tag, redelivered, f"n{self._tag}", raw))
+
+    def fence(self, reply_to: str | None = "answers") -> None:
+        """Has a publisher's fence delivered, named like a notice."""
+        self._tag += 1
+        self.connection.opened.take(Delivery(self._tag, False, f"n{self._tag}", b"{}", FENCE, {}, reply_to))
 
 
 @pytest.fixture
@@ -289,3 +303,63 @@ async def test_after_a_lost_connection_nothing_of_it_is_carried_out_or_acknowled
     rig.deliver("a", redelivered=True)
     await turn()
     assert rig.engine.taken == ["n1", "n3"]
+
+
+async def test_a_fence_is_answered_when_all_before_it_is_durable_d7(rig: Rig) -> None:
+    rig.deliver("a", "a")
+    rig.fence()
+    rig.deliver("a")
+    await turn()
+    # What comes behind it does not wait for it.
+    await turn()
+    assert rig.engine.taken == ["n1", "n2", "n4"]
+    assert rig.sent.answers == []
+    rig.engine.make_durable()
+    assert rig.sent.answers == [("answers", "n3")]
+    assert rig.connection.opened.acknowledged == [2]
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged == [2, 4]
+
+
+async def test_a_fence_waits_for_what_could_not_be_carried_out(rig: Rig) -> None:
+    rig.engine.full = True
+    rig.deliver("a")
+    rig.fence()
+    await turn()
+    assert rig.sent.answers == []
+    rig.engine.full = False
+    rig.consumer._release(cast("Any", rig.consumer._held))
+    rig.engine.make_durable()
+    await turn()
+    assert rig.sent.answers == [("answers", "n2")]
+
+
+async def test_a_fence_alone_is_answered_at_once_and_one_for_nobody_is_dropped(rig: Rig) -> None:
+    rig.fence(None)
+    rig.fence()
+    await turn()
+    await turn()
+    assert rig.sent.answers == [("answers", "n2")]
+    assert rig.connection.opened.acknowledged == [1]
+
+
+async def test_a_fence_that_a_lost_connection_took_along_comes_again(rig: Rig) -> None:
+    rig.deliver("a")
+    rig.fence()
+    await turn()
+    rig.consumer.lost()
+    await rig.connect()
+    rig.engine.make_durable()
+    rig.fence()
+    await turn()
+    assert rig.sent.answers[-1] == ("answers", "n3")
+    rig.sent.confirm()
+    assert rig.connection.opened.acknowledged == [3]
+
+
+async def test_the_headers_of_a_part_stay_with_it_as_a_dead_letter(rig: Rig) -> None:
+    body = b'{"event": {"type": "bad"}, "users": [1]}'
+    rig.connection.opened.take(Delivery(1, False, "n1", body, None, {"x-tidewire-parts": "a,b"}))
+    await turn()
+    assert rig.sent.headers[-1]["x-tidewire-parts"] == "a,b"
+    assert rig.sent.headers[-1]["x-tidewire-code"] == "INVALID_NOTICE"

@@ -205,3 +205,19 @@ def test_progress_of_a_pipe_shows_counts_alone() -> None:
         screen = Terminal()
         publish_module._Progress(file, screen).show(100, 7, 0)
     assert screen.getvalue() == "\r\x1b[Kconfirmed 7, refused 0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--shard-map", "none.toml", "--bus", "amqp://h/"], "none.toml can't be used: it can't be read"),
+        (["--shard-map", "none.toml"], "shard_map goes with amqp://"),
+        (["--shard-map", "none.toml", "--queue", "q", "--bus", "amqp://h/"], "not both"),
+        (["--realm-host", "a.example", "--bus", "amqp://h/"], "not of the form ID=HOST"),
+        (["--realm-host", "1=a.example", "--bus", "amqp://h/"], "realm_hosts goes with shard_map"),
+    ],
+)
+def test_what_does_not_go_with_a_shard_map_is_said(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(publish_command, ["--secret", "s", *arguments], input="")
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())

@@ -18,9 +18,9 @@ from tidewire.config.kinds import (
     ListOf,
     Misfit,
     Text,
-    show,
     toml_value,
 )
+from tidewire.shown import show
 
 KINDS: tuple[Kind, ...] = (
     Text(),

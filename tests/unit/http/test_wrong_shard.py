@@ -147,6 +147,41 @@ async def test_a_public_message_goes_to_all_shards_of_its_realm(shards: TwoShard
     assert len(await shards.events(OTHER, queue_id)) == 1
 
 
+async def test_parts_that_come_by_several_other_shards_are_each_carried_out(shards: TwoShards) -> None:
+    """Under one id, as when a publisher with an old map had split the notice."""
+    names = ("bob", "botty")
+    queue_ids = [await shards.register(name) for name in names]
+    for _ in range(2):
+        for name in names:
+            part = notice(USER_IDS[name], id="n", whole="ab" * 16)
+            headers = {"Tidewire-Forwarded": "2 2", **BEARER}
+            answer = await shards.ask(None, "POST", "/api/internal/notices", body=part, headers=headers)
+            assert answer.status == 200, answer
+    for name, queue_id in zip(names, queue_ids, strict=True):
+        assert len(await shards.events(name, queue_id)) == 1
+
+
+async def test_a_part_of_a_public_message_is_heard_by_its_hearers_alone(shards: TwoShards) -> None:
+    message = {
+        "id": 7,
+        "type": "stream",
+        "stream_id": 12,
+        "sender_id": 9,
+        "content": "x",
+        "rendered_content": "<p>x</p>",
+        "display_recipient": "general",
+    }
+    event = {"type": "message", "message_dict": message, "realm_id": 1, "stream_name": "general"}
+    queue_id = await shards.register(OWN, all_public_streams=True)
+    headers = {"Tidewire-Forwarded": "2 2", **BEARER}
+    for hearers, heard in (([0, 0], 0), ([3, 5], 0), ([2, 5], 1), ([0, 1], 1)):
+        part = {"id": "n", "whole": "ab" * 16, "event": event, "users": [], "hearers": hearers}
+        body = json.dumps(part).encode()
+        answer = await shards.ask(None, "POST", "/api/internal/notices", body=body, headers=headers)
+        assert answer.status == 200, answer
+        assert len(await shards.events(OWN, queue_id)) == heard
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_what_was_sent_on_three_times_is_not_sent_on_again(shards: TwoShards, method: str) -> None:
     query = {"queue_id": "q", "last_event_id": -1}

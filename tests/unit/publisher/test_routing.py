@@ -38,9 +38,9 @@ def test_users_are_grouped_by_shard_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("event", "shards"),
     [
-        ({"type": "message", "stream_name": "a"}, {"even", "odd"}),
-        ({"type": "message", "stream_name": "a", "invite_only": False}, {"even", "odd"}),
-        ({"type": "message", "stream_name": "a", "invite_only": True}, {"even"}),
+        ({"type": "message", "realm_id": 1, "stream_name": "a"}, {"even", "odd"}),
+        ({"type": "message", "realm_id": 1, "stream_name": "a", "invite_only": False}, {"even", "odd"}),
+        ({"type": "message", "realm_id": 1, "stream_name": "a", "invite_only": True}, {"even"}),
         ({"type": "message"}, {"even"}),
         ({"type": "update_message", "stream_name": "a"}, {"even"}),
     ],
@@ -50,7 +50,13 @@ def test_a_public_message_goes_to_every_shard(event: dict[str, Any], shards: set
 
 
 def test_a_public_message_goes_to_the_shards_of_its_realm() -> None:
-    assert parts({"type": "message", "stream_name": "a"}, [], realm_id=2) == {"even": []}
+    event = {"type": "message", "realm_id": 2, "stream_name": "a"}
+    assert parts(event, []) == {"even": []}
+    assert parts({**event, "realm_id": 1}, []) == {"even": [], "odd": []}
+
+
+def test_a_notice_that_names_nobody_goes_to_one_shard() -> None:
+    assert parts({"type": "revoke_user", "user_id": 3}, []) == {"even": []}
 
 
 def test_one_shard_gets_everything() -> None:

@@ -32,6 +32,7 @@ class App {
     this.pages = { "#/": new Overview(this), "#/queues": new Queues(this), "#/publish": new Publish(this), "#/shards": new Shards(this) };
     this.login = new Login({ changed: () => this.changed(), done: () => this.#enter({ focus: true }) });
     this.live = new Live({ changed: () => this.#pulse(), loggedOut: () => this.#leave("Your session has ended. Log in again.") });
+    this.wanted = null;
     this.keys = new Keys({ search: () => this.#search(), active: () => this.loggedIn });
     addEventListener("hashchange", () => this.#route({ focus: true }));
     addEventListener("themechange", () => this.changed());
@@ -105,13 +106,27 @@ class App {
     document.title = `${this.page.title} · Tidewire console`;
     this.attempt(() => this.page.beat());
     this.changed();
-    if (focus) requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("#main")?.focus({ preventScroll: true })));
+    if (focus) {
+      this.wanted ??= "main";
+      this.#moveFocus();
+    }
     scrollTo(0, 0);
   }
 
   #search() {
+    this.wanted = "search";
     location.hash = "#/queues";
-    requestAnimationFrame(() => requestAnimationFrame(() => this.pages["#/queues"].focusSearch()));
+    this.#moveFocus();
+  }
+
+  /** To what was wanted last, once it is there: a page on its way in must not take it from the search. */
+  #moveFocus() {
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      const { wanted } = this;
+      this.wanted = null;
+      if (wanted === "search") this.pages["#/queues"].focusSearch();
+      else if (wanted === "main") document.querySelector("#main")?.focus({ preventScroll: true });
+    }));
   }
 
   #pulse() {

@@ -221,7 +221,7 @@ class LaneConnection(FramedConnection):
         lane = self._lane
         size, length = len(raw), publishing.body_length(head)
         note = self._note(head, "POST", PUBLISH_PATH)
-        if length is None or not publishing.is_admitted(note, lane.site):
+        if length is None or publishing.is_detour(head) or not publishing.is_admitted(note, lane.site):
             return False
         total = size + length
         if len(self._buffer) < total:

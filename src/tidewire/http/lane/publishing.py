@@ -9,9 +9,11 @@ from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.internal import MAX_NOTICES_BYTES, notices_of
 from tidewire.http.lane.head import Head
+from tidewire.http.neighbours import FORWARDED
 from tidewire.http.note import Note
 from tidewire.http.request_log import PUBLISH_PATH
 from tidewire.http.site import Site
+from tidewire.http.wrong_shard import hops_said
 
 PATH = PUBLISH_PATH.encode()
 
@@ -61,6 +63,15 @@ def body_length(head: Head) -> int | None:
         return None
     length = int(lengths[0])
     return length if length <= MAX_NOTICES_BYTES else None
+
+
+def is_detour(head: Head) -> bool:
+    """Whether it was sent on more than once.
+
+    What it brings may be one of several parts, which only the ordinary route tells apart (`Spread`).
+    """
+    said = head.value(FORWARDED.encode())
+    return said is not None and hops_said(said.decode("latin-1")) > 1
 
 
 def is_admitted(note: Note, site: Site) -> bool:

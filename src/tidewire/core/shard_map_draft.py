@@ -1,12 +1,11 @@
 """A shard map in the making: takes what a file says, item by item, and finds out what is wrong with it."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
-from tidewire.config.kinds import show
-from tidewire.config.problems import ConfigError, Problem
 from tidewire.core.shard_map import LOOPBACK, RealmPattern, ShardAddress, ShardMap
+from tidewire.shown import show
 
 MAX_PORT = 65535
 
@@ -21,11 +20,29 @@ def is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+class MapProblem(NamedTuple):
+    """One thing that is wrong: where in the file (empty: as a whole), what would be right, and what is there."""
+
+    key: str
+    expected: str
+    found: str
+
+
+class BadShardMap(ValueError):
+    """A file is no shard map; `problems` are all that was found to be wrong."""
+
+    def __init__(self, problems: Sequence[MapProblem]) -> None:
+        self.problems = tuple(problems)
+        lines = (
+            f"{key or 'the file'}: found {found}; expected {expected}" for key, expected, found in problems
+        )
+        super().__init__("; ".join(lines))
+
+
 class Draft:
     """What is known so far, with shards by their ports."""
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self) -> None:
         self.shards: dict[int, str] = {}
         self.default: Ports = ()
         self._version = 1
@@ -33,11 +50,11 @@ class Draft:
         self._patterns: list[tuple[str, Ports]] = []
         self._named: dict[int, str] = {}
         """Every port that something is mapped to, and where it was named first."""
-        self._problems: list[Problem] = []
+        self._problems: list[MapProblem] = []
 
     def wrong(self, key: str, expected: str, found: str) -> None:
         """Notes a problem."""
-        self._problems.append(Problem(self.source, key, expected, found))
+        self._problems.append(MapProblem(key, expected, found))
 
     def check_names(self, where: str, table: Iterable[str], known: frozenset[str]) -> None:
         """Notes names that mean nothing."""
@@ -107,7 +124,7 @@ class Draft:
         """The map.
 
         Raises:
-            ConfigError: something is wrong.
+            BadShardMap: something is wrong.
         """
         ports = sorted(self.shards)
         if ports and ports != list(range(ports[0], ports[0] + len(ports))):
@@ -116,7 +133,7 @@ class Draft:
             if self.shards and port not in self.shards:
                 self.wrong(where, f"ports of shards: {_range(ports)}", str(port))
         if self._problems:
-            raise ConfigError(self._problems)
+            raise BadShardMap(self._problems)
         index: Mapping[int, int] = {port: number for number, port in enumerate(ports)}
 
         def shards(named: Ports) -> tuple[int, ...]:
