@@ -26,7 +26,9 @@ def is_left(state: State[W], notice: Notice) -> bool:
     moves = state.moves
     if notice.id is None:
         return False
-    is_alone = not (notice.is_detour or notice.aside or moves.newcomers or moves.under_way)
+    # A further part with hearers of its own says nothing of those of the shard's part, nor that one of them.
+    has_others = notice.is_detour and notice.hearers is not None
+    is_alone = not (has_others or notice.aside or moves.newcomers or moves.under_way)
     if is_alone and notice.id in state.remembered:
         return False
     listeners = _listeners(state, notice)
@@ -38,7 +40,7 @@ def is_left(state: State[W], notice: Notice) -> bool:
             user_id,
             notice.id,
             state.remembered,
-            aside=user_id in aside or ((notice.is_detour or moves.under_way) and user_id not in notice.users),
+            aside=user_id in aside or ((has_others or moves.under_way) and user_id not in notice.users),
         )
     ]
     everybody = len(notice.users.keys() | listeners.keys())

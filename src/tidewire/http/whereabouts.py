@@ -205,7 +205,7 @@ class Whereabouts:
         """The shards that get a public message of a realm from here, whomever it names."""
         parted = notice.parted
         if parted is None and sent_on:
-            return [self._index]
+            return [self._index] if self._moves.under_way or notice.hearers is not None else []
         groups = [self._shards_of(realm_id)]
         if self._moves.under_way:
             groups.append(self._shards_of(realm_id, before=True))
