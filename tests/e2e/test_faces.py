@@ -27,6 +27,22 @@ def is_ready(port: int) -> bool:
         return False
 
 
+def operate(
+    command: str, port: int, secret: str, *arguments: str, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """What an operator's command prints."""
+    reached = ["--url", f"http://127.0.0.1:{port}", "--secret", secret]
+    return subprocess.run(  # noqa: S603 - the command is made here
+        [sys.executable, "-m", "tidewire", command, *reached, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=20,
+        check=True,
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_works_as_its_own_text_says_and_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
     port = free_port()
@@ -49,27 +65,10 @@ def test_the_demo_works_as_its_own_text_says_and_cleans_up(tmp_path: Path, numbe
         notice, secret = re.search(r"echo '(.*)' \|.* --secret (\S+) -", guide).groups()  # type: ignore[union-attr]
         with Client(f"http://127.0.0.1:{port}", email="ada@demo.example", api_key="a" * 32) as client:
             events = client.events()
-            done = subprocess.run(  # noqa: S603 - the command is made here
-                [
-                    sys.executable,
-                    "-m",
-                    "tidewire",
-                    "publish",
-                    "--url",
-                    f"http://127.0.0.1:{port}",
-                    "--secret",
-                    secret,
-                    "-",
-                ],
-                input=notice,
-                capture_output=True,
-                text=True,
-                env=clean_environment(),
-                timeout=20,
-                check=True,
-            )
+            done = operate("publish", port, secret, "-", text=notice)
             assert done.stdout == "confirmed 1 of 1 notices\n"
             assert next(events)["type"] == json.loads(notice)["event"]["type"]
+        assert operate("loglevel", port, secret, "warning").stdout == "warning (before: info)\n"
         demo.send_signal(number)
         assert demo.wait(10) == 0
     finally:

@@ -58,7 +58,13 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
         demo = _Demo(port, board, quiet=quiet)
         control = LogControl(settings.log.level)
         log = build_log(form=settings.log.format, level=control)
-        run(settings, log=log, on_ready=demo.begin, more_routes=DemoRoutes(board).table())
+        run(
+            settings,
+            log=log,
+            on_ready=demo.begin,
+            more_routes=DemoRoutes(board).table(),
+            log_control=control,
+        )
 
 
 def _board(users_file: Path) -> Board:
