@@ -59,6 +59,7 @@ class App {
     requestAnimationFrame(() => {
       this.drawing = false;
       render(this.#view(), this.root);
+      this.#moveFocus();
     });
   }
 
@@ -89,8 +90,8 @@ class App {
     this.loggedIn = false;
     this.login.note = note;
     document.title = "Log in · Tidewire console";
+    this.wanted = "secret";
     this.changed();
-    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("#secret")?.focus()));
   }
 
   async #logOut() {
@@ -105,28 +106,24 @@ class App {
     else if (this.page?.id !== decodeURIComponent(id)) this.page = new Queue(this, decodeURIComponent(id));
     document.title = `${this.page.title} · Tidewire console`;
     this.attempt(() => this.page.beat());
+    if (focus) this.wanted ??= "main";
     this.changed();
-    if (focus) {
-      this.wanted ??= "main";
-      this.#moveFocus();
-    }
     scrollTo(0, 0);
   }
 
   #search() {
     this.wanted = "search";
     location.hash = "#/queues";
-    this.#moveFocus();
+    this.changed();
   }
 
-  /** To what was wanted last, once it is there: a page on its way in must not take it from the search. */
+  /** To what was wanted last, as soon as it is drawn and no later: by then somebody may have gone on with the Tab key. */
   #moveFocus() {
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      const { wanted } = this;
-      this.wanted = null;
-      if (wanted === "search") this.pages["#/queues"].focusSearch();
-      else if (wanted === "main") document.querySelector("#main")?.focus({ preventScroll: true });
-    }));
+    const { wanted } = this;
+    if (wanted === null || (wanted === "search" && this.page !== this.pages["#/queues"])) return;
+    this.wanted = null;
+    if (wanted === "search") this.pages["#/queues"].focusSearch();
+    else document.querySelector(`#${wanted}`)?.focus({ preventScroll: true });
   }
 
   #pulse() {

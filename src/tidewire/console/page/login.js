@@ -23,7 +23,7 @@ export class Login {
           <input type="text" name="username" autocomplete="username" value="operator" hidden>
           <label for="secret">Operator secret</label>
           <input
-            id="secret" name="secret" type="password" autocomplete="current-password" required autofocus
+            id="secret" name="secret" type="password" autocomplete="current-password" required
             aria-describedby="secret-hint" aria-invalid=${this.problem ? "true" : "false"}
           >
           <p class="hint" id="secret-hint">
