@@ -51,6 +51,7 @@ def tidewire(*settings: str) -> Candidate:
 
 OPTIONS = (
     *("--register-path", "/api/v1/register"),
+    *("--register-body", "fetch_event_types=[]"),
     *("--pub-path", "/api/internal/notices"),
     *("--pub-header", f"Authorization: Bearer {SECRET}"),
     *("-H", "User-Agent: fanout/1.0 (longpoll benchmark)"),

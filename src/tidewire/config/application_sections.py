@@ -166,4 +166,11 @@ STATE = (
         default=True,
         meaning="Whether `register` answers with what published clients look for, from the users file and otherwise empty, where the application provides nothing.",
     ),
+    Setting(
+        name="state.people_max",
+        kind=Integer(minimum=0),
+        default=500,
+        meaning="Up to how many people of a realm the users file is answered with to clients that don't ask for `realm_user` by name, but for everything: one takes some 250 bytes in each answer, and after a restart everybody registers at once. Who names it gets all people.",
+        unit="people",
+    ),
 )

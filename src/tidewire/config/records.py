@@ -56,6 +56,7 @@ class State:
     callback_max_bytes: int
     timeout: int
     defaults: bool
+    people_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

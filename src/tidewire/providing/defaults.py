@@ -6,7 +6,7 @@ Nothing of it is changed by events: those stay for the client.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -79,14 +79,23 @@ class Users(Protocol):
         ...
 
 
+class _People(NamedTuple):
+    """All of a realm."""
+
+    number: int
+    members: State
+
+
 class DefaultSource:
     """What the server itself can say."""
 
-    def __init__(self, users: Users, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, users: Users, *, people_max: int, now: Callable[[], float] = time.time) -> None:
+        """Takes who there is, and how many of a realm go to clients that ask for everything, without a name."""
         self._users = users
+        self._people_max = people_max
         self._now = now
         self._generation = users.generation
-        self._people: dict[RealmId, State] = {}
+        self._people: dict[RealmId, _People] = {}
 
     async def read(self, asked: Asked) -> "FixedDraft":
         """Everything that was asked for; it takes no time."""
@@ -97,7 +106,10 @@ class DefaultSource:
         if asked.wants("realm"):
             state |= self._realm(asked)
         if asked.wants("realm_user"):
-            state |= {**self._people_of(asked.user.realm_id), **_own(asked.user)}
+            people = self._people_of(asked.user.realm_id)
+            if asked.fetch_types is not None or people.number <= self._people_max:
+                state |= people.members
+            state |= _own(asked.user)
         if asked.wants("presence"):
             state |= {"presences": {}, "server_timestamp": int(self._now())}
         return FixedDraft(state)
@@ -108,7 +120,7 @@ class DefaultSource:
         url = f"https://{asked.realm.host}"
         return {"realm_name": asked.realm.name, "realm_url": url, "realm_uri": url, **_REALM}
 
-    def _people_of(self, realm_id: RealmId) -> State:
+    def _people_of(self, realm_id: RealmId) -> "_People":
         """Encoded once: a realm's people are many, and everybody who registers gets them all."""
         if self._generation != self._users.generation:
             self._generation = self._users.generation
@@ -116,11 +128,12 @@ class DefaultSource:
         known = self._people.get(realm_id)
         if known is None:
             people = [user for user in self._users.users() if user.realm_id == realm_id]
-            known = self._people[realm_id] = {
+            members = {
                 "realm_users": _raw([_person(user) for user in people if user.active]),
                 "realm_non_active_users": _raw([_person(user) for user in people if not user.active]),
                 "cross_realm_bots": [],
             }
+            known = self._people[realm_id] = _People(len(people), members)
         return known
 
 

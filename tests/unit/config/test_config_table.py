@@ -44,6 +44,7 @@ callback_attempts = 2
 callback_max_bytes = 16777216
 timeout = 10
 defaults = true
+people_max = 500
 [storage]
 directory = "state"
 durability = "process"

@@ -51,14 +51,16 @@ READ_BY_TERMINAL = {
 """What it reads from the answer, beside what is always there (R6.89)."""
 
 
-async def state(folder: Path, fetch_types: frozenset[str] | None, name: str = "bob") -> dict[str, Any]:
+async def state(
+    folder: Path, fetch_types: frozenset[str] | None, name: str = "bob", people_max: int = 2
+) -> dict[str, Any]:
     path = folder / "users.toml"
     path.write_text(users_file("ada", "bob"))
     users = UsersFileAuthenticator(path=path)
     user = users.user(UserId({"ada": 1, "bob": 2}[name]))
     assert user is not None
     asked = Asked(user=user, realm=users.realm(user.realm_id), queue_id="q", fetch_types=fetch_types)
-    draft = await DefaultSource(users, now=lambda: 7.0).read(asked)
+    draft = await DefaultSource(users, people_max=people_max, now=lambda: 7.0).read(asked)
     read: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(draft.state))
     return read
 
@@ -83,11 +85,24 @@ async def test_the_people_are_those_of_the_realm_and_the_own_account_is_named(tm
     assert (found["user_id"], found["full_name"], found["is_admin"]) == (2, "Bob", False)
 
 
+async def test_all_people_of_a_large_realm_go_to_who_asks_for_them_and_not_to_who_asks_for_everything(
+    tmp_path: Path,
+) -> None:
+    assert "realm_users" in await state(tmp_path, None, people_max=2)
+    unnamed = await state(tmp_path, None, people_max=1)
+    assert not unnamed.keys() & {"realm_users", "realm_non_active_users", "cross_realm_bots"}
+    assert (unnamed["user_id"], unnamed["full_name"]) == (2, "Bob")
+    named = await state(tmp_path, frozenset({"realm_user"}), people_max=1)
+    assert [person["full_name"] for person in named["realm_users"]] == ["Ada", "Bob"]
+
+
 async def test_no_event_is_taken_from_a_client_that_has_only_this(tmp_path: Path) -> None:
     path = tmp_path / "users.toml"
     path.write_text(users_file("ada"))
     users = UsersFileAuthenticator(path=path)
-    whole = Assembly([DefaultSource(users), FunctionsSource([], report=lambda *_: None)], timeout=5)
+    whole = Assembly(
+        [DefaultSource(users, people_max=1), FunctionsSource([], report=lambda *_: None)], timeout=5
+    )
     (ada,) = users.users()
     draft = await whole.read(Asked(user=ada, realm=None, queue_id="q"))
     assert await draft.apply([{"type": "typing", "id": 0}, {"type": "message", "id": 1}]) == 0
