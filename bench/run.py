@@ -17,6 +17,7 @@ import happenings
 import heartbeats
 import idle_queues
 import journal
+import lane
 import merging
 import metrics
 import notifications
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "bus": bus.main,
         "abandoned": abandoned.main,
         "heartbeats": heartbeats.main,
+        "lane": lane.main,
         "closed_loop": over_http.closed_loop,
         "latency": over_http.latency,
         "single_delivery": over_http.single_delivery,

@@ -11,6 +11,7 @@ exactly once, at once or later. An answer leaves only when the journal has made 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tidewire.acknowledging import Acknowledging
 from tidewire.answering import Answering
 from tidewire.core.batches import Part
 from tidewire.core.descriptor import QueueSpec
@@ -82,6 +83,7 @@ class Engine:
         self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
         self.dumps = Dumps(shard=shard, clock=clock, commit=self._commit, answer=self._gate.answer)
         self._answering = Answering(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
+        self._acknowledging = Acknowledging(shard, clock, self._commit, call_soon)
         ending = self._answering.silence
         self._enforcer = Enforcer(
             shard=shard, clock=clock, commit=self._commit, silence=ending, resident=resident
@@ -196,7 +198,7 @@ class Engine:
         )
         if batch is not None:
             self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST if block else now)
-        if self._shard.has_ready:
+        if self._shard.ready():
             self.flush()
 
     def delete(self, queue_id: str, *, user_id: UserId, slot: Slot[QueueId]) -> None:
@@ -282,16 +284,15 @@ class Engine:
         record = self._shard.decide_tick(now, collect=collect)
         if record is None and self._gate.failing:
             record = Ticked(now=now)  # says nothing, but shows whether it can be written
-        expired: tuple[str, ...] = ()
-        owners = 0
+        expired = () if record is None else record.expired
+        owners = self._watch.owners(expired)
         if record is not None:
-            owners = self._watch.owners(record.expired)
             try:
                 self._commit(record)
             except Unavailable:
                 self._answering.end_waits(record.heartbeats, now)
                 return ()
-            expired = record.expired
+            self._acknowledging.tick()
             self.flush()
         if collect:
             self._watch.collected(len(expired), owners, self._clock.now() - now)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import tidewire.answering
+import tidewire.core.decisions
 import tidewire.core.polling
 import tidewire.keeper
 from support.core_rig import KeepingSlot, Poll, Rig
@@ -39,6 +40,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
 
     usual_slices = tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE
     usual_displacements = tidewire.core.polling.DISPLACEMENTS
+    usual_seen = tidewire.core.decisions.SEEN_AT_ONCE
     messages = 0
 
     @initialize(
@@ -48,6 +50,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         lags=st.sampled_from([False, False, True]),
         bounds=BOUNDS,
         displacements=st.sampled_from([1, 10]),
+        seen=st.sampled_from([1, 1000]),
         wanted=st.lists(SPECS, min_size=1, max_size=3),
     )
     def begin(
@@ -59,11 +62,13 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         lags: bool,
         bounds: dict[str, int],
         displacements: int,
+        seen: int,
         wanted: list[QueueSpec],
     ) -> None:
         """A shard with a few queues, whose journal may take its time."""
         tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = slices
         tidewire.core.polling.DISPLACEMENTS = displacements
+        tidewire.core.decisions.SEEN_AT_ONCE = seen
         limits = Limits(
             offline_after=OFFLINE_AFTER,
             answer_max_bytes=bound,
@@ -468,6 +473,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         """In the end everybody gets everything."""
         tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
         tidewire.core.polling.DISPLACEMENTS = self.usual_displacements
+        tidewire.core.decisions.SEEN_AT_ONCE = self.usual_seen
         check_dump(self.rig.engine.shard)
         self.rig.journal.fails = False
         self.rig.journal.lags = False

@@ -97,7 +97,7 @@ class ShardWorld:
         assert {descriptor.queue_id for descriptor in state.directory} == {
             client.queue_id for client in self.model.live()
         }
-        assert bool(self.rig.soon.calls) == (shard.has_ready or self.slicing())
+        assert bool(self.rig.soon.calls) == (shard.ready() > 0 or self.slicing())
         if not len(state.directory):
             assert (state.shapes(), state.acceptances(), len(state.idle), len(state.heartbeats)) == (
                 0,
@@ -146,9 +146,9 @@ class ShardWorld:
         ]
 
     def slicing(self) -> bool:
-        """Whether a slice of a snapshot is booked."""
-        keeper = self.rig.engine._keeper
-        return keeper._capture is not None and not keeper._waits
+        """Whether a slice of a snapshot is booked, or one of what polls changed."""
+        keeper, acknowledging = self.rig.engine._keeper, self.rig.engine._acknowledging
+        return acknowledging._booked or (keeper._capture is not None and not keeper._waits)
 
     def send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
         """Polls for a client."""

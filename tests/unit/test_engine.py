@@ -124,6 +124,8 @@ def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_even
     rig = Rig()
     waiting = [rig.poll(rig.register(), block=True) for _ in range(5)]
     rig.publish(DEPLOY)
+    assert not any(poll.answered for poll in waiting)
+    rig.soon.run()
     assert [poll.answered for poll in waiting] == [True, True, False, False, False]
     rig.publish(DEPLOY)
     assert [poll.answered for poll in waiting] == [True, True, False, False, False]
@@ -131,6 +133,15 @@ def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_even
     rig.soon.run()
     rig.soon.run()
     assert [poll.ids for poll in waiting] == [[0], [0], [0, 1], [0, 1], [0, 1]]
+
+
+def test_no_more_waiters_than_a_slice_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 2)
+    rig = Rig()
+    waiting = [rig.poll(rig.register(), block=True) for _ in range(2)]
+    rig.publish(DEPLOY)
+    assert [poll.ids for poll in waiting] == [[0], [0]]
+    assert not rig.soon.calls
     assert not rig.soon.calls
 
 

@@ -173,7 +173,6 @@ def _apply_notice(
 def _apply_tick(state: State[W], tick: Ticked) -> None:
     for seen in tick.seen:
         _apply_seen(state, seen)
-    state.seen.clear()
     if tick.heartbeats:
         _push_heartbeats(state, tick.heartbeats)
     for queue_id in tick.expired:
@@ -198,9 +197,12 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     descriptor = state.directory.get(seen.queue_id)
     if descriptor is None:
         return
+    state.seen.pop(descriptor, None)
+    if seen.last_active == descriptor.last_active and seen.pruned == descriptor.queue.newest_pruned_id:
+        return  # what the poll itself has done, when it was a poll of this process
     if seen.pruned is not None:
         entries = descriptor.queue.entries
-        if entries and entries[0][0] <= seen.pruned:  # in recovery; a live queue was pruned by the poll
+        if entries and entries[0][0] <= seen.pruned:
             state.trails.note_taken(descriptor.trail, entries, seen.pruned, seen.last_active)
         state.memory.entries -= descriptor.queue.prune(seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)

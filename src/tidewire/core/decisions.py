@@ -6,6 +6,7 @@ so that a record which can't be journalled is simply decided anew at the next ti
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from tidewire.core import notifying, passing
@@ -48,6 +49,10 @@ FREEING = frozenset({"cleanup_queue", "restore_user", "revoke_user"})
 
 LOOK_AGAIN = 1.0
 """Seconds until a deadline that was acted on is looked at once more, in case the act was not carried out."""
+
+SEEN_AT_ONCE = 1000
+"""Polled queues in one record: a millisecond or two to decide, write and apply. A fan-out has all clients poll again
+within a second."""
 
 
 def decide_register(
@@ -200,10 +205,7 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
     expired, offline = _collect(state, now) if collect else ([], [])
     tick = Ticked(
         now=now,
-        seen=tuple(
-            Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
-            for descriptor in state.seen
-        ),
+        seen=_seen(state, SEEN_AT_ONCE),
         heartbeats=_heartbeats(state, now),
         expired=tuple(descriptor.queue_id for descriptor in expired),
         offline=tuple(descriptor.queue_id for descriptor in offline),
@@ -217,6 +219,19 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
     # What users on their way were given is forgotten by the time of a tick.
     quiet = quiet and not state.moves.is_stale(now - state.limits.remember_ids_for)
     return None if quiet else tick
+
+
+def decide_seen(state: State[W], now: float, *, most: int) -> Ticked | None:
+    """What polls changed that the tick's own record had no room for, `most` queues of it; None when there is nothing."""
+    seen = _seen(state, min(most, SEEN_AT_ONCE))
+    return Ticked(now=now, seen=seen) if seen else None
+
+
+def _seen(state: State[W], most: int) -> tuple[Seen, ...]:
+    return tuple(
+        Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
+        for descriptor in islice(state.seen, most)
+    )
 
 
 def _heartbeats(state: State[W], now: float) -> tuple[str, ...]:

@@ -163,6 +163,14 @@ class Shard(Looking[W]):
         """See `decisions.decide_tick`."""
         return decisions.decide_tick(self._state, now, collect=collect)
 
+    def decide_seen(self, now: float, *, most: int) -> Ticked | None:
+        """See `decisions.decide_seen`."""
+        return decisions.decide_seen(self._state, now, most=most)
+
+    def seen(self) -> int:
+        """How many queues were polled since a record last said so."""
+        return len(self._state.seen)
+
     def apply(self, record: Record) -> list[Failure]:
         """Carries a journalled record out; returns the deliveries that failed."""
         return application.apply_record(self._state, record)
@@ -218,10 +226,9 @@ class Shard(Looking[W]):
         """See `polling.take_waiting`."""
         return polling.take_waiting(self._state, limit, now=now)
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether `take_ready` would find something to look at."""
-        return bool(self._state.ready or self._state.finished)
+    def ready(self) -> int:
+        """How many polls `take_ready` would look at."""
+        return len(self._state.ready) + len(self._state.finished)
 
     @property
     def has_unwritten(self) -> bool:

@@ -47,7 +47,7 @@ class LocalServer:
     @property
     def is_answering(self) -> bool:
         """Whether polls are still to be answered after what happened."""
-        return self._app.engine.shard.has_ready
+        return self._app.engine.shard.ready() > 0
 
 
 async def until(has_come: Callable[[], bool]) -> None:

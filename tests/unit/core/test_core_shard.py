@@ -44,7 +44,7 @@ def test_nothing_is_left_when_all_queues_are_gone() -> None:
 
 def test_an_empty_shard_has_nothing_to_say() -> None:
     shard: Shard[object] = Shard()
-    assert not shard.has_ready
+    assert not shard.ready()
     assert not shard.has_unwritten
     assert shard.take_ready(10, now=0.0) == []
     assert shard.decide_tick(0.0, collect=True) is None
