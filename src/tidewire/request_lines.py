@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
 
-from tidewire.http.request_log import REQUEST, KnownLine, Polled, Published, console_line
+from tidewire.http.request_log import REQUEST, console_line
 from tidewire.logs import render_json
 
 _SECOND = "%Y-%m-%dT%H:%M:%S"
@@ -42,14 +42,14 @@ class RequestLines:
         if self.structured:
             self._add(render_json({**entry, **self._frame()}))
         else:
-            self._add(f"{self._timestamp()} [info     ] {console_line(entry)}")
+            self.write_line(console_line(entry))
 
-    def write_known(self, line: KnownLine, rest: Polled | Published) -> None:
-        """Takes what is the same in the entries of a client's requests of one kind, and what is not."""
-        if self.structured:
-            self._add(render_json({**line.entry, **rest.members(), **self._frame()}))
-        else:
-            self._add(f"{self._timestamp()} [info     ] {rest.sentence(line)}")
+    def write_line(self, line: str) -> None:
+        """Takes an entry that is put together already, as a line for a person."""
+        waiting = self._waiting
+        if not waiting:
+            self._call_soon(self.flush)
+        waiting.append(f"{self._of_turn or self._timestamp()} [info     ] {line}")
 
     def flush(self) -> None:
         """Writes what has come since the last turn; what can't be written is dropped, as `logs.py` does it."""

@@ -267,6 +267,11 @@ class EventQueue:
             return self.entries.copy(), merge
         return self.entries[: bisect_right(self.entries, through, key=entry_id)], merge
 
+    def read_all(self) -> list[Entry]:
+        """`read` without a bound, of a queue in which nothing waits to be merged."""
+        self.placed = max(self.placed, self.next_event_id - 1)
+        return self.entries.copy()
+
     def _seal(self, through: int, rule_failed: RuleFailed, made: Made) -> Merge | None:
         """Merges and places what waits up to the id `through`; None when no events were merged."""
         merged = False

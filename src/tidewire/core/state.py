@@ -270,6 +270,10 @@ class State(Generic[W]):
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
         queue = descriptor.queue
         most = self.limits.answer_max_bytes
+        if not (queue.open or queue.closed) and (not most or queue.size <= most - ANSWER_FRAME):
+            # Nearly every answer: all that there is, and nothing of it to be merged.
+            descriptor.sent_at = descriptor.last_active
+            return Batch(descriptor.queue_id, queue.read_all())
         held, before = (len(queue), waiting(queue)) if queue.open or queue.closed else (0, [])
         # At least one byte: 0 would mean no bound.
         entries, merge = queue.read(

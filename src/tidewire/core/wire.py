@@ -20,6 +20,8 @@ ENTRY_FRAME = len(b',"id":') + len(b"},") + 20
 ANSWER_FRAME = 256
 """Bytes of an answer around its events: envelope and queue id, rounded up."""
 
+_BEGIN = b'{"result":"success","msg":"","events":['
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 
@@ -58,12 +60,14 @@ def encode_answer(queue_id: str, entries: Sequence[Entry], members: Mapping[str,
 
     `members` are further members of the answer, for the rare answer that has any.
     """
-    events = b",".join([b'%b%b,"id":%d}' % (body, suffix, event_id) for event_id, body, suffix in entries])
-    return b'{"result":"success","msg":"","events":[%b],"queue_id":%b%b}\n' % (
-        events,
-        _ENCODER.encode(queue_id),
-        encode_suffix(members) if members else b"",
-    )
+    if len(entries) == 1:
+        # What nearly every answer is. Joining takes half of the time that formatting takes.
+        event_id, body, suffix = entries[0]
+        events: tuple[bytes, ...] = (body, suffix, b',"id":', str(event_id).encode(), b"}")
+    else:
+        events = (b",".join([encode_entry(entry) for entry in entries]),)
+    end = encode_suffix(members) if members else b""
+    return b"".join((_BEGIN, *events, b'],"queue_id":', _ENCODER.encode(queue_id), end, b"}\n"))
 
 
 def list_pieces(items: Iterable[bytes], size: int) -> Iterator[bytes]:

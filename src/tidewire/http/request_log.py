@@ -58,8 +58,8 @@ class Lines(Protocol):
         """Takes an entry."""
         ...
 
-    def write_known(self, line: "KnownLine", rest: "Polled | Published") -> None:
-        """Takes what is the same in the entries of a client's requests of one kind, and what is not."""
+    def write_line(self, line: str) -> None:
+        """Takes an entry that is put together already, as a line for a person."""
         ...
 
 
@@ -69,64 +69,18 @@ class KnownLine(NamedTuple):
     Attributes:
         entry: those of its members.
         start: how the line for a person begins.
+        path: what stands behind the times.
         end: how it ends, behind what differs.
     """
 
     entry: Mapping[str, Any]
     start: str
+    path: str
     end: str
 
 
-class Published(NamedTuple):
-    """What is not the same in the entries of requests to publish."""
-
-    busy: float
-    request_id: str
-
-    def members(self) -> dict[str, Any]:
-        """As members of an entry."""
-        return {"duration_ms": round(self.busy * 1000, 3), "request_id": self.request_id}
-
-    def sentence(self, line: KnownLine) -> str:
-        """The line for a person: `console_line` of the whole entry."""
-        return f"{line.start}{_duration(self.busy):>5} {PUBLISH_PATH}{line.end} {self.request_id}"
-
-
-NO_LINE = KnownLine({}, "", "")
+NO_LINE = KnownLine({}, "", "", "")
 """Of a connection on which no poll has come yet."""
-
-
-class Polled(NamedTuple):
-    """What is not the same; `waited` is None when the poll was answered at once."""
-
-    batch: Batch
-    kind: str | None
-    busy: float
-    waited: float | None
-    displaced: bool
-    request_id: str
-
-    def members(self) -> dict[str, Any]:
-        """As members of an entry."""
-        entry: dict[str, Any] = {"duration_ms": round(self.busy * 1000, 3)}
-        if self.waited is not None:
-            entry["waited_s"] = round(self.waited, 3)
-        entry |= {"queue_id": self.batch.queue_id, "events": len(self.batch.entries)}
-        if self.kind is not None:
-            entry["type"] = self.kind
-        if self.displaced:
-            entry["displaced"] = True
-        return entry | {"request_id": self.request_id}
-
-    def sentence(self, line: KnownLine) -> str:
-        """The line for a person: `console_line` of the whole entry."""
-        batch, kind, busy, waited, displaced, request_id = self
-        waiting = "" if waited is None else f" (lp: {_duration(waited)})"
-        events = len(batch.entries) if kind is None else f"1/{escaped(kind)}"
-        return (
-            f"{line.start}{_duration(busy):>5}{waiting} {line.entry['path']} [{batch.queue_id}/{events}]"
-            f"{' [was connected]' if displaced else ''}{line.end} {request_id}"
-        )
 
 
 class RequestLog:
@@ -162,6 +116,7 @@ class RequestLog:
             control.listen(self._look)
         self._last_body = b""
         self._last_type = ""
+        self._last_shown = ""
 
     def _look(self) -> None:
         """The level has changed."""
@@ -175,7 +130,8 @@ class RequestLog:
         end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
         entry = {"address": address, "method": note.method, "status": 200, "path": note.path}
         entry |= {"who": who, "client": client.name}
-        return KnownLine(entry | ({"version": client.version} if client.version else {}), start, end)
+        whole = entry | ({"version": client.version} if client.version else {})
+        return KnownLine(whole, start, f" {note.path}", f"{end} {self._ids.start}")
 
     def polled(
         self,
@@ -191,34 +147,61 @@ class RequestLog:
         is_slow = busy > SLOW
         if not (self.writes or is_slow):
             return
-        kind = self._type_of(batch.entries[0]) if len(batch.entries) == 1 else None
-        poll = Polled(batch, kind, busy, waited, displaced, self._ids.shown(number))
-        if self._lines is None:
-            self._log.info(REQUEST, **line.entry, **poll.members())
-        elif self.writes:
-            self._lines.write_known(line, poll)
-        if is_slow:
-            self._log.warning(SLOW_REQUEST, **line.entry, **poll.members())
+        if self._lines is not None and not self._lines.structured and not is_slow:
+            # Nearly every answer comes by here: `console_line` of the whole entry, put together at once.
+            entries = batch.entries
+            if len(entries) == 1:
+                what: str | int = (
+                    self._last_shown if entries[0][1] is self._last_body else self._shown(entries[0])
+                )
+            else:
+                what = len(entries)
+            waiting = "" if waited is None else f" (lp: {_duration(waited)})"
+            self._lines.write_line(
+                f"{line.start}{_duration(busy):>5}{waiting}{line.path} [{batch.queue_id}/{what}]"
+                f"{' [was connected]' if displaced else ''}{line.end}{number:x}"
+            )
+            return
+        entry = {**line.entry, "duration_ms": round(busy * 1000, 3)}
+        if waited is not None:
+            entry["waited_s"] = round(waited, 3)
+        entry |= {"queue_id": batch.queue_id, "events": len(batch.entries)}
+        if len(batch.entries) == 1:
+            entry["type"] = self._type_of(batch.entries[0])
+        if displaced:
+            entry["displaced"] = True
+        self._write({**entry, "request_id": self._ids.shown(number)}, is_slow=is_slow)
 
     def published(self, line: KnownLine, *, busy: float, number: int) -> None:
         """Writes of notices that were taken, the request with this number."""
         is_slow = busy > SLOW
         if not (self.writes or is_slow):
             return
-        rest = Published(busy, self._ids.shown(number))
+        if self._lines is not None and not self._lines.structured and not is_slow:
+            self._lines.write_line(f"{line.start}{_duration(busy):>5}{line.path}{line.end}{number:x}")
+            return
+        rest = {"duration_ms": round(busy * 1000, 3), "request_id": self._ids.shown(number)}
+        self._write({**line.entry, **rest}, is_slow=is_slow)
+
+    def _write(self, entry: Mapping[str, Any], *, is_slow: bool) -> None:
         if self._lines is None:
-            self._log.info(REQUEST, **line.entry, **rest.members())
+            self._log.info(REQUEST, **entry)
         elif self.writes:
-            self._lines.write_known(line, rest)
+            self._lines.write(entry)
         if is_slow:
-            self._log.warning(SLOW_REQUEST, **line.entry, **rest.members())
+            self._log.warning(SLOW_REQUEST, **entry)
 
     def _type_of(self, entry: Entry) -> str:
         # The same event goes to one client after the other.
         if entry[1] is not self._last_body:
             self._last_type = event_type(entry)
+            self._last_shown = f"1/{escaped(self._last_type)}"
             self._last_body = entry[1]
         return self._last_type
+
+    def _shown(self, entry: Entry) -> str:
+        self._type_of(entry)
+        return self._last_shown
 
     def finished(self, note: Note, answer: Answer, *, ended: float) -> None:
         """Writes what there is to write of an answered request.
@@ -235,10 +218,7 @@ class RequestLog:
         if note.quiet and answer.status < BadRequest.http_status and not is_slow:
             return
         entry = self._entry(note, answer, busy)
-        if self._lines is None:
-            self._log.info(REQUEST, **entry)
-        elif self.writes:
-            self._lines.write(entry)
+        self._write(entry, is_slow=False)
         # The 40x answers, 400 to 409.
         if answer.status // 10 == 40 and answer.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
             self._log.info("refused", status=answer.status, answer=_shown(answer.body), **_whose(entry))
@@ -312,5 +292,10 @@ def _extra(entry: Mapping[str, Any]) -> str:
     return f" [{'/'.join(parts)}]{' [was connected]' if 'displaced' in entry else ''}"
 
 
+_MILLISECONDS = tuple(f"{number}ms" for number in range(1001))
+
+
 def _duration(seconds: float) -> str:
-    return f"{seconds:.1f}s" if seconds >= 1 else f"{seconds * 1000:.0f}ms"
+    if 0 <= seconds < 1:
+        return _MILLISECONDS[round(seconds * 1000)]
+    return f"{seconds:.1f}s" if seconds >= 1 else "0ms"

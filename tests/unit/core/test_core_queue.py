@@ -97,6 +97,22 @@ def test_a_read_says_what_must_be_journalled_only_when_events_were_merged() -> N
     assert queue.read(0)[1] is None
 
 
+@pytest.mark.parametrize("acknowledged", [None, 0, 1, 2])
+@pytest.mark.parametrize("merged", [False, True])
+def test_reading_all_at_once_is_reading_without_a_bound(acknowledged: int | None, *, merged: bool) -> None:
+    """The short way of nearly every answer gives what the long way gives, and leaves what it leaves."""
+    events = [flags("add", "read", [1]), flags("add", "read", [2])] if merged else [DEPLOY, DEPLOY]
+    long, short = filled(*events, DEPLOY), filled(*events, DEPLOY)
+    for queue in (long, short):
+        queue.read(0)
+        if acknowledged is not None and not (merged and acknowledged == 0):
+            queue.prune(acknowledged)
+        queue.push(Representation(DEPLOY, MERGE_RULES))
+    entries, merge = long.read(0)
+    assert (short.read_all(), merge) == (entries, None)
+    assert (short.placed, short.size, short.entries) == (long.placed, long.size, long.entries)
+
+
 def test_redoing_a_merge_gives_what_the_read_gave() -> None:
     live, again = filled(flags("add", "read", [1])), filled(flags("add", "read", [1]))
     read(live)

@@ -16,6 +16,7 @@ HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _CLOSE = written(CLOSE)
 _OK = b"HTTP/1.1 200 OK\r\n"
+_LENGTH = b"content-length: "
 _KIND = b"\r\ncontent-type: application/json\r\n"
 
 
@@ -46,10 +47,11 @@ class Renderer:
         if headers is not self._seen:
             self._seen = headers
             self._start = b"".join((_OK, written(headers), written(COMMON), written(self._cross_origin)))
+        length = str(len(body)).encode()
         if keep_alive and not stopping:
-            return b"%bcontent-length: %d%b\r\n%b" % (self._start, len(body), _KIND, body)
+            return b"".join((self._start, _LENGTH, length, _KIND, b"\r\n", body))
         before, after = (_CLOSE, b"") if stopping else (b"", _CLOSE)
-        return b"%b%bcontent-length: %d%b%b\r\n%b" % (self._start, before, len(body), _KIND, after, body)
+        return b"".join((self._start, before, _LENGTH, length, _KIND, after, b"\r\n", body))
 
     def answer(
         self, answer: Answer, *, allowance: Allowance | None, stopping: bool, keep_alive: bool
