@@ -173,6 +173,8 @@ def decode_notices(body: bytes) -> list[Notice]:
 
 def _split(body: bytes) -> list[bytes]:
     text = body.strip()
+    if text.startswith(b"{") and b"\n" not in text:
+        return [text]  # one notice, as most requests have
     if text.startswith(b"["):
         try:
             if text.count(b",") > MANY_VALUES:
