@@ -114,6 +114,7 @@ http {{
   keepalive_requests 1000000000;
   keepalive_timeout 600;
   client_body_buffer_size 1m;
+  nchan_shared_memory_size 1024M;
   server {{
     listen 127.0.0.1:%(port)d backlog=4096;
     location /sub {{

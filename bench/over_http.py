@@ -37,9 +37,11 @@ def latency(*, rounds: int) -> None:
 
 
 def single_delivery(*, rounds: int) -> None:
-    """An event for one client: publishing it and delivering it, 400 times a second."""
+    """An event for one client: publishing it and delivering it, 400 times a second, and one after the other."""
     cases = {name: _run(one, 100, "--rate", "400", reached=1) for name, one in with_own_queues().items()}
     _compare("400 events a second, each to one of 100 waiting clients", cases, rounds)
+    cases = {name: _run(one, 100, reached=1) for name, one in with_own_queues().items()}
+    _compare("Events one after the other, each to one of 100 waiting clients", cases, rounds)
 
 
 def memory(*, rounds: int) -> None:

@@ -74,6 +74,32 @@ async def test_the_routes_are_the_same_below_any_path(tmp_path: Path, prefix: st
         assert answer.json["accepted"] == 1
 
 
+@pytest.mark.parametrize(("own_log", "status"), [(False, 200), (True, 404)])
+async def test_the_level_of_its_own_log_can_be_changed_while_it_runs(
+    tmp_path: Path, *, own_log: bool, status: int
+) -> None:
+    (tmp_path / "users.toml").write_text(users_file("ada"))
+    settings = {
+        "auth.users_file": tmp_path / "users.toml",
+        "storage.directory": tmp_path / "state",
+        "server.secret": SECRET,
+        "log.level": "error",
+    }
+    log = build_log(form="json", level="info", stream=io.StringIO()) if own_log else None
+    tidewire = Tidewire(settings=settings, log=log)
+    async with tidewire.lifespan():
+        answer = await asgi.ask(
+            tidewire,
+            "POST",
+            "/api/internal/loglevel",
+            form={"level": "warning"},
+            headers={"authorization": f"Bearer {SECRET}"},
+        )
+        assert answer.status == status, answer
+        if not own_log:
+            assert (answer.json["before"], answer.json["level"]) == ("error", "warning")
+
+
 async def test_queues_survive_the_end_of_the_lifespan(tmp_path: Path) -> None:
     first = mounted(tmp_path)
     async with first.lifespan():

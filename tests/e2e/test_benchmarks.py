@@ -16,7 +16,7 @@ DEADLINE = 100
 
 
 @pytest.mark.parametrize(
-    "name", ["fan_out", "explaining", "tracing", "merging", "metrics", "notifications", "journal"]
+    "name", ["fan_out", "explaining", "tracing", "merging", "metrics", "notifications", "journal", "lane"]
 )
 def test_a_benchmark_prints_its_table(name: str) -> None:
     done = subprocess.run(  # noqa: S603 - the repository's own program

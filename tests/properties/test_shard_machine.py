@@ -39,7 +39,6 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
     usual_slices = tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE
-    usual_over = tidewire.answering.SOON_OVER
     usual_displacements = tidewire.core.polling.DISPLACEMENTS
     usual_seen = tidewire.core.decisions.SEEN_AT_ONCE
     messages = 0
@@ -68,7 +67,6 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     ) -> None:
         """A shard with a few queues, whose journal may take its time."""
         tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = slices
-        tidewire.answering.SOON_OVER = 0
         tidewire.core.polling.DISPLACEMENTS = displacements
         tidewire.core.decisions.SEEN_AT_ONCE = seen
         limits = Limits(
@@ -474,7 +472,6 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everybody gets everything."""
         tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
-        tidewire.answering.SOON_OVER = self.usual_over
         tidewire.core.polling.DISPLACEMENTS = self.usual_displacements
         tidewire.core.decisions.SEEN_AT_ONCE = self.usual_seen
         check_dump(self.rig.engine.shard)

@@ -120,7 +120,6 @@ def test_restart_and_reload_events_reach_the_queues_that_accept_them_r1_23_r1_26
 def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_events_join(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tidewire.answering, "SOON_OVER", 0)
     monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 2)
     rig = Rig()
     waiting = [rig.poll(rig.register(), block=True) for _ in range(5)]
@@ -136,21 +135,7 @@ def test_more_waiters_than_a_slice_are_answered_through_call_soon_and_later_even
     assert [poll.ids for poll in waiting] == [[0], [0], [0, 1], [0, 1], [0, 1]]
 
 
-def test_what_is_soon_over_is_answered_in_longer_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("FLUSH_SLICE", 1), ("SOON_OVER", 5), ("LAST_SLICE", 3)):
-        monkeypatch.setattr(tidewire.answering, name, size)
-    rig = Rig()
-    waiting = [rig.poll(rig.register(), block=True) for _ in range(7)]
-    rig.publish(DEPLOY)
-    answered = []
-    while rig.soon.calls:
-        rig.soon.run()
-        answered.append(sum(poll.answered for poll in waiting))
-    assert answered == [1, 2, 5, 7]
-
-
 def test_no_more_waiters_than_a_slice_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tidewire.answering, "SOON_OVER", 0)
     monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 2)
     rig = Rig()
     waiting = [rig.poll(rig.register(), block=True) for _ in range(2)]
@@ -161,7 +146,6 @@ def test_no_more_waiters_than_a_slice_are_answered_at_once(monkeypatch: pytest.M
 
 
 def test_a_waiter_that_leaves_before_its_slice_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tidewire.answering, "SOON_OVER", 0)
     monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 1)
     rig = Rig()
     queue_ids = [rig.register() for _ in range(2)]

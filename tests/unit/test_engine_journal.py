@@ -181,7 +181,6 @@ def test_the_record_of_a_merge_is_retried_before_anything_else_is_written() -> N
 def test_the_record_of_a_merge_is_retried_by_a_tick_that_has_nothing_else_to_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tidewire.answering, "SOON_OVER", 0)
     monkeypatch.setattr(tidewire.answering, "FLUSH_SLICE", 1)
     rig = Rig()
     queue_ids = [rig.register() for _ in range(2)]

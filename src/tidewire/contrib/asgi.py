@@ -27,6 +27,7 @@ from tidewire.http.internal import publish
 from tidewire.http.slots import AsgiSlot
 from tidewire.initial_state import StateProvider
 from tidewire.living import Life
+from tidewire.log_control import LogControl
 from tidewire.logs import build_log
 
 _ENCODER = msgspec.json.Encoder()
@@ -72,7 +73,11 @@ class Tidewire:
             file=None if config is None else Path(config), environ=os.environ, overrides=given
         )
         self._providers = tuple(providers)
-        self._log = log or build_log(form=self.settings.log.format, level=self.settings.log.level)
+        # A log of the outer application's own is that application's to change.
+        self._log_control = None if log is not None else LogControl(self.settings.log.level)
+        self._log = log or build_log(
+            form=self.settings.log.format, level=self._log_control or self.settings.log.level
+        )
         self._handle_signals = handle_signals
         self._app: App | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,6 +105,7 @@ class Tidewire:
             # The outer server ends the process in its own way, as it would for any fault of the machine.
             on_failure=lambda: signal.raise_signal(signal.SIGTERM),
             providers=self._providers,
+            log_control=self._log_control,
         )
         async with life.opened() as app:
             stop = _Stop(app, life, loop)

@@ -50,6 +50,8 @@ class Part(NamedTuple):
 
 def parted(notices: Sequence[Notice], candidates: Sequence[Candidates]) -> list[Part]:
     """A batch in order, in as few parts as can each be decided before any of it is applied."""
+    if len(notices) == 1:
+        return [Part(notices, candidates)]
     parts: list[Part] = []
     begin = 0
     changed: frozenset[str] = frozenset()

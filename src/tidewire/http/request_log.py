@@ -152,7 +152,7 @@ class RequestLog:
             entries = batch.entries
             if len(entries) == 1:
                 what: str | int = (
-                    self._last_shown if entries[0][1] is self._last_body else self._shown(entries[0])
+                    self._last_shown if entries[0][1] is self._last_body else self._shown_type(entries[0])
                 )
             else:
                 what = len(entries)
@@ -199,7 +199,7 @@ class RequestLog:
             self._last_body = entry[1]
         return self._last_type
 
-    def _shown(self, entry: Entry) -> str:
+    def _shown_type(self, entry: Entry) -> str:
         self._type_of(entry)
         return self._last_shown
 

@@ -32,7 +32,6 @@ def test_the_acknowledgement_comes_before_the_question_whether_to_wait() -> None
 def test_a_displaced_poll_gets_what_is_left_after_the_new_acknowledgement_r2_18(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tidewire.answering.SOON_OVER", 0)
     monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 1)
     rig = Rig()
     other, queue_id = rig.register(), rig.register()
@@ -113,7 +112,6 @@ def test_polls_of_every_kind_count_as_activity_d3_d4() -> None:
 
 
 def test_taking_waiters_leaves_their_events_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidewire.answering.SOON_OVER", 0)
     monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 0)
     rig = Rig()
     queue_id = rig.register()
@@ -125,7 +123,6 @@ def test_taking_waiters_leaves_their_events_where_they_are(monkeypatch: pytest.M
 
 
 def test_a_poll_does_not_get_the_slice_of_the_one_it_displaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidewire.answering.SOON_OVER", 0)
     monkeypatch.setattr("tidewire.answering.FLUSH_SLICE", 1)
     rig = Rig()
     other, queue_id = rig.register(), rig.register()
