@@ -40,6 +40,9 @@ STEPS = st.lists(
 )
 QUEUES = ("queue-1", "queue-2", "queue-3")
 
+IDLE = 10_000
+"""Seconds: longer than twelve of the longest waits, so that no queue expires."""
+
 
 def send(rig: Rig, number: int) -> None:
     """A direct message that its reader wants to be told of."""
@@ -58,7 +61,7 @@ def lived(steps: list[tuple[str, Any]]) -> Rig:
     """A shard with three queues that has seen something."""
     rig = Rig(rules=RULES)
     for types in (None, ["update_message_flags", "message"], ["deploy", "count"]):
-        rig.register(spec(types=types, idle=5000))
+        rig.register(spec(types=types, idle=IDLE))
     for step, what in steps:
         match step:
             case "publish":
