@@ -123,6 +123,10 @@ class Ordinary(HttpToolsProtocol):
             self.connections.discard(self)
             self.transport.set_protocol(self._lender)
             self._lender.given_back(blocked=self.flow.write_paused)
+            # The parser holds this protocol: without it both are gone at once, and not when the garbage collector comes
+            # by, which is rarely; 10,000 clients that register would leave 13 MB behind.
+            del self.parser
+            self._running = None
 
     def pause_writing(self) -> None:
         """The peer does not read."""

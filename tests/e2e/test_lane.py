@@ -1,6 +1,7 @@
 """The fast lane over real sockets: the same bytes as the ordinary routes, and connections of every kind (D5)."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.server_process import KEYS, SECRET, credentials, email
 from support.site import LocalSite, local_site
 from tidewire.http.cors import Cors
 from tidewire.http.lane.bounds import Bounds
+from tidewire.ordinary import Ordinary
 
 ADA = credentials("ada")
 
@@ -562,6 +564,20 @@ async def test_the_connection_comes_back_from_the_ordinary_routes(tmp_path: Path
             assert b'"events":[]' in await peer.answer()
             assert (server.lane.statistics.handed_over, server.lane.statistics.polls) == (turn, turn)
         assert len(server.lane.connections) == 1
+
+
+async def test_nothing_of_the_ordinary_protocol_is_left_to_the_garbage_collector(tmp_path: Path) -> None:
+    """It hardly ever comes by (`server.GC_THRESHOLDS`), and every client registers on its connection."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with lane_server(local_site(tmp_path)) as server, await server.connect() as peer:
+            for _ in range(3):
+                peer.send(request_bytes("POST", "/api/v1/register", headers=ADA))
+                assert b"queue_id" in await peer.answer()
+            await until(lambda: not any(type(one) is Ordinary for one in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 async def test_an_offer_to_upgrade_is_ignored_and_nothing_is_lost(tmp_path: Path) -> None:
