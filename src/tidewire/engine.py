@@ -74,8 +74,7 @@ class Engine:
             resident: bytes of memory that the process takes; 0 when that is unknown.
         """
         self._shard, self._clock, self._reporter = shard, clock, reporter
-        self._new_queue_id = new_queue_id
-        self._chance = chance
+        self._new_queue_id, self._chance = new_queue_id, chance
         self._pace = pace or Pace()
         self._heartbeat_spread = self._pace.heartbeat_spread
         self._collect_at = clock.now() + self._pace.collect_every
