@@ -18,7 +18,7 @@ from tidewire.http.lane.framing import FramedConnection
 from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
 from tidewire.http.lane.rendering import Renderer
-from tidewire.http.lane.repoll import Repoll, parts_around
+from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.note import Note
@@ -120,7 +120,7 @@ class LaneConnection(FramedConnection):
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.polls_of[self._path])
             return True
-        found = parts_around(raw) if head.keep_alive and note.allowance is None else None
+        found = digest_of(raw) if head.keep_alive and note.allowance is None else None
         if found is not None:
             self._repoll = Repoll(
                 *found,
