@@ -63,7 +63,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         """The request that the ordinary routes answer."""
         self._head: Head | None = None
         """Of the request whose body is awaited to be served here."""
-        self._taken: list[bytes] | None = None
+        self._taken: bytearray | None = None
         """What has come of it."""
         self._blocked = False
         """The peer has not read what it has been given."""
@@ -98,7 +98,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         held = self._framer.buffered + self.transport.get_write_buffer_size()
         if self._exchange is not None:
             held += self._exchange.held_bytes
-        return held if self._taken is None else held + sum(map(len, self._taken))
+        return held if self._taken is None else held + len(self._taken)
 
     # Called by the transport.
 
@@ -133,6 +133,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         lane.connections.discard(self)
         lane.admission.leave(self._address)
         lane.forget(self)
+        self._blocked = False
         self._drop_request()
 
     def pause_writing(self) -> None:
@@ -211,7 +212,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             if self._exchange is not None:
                 self._exchange.feed(event.data)
             elif self._taken is not None:
-                self._taken.append(event.data)
+                self._taken += event.data
         elif isinstance(event, Refusal):
             self._refuse(event.error)
         elif event is END_OF_BODY:
@@ -230,7 +231,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         if self._exchange is not None:
             self._exchange.end_body()
         elif self._taken is not None:
-            body, head = b"".join(self._taken), self._head
+            body, head = bytes(self._taken), self._head
             self._taken = self._head = None
             if head is not None and not self._take_whole(head, body):
                 exchange = self._serve(head)
@@ -243,7 +244,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         """Keeps the body that comes, and has `_take_whole` called with it."""
         self._busy = True
         self._head = head
-        self._taken = []
+        self._taken = bytearray()
 
     def _serve(self, head: Head) -> Exchange:
         """Has the ordinary routes answer."""
