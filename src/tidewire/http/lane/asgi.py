@@ -232,8 +232,8 @@ def scope_of(head: Head, *, server: Any, client: Any) -> Scope:
     path, _, query = head.target.partition(b"?")
     text = path.decode("ascii")
     return {
-        "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "type": "http",
         "http_version": head.version,
         "server": server,
         "client": client,
