@@ -1,6 +1,7 @@
 """The ASGI application: routes, and what becomes of errors (R6.5, R6.6)."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -30,7 +31,7 @@ from tidewire.http.site import Site
 LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 """Clients that only recover when they read the older sentence (R6.95)."""
 
-DRAINED_SILENTLY = 65_536
+DRAINED_SILENTLY = 16_384
 """Bytes of an unread body that the connection swallows and is kept for: less work than a new connection."""
 
 LINGER = 2.0
@@ -40,6 +41,9 @@ still under way, and with it the answer."""
 
 UNMATCHED = "unmatched"
 """What is counted in place of a path that is no route, and of a method that it doesn't have."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""No path of a route has one. Unlike here, a pattern that ends in `$` fits a path with a line break behind it."""
 
 NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
@@ -51,8 +55,15 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
         Route(path, Endpoint(methods, site, log, path))
         for path, methods in {**all_routes(), **more_routes}.items()
     ]
+    nowhere = Endpoint(None, site, log)
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
-    return Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
+    router = Router(routes, redirect_slashes=False, default=nowhere)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen: ASGIApp = nowhere if _CONTROL.search(scope["path"]) else router
+        await chosen(scope, receive, send)
+
+    return application
 
 
 def request_log(site: Site) -> RequestLog:
