@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,7 +53,8 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
         for path, methods in {**all_routes(), **more_routes}.items()
     ]
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
-    return Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
+    router = Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
+    return Sheltered(router, site)
 
 
 def request_log(site: Site) -> RequestLog:
@@ -65,6 +67,50 @@ def request_log(site: Site) -> RequestLog:
         ids=site.request_ids,
         control=site.log_control,
     )
+
+
+class Sheltered:
+    """The application as whoever serves it sees it: it never raises before its answer has begun.
+
+    `Endpoint` answers what views raise. What fails around them, on the way to a view or from its answer to the wire, is
+    answered here, in the same envelope.
+    """
+
+    def __init__(self, application: ASGIApp, site: Site) -> None:
+        self._application = application
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request.
+
+        Raises:
+            Exception: the answer had begun and can't be finished: whoever serves must close the connection.
+        """
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._application(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise
+            note = Note(
+                method=scope.get("method", ""),
+                path=scope.get("path", ""),
+                peer=None,
+                headers=Headers(),
+                began=0.0,
+                number=self._site.request_ids.take(),
+            )
+            answer = failure_of(error, note, self._site)
+            self._site.statistics.answers[UNMATCHED, UNMATCHED, answer.status] += 1
+            lines = list(head_lines(answer, close=True))
+            await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+            await send({"type": "http.response.body", "body": answer.body})
 
 
 class Endpoint:
@@ -182,15 +228,21 @@ async def _drain(incoming: _Incoming) -> None:
 def failure_of(error: Exception, note: Note, site: Site) -> Answer:
     """The answer to a request that raised something; what nobody foresaw is logged."""
     known = error if isinstance(error, WireError) else InternalError()
-    site.statistics.errors[known.code] += 1
+    fault = (error.__cause__ or error) if isinstance(known, InternalError) else None
     if isinstance(known, BadEventQueueId):
         known = _worded(known, note, site)
-    if known is not error:
+    try:
+        answer = answers.failure(known)
+    except Exception as unwritten:  # noqa: BLE001 - an error quotes requests, which may hold what can't be written
+        fault, known = unwritten, InternalError()
+        answer = answers.failure(known)
+    site.statistics.errors[known.code] += 1
+    if fault is not None:
         request_id = site.request_ids.shown(note.number)
         site.log.error(
-            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=error
+            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=fault
         )
-    return answers.failure(known)
+    return answer
 
 
 def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:

@@ -8,10 +8,16 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 
+from starlette.datastructures import Headers
+
 from tidewire.core.errors import RequestTimeout, TooManyConnections, WireError
 from tidewire.http import answers
+from tidewire.http.answers import Answer
+from tidewire.http.application import UNMATCHED, failure_of
 from tidewire.http.lane.head import END, Head, without_upgrade
 from tidewire.http.lane.lane import Lane
+from tidewire.http.lane.rendering import Renderer
+from tidewire.http.note import Note
 
 PIPELINE_BYTES = 65_536
 """Of further requests that are taken in while one is under way; then the peer has to wait."""
@@ -181,8 +187,28 @@ class FramedConnection(asyncio.Protocol, ABC):
         elif head.upgrade:
             self._buffer = without_upgrade(raw) + buffer[end:]
             self._hand_over()
-        elif not self._take(head, raw):
+        elif not self._is_taken(head, raw):
             self._hand_over()
+
+    def _is_taken(self, head: Head, raw: bytes) -> bool:
+        """As `_take`; what fails there is answered as on the ordinary routes, and the connection ends with that."""
+        lane = self._lane
+        try:
+            return self._take(head, raw)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            method, path = head.method.decode("latin-1"), head.target.partition(b"?")[0].decode("latin-1")
+            note = Note(
+                method=method,
+                path=path,
+                peer=self._address or None,
+                headers=Headers(),
+                began=lane.site.timer(),
+                number=lane.site.request_ids.take(),
+            )
+            answer = failure_of(error, note, lane.site)
+            lane.requests.answers[UNMATCHED, UNMATCHED, answer.status] += 1
+            self._end_with(answer, lane.polls_of.get(path, lane.internal))
+            return True
 
     def _await_head(self) -> None:
         lane = self._lane
@@ -220,11 +246,13 @@ class FramedConnection(asyncio.Protocol, ABC):
         The peer ends it, or the deadline: to close while bytes come in would reset the connection, and the peer
         would never read the answer. Nothing is logged: anybody could fill the log with it.
         """
+        self._end_with(answers.failure(error), self._lane.internal)
+
+    def _end_with(self, answer: Answer, renderer: Renderer) -> None:
         lane = self._lane
         self._ending = True
         self._buffer = b""
-        answer = answers.failure(error)
-        self.transport.write(lane.internal.answer(answer, allowance=None, stopping=True, keep_alive=False))
+        self.transport.write(renderer.answer(answer, allowance=None, stopping=True, keep_alive=False))
         self.transport.write_eof()
         lane.forget(self)
         lane.slow.add(self, lane.now)
