@@ -248,23 +248,9 @@ def failure_of(error: Exception, note: Note, site: Site) -> Answer:
 def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
-    if error.owner_id is not None:
-        _log_foreign(queue_id, error.owner_id, note, site)
+    site.foreign.note(queue_id, error.owner_id, note.user, note.number)
     wanted = site.compat.bad_queue_text
     name = client_of(None, note.headers.get("user-agent")).name
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error
-
-
-def _log_foreign(queue_id: str, owner_id: int, note: Note, site: Site) -> None:
-    """R11.9."""
-    user, descriptor = note.user, site.engine.shard.find(queue_id)
-    site.log.warning(
-        "queue of another user asked for",
-        queue_id=queue_id,
-        user_id=None if user is None else user.id,
-        owner=owner_id,
-        client=None if descriptor is None else descriptor.spec.client_type_name,
-        request_id=site.request_ids.shown(note.number),
-    )
