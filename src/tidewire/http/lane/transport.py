@@ -8,12 +8,18 @@ speak belongs here too: its bytes then go to a framer of its own, in place of `R
 import asyncio
 from abc import ABC, abstractmethod
 
+from starlette.datastructures import Headers
+
 from tidewire.core.errors import InternalError, RequestTimeout, TooManyConnections, WireError
 from tidewire.http import answers
+from tidewire.http.answers import Answer
+from tidewire.http.application import UNMATCHED, failure_of
 from tidewire.http.lane.asgi import Exchange, scope_of
 from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
 from tidewire.http.lane.protocol import END_OF_BODY, NEED_DATA, Body, Event, Refusal, RequestFramer
+from tidewire.http.lane.rendering import Renderer
+from tidewire.http.note import Note
 
 PIPELINE_BYTES = 65_536
 """Of what comes that are taken in before they can be looked at; then the peer has to wait."""
@@ -224,7 +230,12 @@ class HttpConnection(asyncio.Protocol, ABC):
         lane.slow.discard(self)
         lane.idle.discard(self)
         self._keep_alive = head.keep_alive
-        if not self._take(head):
+        try:
+            served = self._take(head)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            self._fail_unexpectedly(head, error)
+            return
+        if not served:
             self._serve(head)
 
     def _end_body(self) -> None:
@@ -233,12 +244,21 @@ class HttpConnection(asyncio.Protocol, ABC):
         elif self._taken is not None:
             body, head = bytes(self._taken), self._head
             self._taken = self._head = None
-            if head is not None and not self._take_whole(head, body):
-                exchange = self._serve(head)
-                exchange.feed(body)
-                exchange.end_body()
+            if head is not None:
+                self._serve_whole(head, body)
         else:
             self._go_on()  # it was answered before
+
+    def _serve_whole(self, head: Head, body: bytes) -> None:
+        try:
+            served = self._take_whole(head, body)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
+            self._fail_unexpectedly(head, error)
+            return
+        if not served:
+            exchange = self._serve(head)
+            exchange.feed(body)
+            exchange.end_body()
 
     def _take_body(self, head: Head) -> None:
         """Keeps the body that comes, and has `_take_whole` called with it."""
@@ -353,15 +373,32 @@ class HttpConnection(asyncio.Protocol, ABC):
 
         Nothing is logged: there may be no method and no path to name, and anybody could fill the log with it.
         """
+        self._end_with(answers.failure(error), self._lane.internal)
+
+    def _fail_unexpectedly(self, head: Head, error: Exception) -> None:
+        """Answers what failed before it was known whose request it is, as the ordinary routes would, and ends."""
         lane = self._lane
+        path = head.target.partition(b"?")[0].decode("ascii")
+        note = Note(
+            method=head.method.decode("ascii"),
+            path=path,
+            peer=self._address or None,
+            headers=Headers(),
+            began=lane.site.timer(),
+            number=lane.site.request_ids.take(),
+        )
+        answer = failure_of(error, note, lane.site)
+        lane.requests.answers[UNMATCHED, UNMATCHED, answer.status] += 1
+        self._end_with(answer, lane.polls_of.get(path, lane.internal))
+
+    def _end_with(self, answer: Answer, renderer: Renderer) -> None:
+        """Writes the last answer of the connection, unless one is on its way already."""
         unanswered = self._exchange is None or not self._exchange.began
         self._drop_request()
         if self.transport.is_closing():
             return
         if unanswered:
-            answer = answers.failure(error)
-            written = lane.internal.answer(answer, allowance=None, stopping=True, keep_alive=False)
-            self.transport.write(written)
+            self.transport.write(renderer.answer(answer, allowance=None, stopping=True, keep_alive=False))
         self._linger()
 
     def _drop_request(self) -> None:
