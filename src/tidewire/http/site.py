@@ -20,6 +20,7 @@ from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_ids import RequestIds
 from tidewire.http.request_log import Lines
 from tidewire.http.sessions import Sessions
+from tidewire.http.turns import Turns
 from tidewire.initial_state import StateSource
 from tidewire.log_control import LogControl
 from tidewire.ports import Authenticator
@@ -107,6 +108,7 @@ class Site:
         door: who lets requests in; None: the users file alone, and no browser sessions.
         sessions: which queues belong to which session.
         session_origins: origins whose pages may use browser sessions, beside the own one.
+        turns: for work that would hold the loop.
         state: where `register` has the initial state from; None: it answers without.
         log_control: by which the log is changed while the server runs, if it can be.
         request_ids: names requests in the log.
@@ -138,6 +140,7 @@ class Site:
     door: Door | None = None
     sessions: Sessions = field(init=False)
     session_origins: frozenset[str] = frozenset()
+    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
         """Gives it the sessions of its own engine."""

@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.lane.publishing import MAX_BYTES
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.request_log import NO_LINE
 
@@ -47,7 +47,7 @@ def test_whatever_else_differs_is_looked_at_from_the_beginning(request_: bytes) 
 
 
 def test_what_is_too_long_is_looked_at_from_the_beginning() -> None:
-    length = MAX_NOTICES_BYTES + 1
+    length = MAX_BYTES + 1
     assert known().body_of(START + b"%d" % length + REST + bytes(length)) is None
 
 
