@@ -237,6 +237,7 @@ def _users_in_slices(
     if not raw.startswith(b"["):
         raise InvalidNotice("Invalid notice: `users` is not a list")
     reader = ListReader(raw, _USERS_DECODER.decode, between=BETWEEN_ANY, most=LARGE_BYTES)
+    shared: dict[tuple[str, ...], Mapping[str, Any]] = {}
     first = 0
     try:
         for chunk in reader.chunks():
@@ -247,6 +248,7 @@ def _users_in_slices(
             found = _users(kind, users, first)
             for user_id in known.keys() & found.keys():
                 del found[user_id]
+            _share(found, shared)
             known.update(found)
             first += len(chunk)
             yield
@@ -255,6 +257,13 @@ def _users_in_slices(
     except DECODING as error:
         raise InvalidNotice(f"Invalid notice: `users` is wrong from the item {first} on: {error}") from None
     return known
+
+
+def _share(users: dict[UserId, Mapping[str, Any]], shared: dict[tuple[str, ...], Mapping[str, Any]]) -> None:
+    """Has users of whom nothing but the same flags is said share one object: 100,000 take 30 ms to be let go of."""
+    for user_id, more in users.items():
+        if len(more) == 1 and "flags" in more:
+            users[user_id] = shared.setdefault(tuple(more["flags"]), more)
 
 
 def _kind_of(event: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ MAX_FIELDS = 100
 MAX_MULTIPART_BYTES = 1024 * 1024
 """Of a multipart form: browsers and zulip-js send parameters so, and those are short. What is longer is sent urlencoded."""
 
-UNQUOTE_BYTES = 8 * 1024
+UNQUOTE_BYTES = 4 * 1024
 """Of a urlencoded value, decoded at once: a millisecond, if it is nothing but percent signs."""
 
 FEED_BYTES = 64 * 1024

@@ -125,8 +125,9 @@ async def notices(request: Request, site: Site) -> Answer:
     check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
     taken = await read_notices_of(body, site)
+    count = len(taken)
     failed = await _publish(taken, request, site)
-    return failed or answers.success({"accepted": len(taken)})
+    return failed or answers.success({"accepted": count})
 
 
 async def web_reload_clients(request: Request, site: Site) -> Answer:

@@ -21,7 +21,7 @@ from tidewire.ports import Slot
 
 PATH = "/api/internal/notices"
 
-AT_ONCE = 200
+AT_ONCE = 100
 """What notices may weigh (`weight_of`) that become one record: a millisecond or two to decide, write and apply."""
 
 FIRST_PART = 10
@@ -221,7 +221,7 @@ class Batch:
             except WireError as error:
                 _shift(error, begin)
                 raise
-            begin += len(part)
+            begin = self._let_go(begin, part)
             self._fit(statistics.delivered - delivered)
             yield
 
@@ -236,9 +236,15 @@ class Batch:
                 raise
             if refusal is not None:
                 return shifted(refusal, begin)
-            begin += len(part)
+            begin = self._let_go(begin, part)
             await asyncio.sleep(0)
         return None
+
+    def _let_go(self, begin: int, part: list[Notice]) -> int:
+        """Drops a part that was carried out, because dropping all in the end would hold the loop; where the next begins."""
+        end = begin + len(part)
+        self._notices[begin:end] = [part[-1]] * len(part)
+        return end
 
     def _part(self, begin: int) -> list[Notice]:
         weight = 0
