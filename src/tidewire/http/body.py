@@ -5,9 +5,11 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 
 from tidewire.core.errors import BadRequest, PayloadTooLarge
+from tidewire.core.work import finished
 from tidewire.http.forms import (
     MAX_FIELDS,
     MULTIPART,
+    UNQUOTE_BYTES,
     URLENCODED,
     check_multipart,
     kind_of,
@@ -81,7 +83,8 @@ async def form_fields(body: bytes, content_type: str, turns: Turns) -> dict[str,
     """
     kind = kind_of(content_type)
     if kind == URLENCODED:
-        return await turns.do(read_urlencoded(body))
+        work = read_urlencoded(body)
+        return finished(work) if len(body) <= UNQUOTE_BYTES else await turns.do(work)
     if kind == MULTIPART:
         return await read_multipart(body, content_type, turns)
     return {}

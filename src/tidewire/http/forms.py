@@ -141,8 +141,9 @@ def check_multipart(size: int) -> None:
 
 async def _fed(body: bytes, turns: Turns) -> AsyncGenerator[bytes, None]:
     for begin in range(0, len(body), FEED_BYTES):
+        if begin:
+            await turns.do(_nothing())
         yield body[begin : begin + FEED_BYTES]
-        await turns.do(_nothing())
     yield b""
 
 

@@ -6,6 +6,7 @@ from tidewire.core.errors import BadRequest
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notice import Notice, decode_in_slices
 from tidewire.core.notice_body import decode_notices, read_notices
+from tidewire.core.work import finished
 from tidewire.http import answers
 from tidewire.http.admission import admit_internal, check_internal_address
 from tidewire.http.answers import Answer
@@ -57,7 +58,10 @@ async def internal_fields(request: Request, site: Site, max_bytes: int) -> dict[
     content_type = request.headers["content-type"]
     body = await read_body(request, max_bytes)
     if not is_shown:
-        admit_internal(note, site, await site.turns.do(find_secret(body, content_type)))
+        search = find_secret(body, content_type)
+        admit_internal(
+            note, site, finished(search) if len(body) <= SMALL_BYTES else await site.turns.do(search)
+        )
     fields = await form_fields(body, content_type, site.turns)
     fields.pop("secret", None)
     return fields
@@ -115,7 +119,8 @@ async def notify_tornado(request: Request, site: Site) -> Answer:
         data = parameters.required_text("data").encode()
     else:
         parameters.text("data")  # it was asked for, wherever else it stands
-    notice = await site.turns.do(decode_in_slices(data))
+    work = decode_in_slices(data)
+    notice = finished(work) if len(data) <= SMALL_BYTES else await site.turns.do(work)
     failed = await _publish([notice], request, site)
     return failed or answers.success({}, ignored=parameters.ignored())
 

@@ -40,5 +40,6 @@ class Turns:
                 except StopIteration as end:
                     result: T = end.value
                     return result
-            # The lock alone would be taken again without a turn in between, if nobody else wants it.
-            await asyncio.sleep(0)
+                finally:
+                    # Within the lock: or else everybody who is about to begin would have a slice in this turn too.
+                    await asyncio.sleep(0)

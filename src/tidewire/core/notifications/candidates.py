@@ -195,7 +195,7 @@ class Inputs:
 
 def _is_flagged(more: Mapping[str, Any]) -> bool:
     flags = more.get("flags")
-    return bool(flags) and not FLAGS.isdisjoint(flags)
+    return bool(flags and not FLAGS.isdisjoint(flags))
 
 
 def _user_set(event: Mapping[str, Any], name: str) -> frozenset[int]:
