@@ -98,6 +98,11 @@ class Access:
         if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.secret.encode()):
             raise AccessDenied
 
+    @staticmethod
+    def shows_secret(headers: Headers) -> bool:
+        """Whether a secret stands in the headers, right or wrong; then none in a form counts."""
+        return _bearer(headers) is not None
+
     def limited_address(self, peer: str | None, headers: Headers) -> Address | None:
         """What requests are counted by: where they began, else who passed them on."""
         return self.client_address(peer, headers) or _address(peer)

@@ -8,8 +8,8 @@ from tidewire.bus_port import Sharing
 from tidewire.core.errors import InternalError, InvalidNotice, Unavailable, WireError
 from tidewire.core.notice import Notice
 from tidewire.http.answers import Answer
-from tidewire.http.internal import publish_everywhere
 from tidewire.http.neighbours import Neighbours
+from tidewire.http.publishing import publish_everywhere
 from tidewire.http.site import Site
 
 FAULT = 500

@@ -13,7 +13,7 @@ from tidewire.core.users import described
 from tidewire.http import answers
 from tidewire.http.admission import admit_anybody, expired
 from tidewire.http.answers import Answer
-from tidewire.http.body import parameters_of
+from tidewire.http.body import parameters_of, query_parameters
 from tidewire.http.client_name import MAX_LENGTH
 from tidewire.http.login import authenticated
 from tidewire.http.note import Note
@@ -37,7 +37,7 @@ async def get_events(request: Request, site: Site) -> Answer:
     elsewhere = await answer_from_elsewhere(request, site, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request)
+    parameters = await parameters_of(request, site.turns)
     client = noted_client(request, parameters)
     owner = Owner.of(user, rights=site.authenticator.rights(user.id))
     return await poll_or_create(request, site, parameters, owner=owner, client=client.name)
@@ -142,7 +142,7 @@ async def delete_events(request: Request, site: Site) -> Answer:
     elsewhere = await answer_from_elsewhere(request, site, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request)
+    parameters = await parameters_of(request, site.turns)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
     slot: AsgiSlot[QueueId] = AsgiSlot()
@@ -154,7 +154,7 @@ async def delete_events(request: Request, site: Site) -> Answer:
 async def server_settings(request: Request, site: Site) -> Answer:
     """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
     admit_anybody(note_of(request), site)
-    parameters = await parameters_of(request)
+    parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     payload: dict[str, Any] = {
         **site.compat.versions,
@@ -171,6 +171,6 @@ async def server_settings(request: Request, site: Site) -> Answer:
 async def users_me(request: Request, site: Site) -> Answer:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
     user = await authenticated(request, site)
-    parameters = await parameters_of(request)
+    parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     return answers.success(described(user), ignored=parameters.ignored())

@@ -21,6 +21,7 @@ from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_ids import RequestIds
 from tidewire.http.request_log import Lines
 from tidewire.http.sessions import Sessions
+from tidewire.http.turns import Turns
 from tidewire.initial_state import StateSource
 from tidewire.log_control import LogControl
 from tidewire.ports import Authenticator
@@ -109,6 +110,7 @@ class Site:
         sessions: which queues belong to which session.
         foreign: who asked for queues of others.
         session_origins: origins whose pages may use browser sessions, beside the own one.
+        turns: for work that would hold the loop.
         state: where `register` has the initial state from; None: it answers without.
         log_control: by which the log is changed while the server runs, if it can be.
         request_ids: names requests in the log.
@@ -141,6 +143,7 @@ class Site:
     sessions: Sessions = field(init=False)
     foreign: ForeignQueues = field(default_factory=ForeignQueues)
     session_origins: frozenset[str] = frozenset()
+    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
         """Gives it the sessions of its own engine."""

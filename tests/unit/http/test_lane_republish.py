@@ -3,9 +3,9 @@
 import pytest
 from starlette.datastructures import Headers
 
-from tidewire.http.internal import MAX_NOTICES_BYTES
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.head import Head, parse_head
+from tidewire.http.lane.publishing import MAX_BYTES
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.request_log import NO_LINE
 
@@ -55,7 +55,7 @@ def test_whatever_else_differs_is_looked_at_from_the_beginning(request_: bytes) 
 
 
 def test_what_is_too_long_is_looked_at_from_the_beginning() -> None:
-    length = MAX_NOTICES_BYTES + 1
+    length = MAX_BYTES + 1
     assert known().body_of(START + b"%d" % length + REST + bytes(length)) is None
 
 
@@ -65,5 +65,5 @@ def test_a_head_that_does_not_say_its_length_is_not_known() -> None:
 
 def test_a_head_that_a_longer_length_would_take_beyond_the_bound_is_not_known() -> None:
     raw = START + b"2" + REST
-    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_NOTICES_BYTES)))) is not None
-    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_NOTICES_BYTES)) - 1)) is None
+    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_BYTES)))) is not None
+    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_BYTES)) - 1)) is None

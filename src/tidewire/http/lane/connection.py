@@ -12,7 +12,6 @@ from tidewire.core.wire import encode_answer
 from tidewire.http.admission import admit_user, expired, is_for_sessions, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
-from tidewire.http.internal import publish
 from tidewire.http.lane import publishing
 from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
@@ -23,6 +22,7 @@ from tidewire.http.lane.target import parse_poll
 from tidewire.http.lane.transport import HttpConnection
 from tidewire.http.note import Note
 from tidewire.http.noting import client_of_note
+from tidewire.http.publishing import publish
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
 
 
@@ -233,8 +233,8 @@ class LaneConnection(HttpConnection):
     def _take_whole(self, head: Head, body: bytes) -> bool:
         lane, note = self._lane, self._publishes
         self._publishes = None
-        taken = publishing.read_notices(body)
-        if note is None or not publishing.is_all_for_here(taken, lane.site):
+        taken = publishing.read_notices(body, lane.site)
+        if note is None or taken is None:
             return False
         note.began = lane.site.timer()
         self._repoll = None
@@ -261,8 +261,8 @@ class LaneConnection(HttpConnection):
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
         began = lane.site.timer()
-        taken = publishing.read_notices(body)
-        if isinstance(taken, Exception) or not publishing.is_all_for_here(taken, lane.site):
+        taken = publishing.read_notices(body, lane.site)
+        if taken is None or isinstance(taken, Exception):
             return False
         lane.idle.discard(self)
         number = lane.site.request_ids.take()
