@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak check lint types contracts bench docs screenshots wheel lock clean .packages .clients
+.PHONY: help run test soak attack check lint types contracts bench docs screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,9 @@ test: .packages .venv/.dev .clients ## the whole test suite
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)
+
+attack: .packages .venv/.dev ## every form of request smuggling at each proxy, for half an hour (ARGS="--tries 2000 --seed 7")
+	@$(BIN)/python tests/attack.py $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
 
