@@ -125,13 +125,12 @@ class HttpConnection(asyncio.Protocol, ABC):
 
     def data_received(self, data: bytes) -> None:
         """Serves a request, or keeps what came until it can be served."""
-        if self._ending:
-            return
         framer = self._framer
         if framer.untouched and not (self._busy or self._blocked) and self._take_again(data):
             return
-        framer.receive(data)
-        self._advance()
+        if not self._ending:
+            framer.receive(data)
+            self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """It is gone; whoever answers a request is told."""
@@ -419,6 +418,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         lane = self._lane
         self._ending = True
         self._framer = RequestFramer(lane.bounds)  # lets go of what came
+        self._framer.untouched = False  # and nothing that comes is looked at, not even a repetition
         lane.forget(self)
         lane.ending.add(self, lane.now)
         if self.transport.can_write_eof():
