@@ -35,6 +35,9 @@ AT_ONCE = 250
 TRY_AGAIN = 0.5
 """Seconds until what could not be carried out now is tried again."""
 
+TELL_EVERY = 60.0
+"""Seconds between two entries of the log that notices wait."""
+
 SETTLE_WITHIN = 1.5
 """Seconds that a stop waits for the broker and for acknowledgements: with two connections to be closed and the polls to
 be ended it must be done in five."""
@@ -72,6 +75,8 @@ class Consumer:
         """When the oldest of what has arrived did, by the loop's clock."""
         self._held: tuple[Run, list[Incoming]] | None = None
         self._is_due = False
+        self._told_at = float("-inf")
+        """When it was last written that notices wait, by the loop's clock."""
 
     async def set_up(self, connection: Connection) -> None:
         """Begins to consume on a new connection."""
@@ -288,7 +293,10 @@ class Consumer:
                 self._send_back(run, each)
 
     def _hold(self, run: Run, incoming: list[Incoming], error: WireError) -> None:
-        self._log.warning("notices of the bus wait", code=error.code, reason=error.message)
+        now = self._loop.time()
+        if now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            self._log.warning("notices of the bus wait", code=error.code, reason=error.message)
         self._held = (run, incoming)
         self._loop.call_later(TRY_AGAIN, self._release, self._held)
 

@@ -78,7 +78,7 @@ class RabbitBus(Bus):
         self._incoming_link = self._link("incoming", self._consumer.set_up, self._incoming_moved, chance)
         self._outgoing_link = self._link("outgoing", self._outgoing.set_up, self._outgoing_moved, chance)
         self._forwarders = [
-            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, log=log)
+            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, chance=chance, log=log)
             for name in engine.shard.outbox_queues()
         ]
         self._forwarding: list[asyncio.Task[None]] = []

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
 import structlog
 
+from tidewire._amqp import address_of
 from tidewire.bus.presence import EVERY, PATIENCE, Presence
 
 
@@ -95,3 +97,16 @@ def test_one_that_goes_for_good_after_coming_and_going_is_told_of() -> None:
     told.away(PATIENCE + 1, reason="second")
     assert told.events[-1] == "bus is away"
     assert told.lines[-1]["reason"] == "second"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://user:hunter2@broker:5673/vhost", "amqp://broker:5673/vhost"),
+        ("amqps://user:hunter2@[::1]/?ssl_options=hunter2", "amqps://[::1]/"),
+        ("amqp://hunter2@broker/#hunter2", "amqp://broker/"),
+        ("amqp:///", "amqp://localhost/"),
+    ],
+)
+def test_an_address_is_shown_without_who_logs_in(url: str, shown: str) -> None:
+    assert address_of(url) == shown
