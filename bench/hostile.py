@@ -208,7 +208,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 NOTIFY,
                 FORM,
                 b"data="
-                + quote(event(b"\"" + "ü".encode() * 1_000_000 + b"\"")).encode()
+                + quote(event(b'"' + "ü".encode() * 1_000_000 + b'"')).encode()
                 + b"&secret="
                 + SECRET.encode(),
             )
