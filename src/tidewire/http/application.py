@@ -61,10 +61,14 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
     router = Router(routes, redirect_slashes=False, default=nowhere)
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
-        chosen: ASGIApp = nowhere if _CONTROL.search(scope["path"]) else router
-        await chosen(scope, receive, send)
+        await (router if _is_plain(scope) else nowhere)(scope, receive, send)
 
     return Sheltered(routed, site)
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Whether a path means the same to whoever decodes it and whoever does not, as a proxy that keeps routes from its clients."""
+    return not (_CONTROL.search(scope["path"]) or b"%2f" in scope.get("raw_path", b"").lower())
 
 
 def request_log(site: Site) -> RequestLog:
