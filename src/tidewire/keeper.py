@@ -162,11 +162,16 @@ class Keeper:
         self._reporter.snapshot_kept(queues=self._shard.queues(), size=self._size)
 
     def _fail(self, error: Exception) -> None:
-        self._draft = self._capture = None
+        self._let_go()
         self._next_at = self._clock.now() + RETRY
         self._reporter.snapshot_failed(error)
 
     def _abandon(self) -> None:
         if self._draft is not None:
             self._draft.abandon()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._capture is not None:
+            self._capture.end()
         self._draft = self._capture = None

@@ -130,12 +130,12 @@ class Ordinary(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """The peer does not read."""
-        self._lane.blocked.add(self, self._lane.now)
+        self._lane.block(self, self.transport)
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """It reads again."""
-        self._lane.blocked.discard(self)
+        self._lane.unblock(self)
         super().resume_writing()
 
     # Ending.

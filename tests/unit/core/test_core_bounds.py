@@ -236,7 +236,7 @@ def test_a_client_that_waits_gives_way_last_and_an_empty_queue_not_at_all() -> N
 
 
 def test_when_nothing_is_left_to_give_way_new_things_are_refused_until_there_is_room() -> None:
-    rig = Rig(limits=budget(queues=2, bodies=0))
+    rig = Rig(limits=budget(queues=3, bodies=0))
     rig.publish_as("taken before", DEPLOY)
     first, second = rig.register(), rig.register()
     rig.register(spec(user=2))

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from tidewire.admitting import Admitted, MustAsk
 from tidewire.core.ids import UserId
 from tidewire.core.state import Batch
+from tidewire.core.transit import no_room
 from tidewire.core.wire import encode_answer
 from tidewire.http.admission import admit_user, expired, is_for_sessions, is_served_here
 from tidewire.http.answers import Answer
@@ -21,6 +22,7 @@ from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
+from tidewire.http.lane.turn import TURN_BYTES
 from tidewire.http.note import Note
 from tidewire.http.noting import client_of_note
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
@@ -184,12 +186,17 @@ class LaneConnection(FramedConnection):
         self._waits_on = None
         if self._ends_at != math.inf:
             lane.expiring.pop(self, None)
+        turn = lane.turn
+        if turn.written > TURN_BYTES:
+            turn.wait(self, answer)
+            return
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
         lane.requests.polls += 1
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
+        turn.written += len(body)
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.polls_of[self._path].success(body, stopping=stopping, keep_alive=self._keep_alive))
         waited = came - self._parked if self._parked else None
@@ -225,12 +232,16 @@ class LaneConnection(FramedConnection):
             return False
         total = size + length
         if len(self._buffer) < total:
+            if not self._needed and not self._has_room(len(self._buffer)):
+                self._refuse(no_room())
+                return True
             self._needed = total
             self._buffer = bytearray(self._buffer)
             lane.sending.add(self, lane.now)
             return True
         lane.sending.discard(self)
         self._needed = 0
+        self._give_back()
         body = bytes(self._buffer[size:total])
         taken = publishing.read_notices(body)
         if not publishing.is_all_for_here(taken, lane.site):

@@ -9,12 +9,18 @@ import re
 from abc import ABC, abstractmethod
 
 from tidewire.core.errors import RequestTimeout, TooManyConnections, WireError
+from tidewire.core.transit import no_room
 from tidewire.http import answers
 from tidewire.http.lane.head import END, Head, without_upgrade
 from tidewire.http.lane.lane import Lane
 
 PIPELINE_BYTES = 65_536
 """Of further requests that are taken in while one is under way; then the peer has to wait."""
+
+
+UNREAD_BYTES = 16_384
+"""Written and not read, from which on a peer counts as one that doesn't read: about as much as every connection counts
+for anyway (`core/memory.py`). What goes into the system's own buffers, some hundred thousand bytes, is no memory of ours."""
 
 
 class FramedConnection(asyncio.Protocol, ABC):
@@ -34,6 +40,7 @@ class FramedConnection(asyncio.Protocol, ABC):
         "_lane",
         "_needed",
         "_reading_paused",
+        "_taken",
         "transport",
     )
 
@@ -51,6 +58,8 @@ class FramedConnection(asyncio.Protocol, ABC):
         self._blocked = False
         """The peer has not read what it has been given."""
         self._reading_paused = False
+        self._taken = 0
+        """Bytes of a body under way, as they were counted."""
 
     # What requests mean is said by the subclass.
 
@@ -79,6 +88,7 @@ class FramedConnection(asyncio.Protocol, ABC):
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
         lane.connections.add(self)
         if lane.admission.enter(self._address):
             lane.slow.add(self, lane.now)
@@ -93,7 +103,9 @@ class FramedConnection(asyncio.Protocol, ABC):
         if not (self._busy or self._buffer or self._blocked) and self._take_again(data):
             return
         self._buffer += data
-        if not (self._busy or self._blocked):
+        if self._needed and not self._has_room(len(data)):
+            self._refuse(no_room())
+        elif not (self._busy or self._blocked):
             self._advance()
         elif len(self._buffer) > PIPELINE_BYTES and not self._reading_paused:
             self._reading_paused = True
@@ -102,19 +114,35 @@ class FramedConnection(asyncio.Protocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """It is gone, whoever had it."""
         lane = self._lane
+        self._give_back()
         lane.connections.discard(self)
         lane.admission.leave(self._address)
         lane.forget(self)
 
+    def _has_room(self, size: int) -> bool:
+        """Counts bytes of a body whose rest is still to come; whether there is room for them."""
+        shard = self._lane.site.engine.shard
+        if not shard.transit.take(size, self._taken):
+            shard.statistics.turned_away["body"] += 1
+            return False
+        self._taken += size
+        return True
+
+    def _give_back(self) -> None:
+        """The body is whole, or won't be."""
+        if self._taken:
+            self._lane.site.engine.shard.transit.give_back(self._taken)
+            self._taken = 0
+
     def pause_writing(self) -> None:
         """The peer does not read: it gets nothing more until it does, or is dropped in time."""
         self._blocked = True
-        self._lane.blocked.add(self, self._lane.now)
+        self._lane.block(self, self.transport)
 
     def resume_writing(self) -> None:
         """It reads again."""
         self._blocked = False
-        self._lane.blocked.discard(self)
+        self._lane.unblock(self)
         self._resume()
 
     # Called by whoever sweeps and stops.
@@ -223,6 +251,7 @@ class FramedConnection(asyncio.Protocol, ABC):
         lane = self._lane
         self._ending = True
         self._buffer = b""
+        self._give_back()
         answer = answers.failure(error)
         self.transport.write(lane.internal.answer(answer, allowance=None, stopping=True, keep_alive=False))
         self.transport.write_eof()
@@ -244,6 +273,7 @@ class FramedConnection(asyncio.Protocol, ABC):
         lane.forget(self)
         lane.connections.discard(self)
         data, self._buffer, self._needed = bytes(self._buffer), b"", 0
+        self._give_back()
         protocol = lane.ordinary(self, self.transport)
         protocol.data_received(data)
 

@@ -8,6 +8,7 @@ from tidewire.http.application import request_log
 from tidewire.http.lane.bounds import Admission, Bounds
 from tidewire.http.lane.head import HeadReader
 from tidewire.http.lane.rendering import HeaderLines, Renderer
+from tidewire.http.lane.turn import Turn
 from tidewire.http.lane.waitlist import Waitlist
 from tidewire.http.request_log import POLL_PATH, SESSION_POLL_PATH
 from tidewire.http.site import Site
@@ -59,6 +60,7 @@ class Lane:
         self.ordinary = ordinary
         self.connections = connections
         self.call_soon = call_soon
+        self.turn = Turn(call_soon)
         self.reader = HeadReader()
         self.log = request_log(site)
         self.polls = Renderer(default_headers, site.cors.lines(None))
@@ -91,8 +93,23 @@ class Lane:
                 del self.expiring[peer]
                 peer.expire()
 
+    def block(self, peer: Peer, transport: asyncio.WriteTransport) -> None:
+        """The peer does not read what it was given: that is counted, and whoever holds most may have to go for it."""
+        self.blocked.add(peer, self.now)
+        shard = self.site.engine.shard
+        shard.transit.hold(peer, transport.get_write_buffer_size())
+        for each in shard.take_unread():
+            # Not from here: the peer may be in the middle of writing.
+            self.call_soon(each.abort)
+
+    def unblock(self, peer: Peer) -> None:
+        """It reads again, or is gone."""
+        self.blocked.discard(peer)
+        self.site.engine.shard.transit.let_go(peer)
+
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
         for waiting in (self.idle, self.slow, self.sending, self.blocked):
             waiting.discard(peer)
+        self.site.engine.shard.transit.let_go(peer)
         self.expiring.pop(peer, None)
