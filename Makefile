@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak check lint types contracts bench docs screenshots wheel lock clean .packages .clients
+.PHONY: help run test soak memory check lint types contracts bench docs screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,9 @@ test: .packages .venv/.dev .clients ## the whole test suite
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)
+
+memory: .venv/.dev ## random load against a memory budget, with kills, for ten minutes (ARGS="--minutes 2 --budget 100 --seed 7")
+	@$(BIN)/python tests/memory.py $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
 

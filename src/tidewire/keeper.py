@@ -120,6 +120,7 @@ class Keeper:
         while True:
             self._write(draft, capture, draft.position, clean=True)
             if capture.done:
+                capture.end()
                 break
         draft.commit()
         self._finished(None)
@@ -138,6 +139,7 @@ class Keeper:
             self._fail(error)
             return
         if capture.done:
+            capture.end()
             self._capture = None
             self._committing = True
             self._aside(draft.commit, self._finished)

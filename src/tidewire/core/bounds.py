@@ -123,13 +123,15 @@ def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterato
     holding = [queue for queue in state.directory if queue.queue and queue.spec.user_id not in absent]
     holding.sort(key=lambda descriptor: (descriptor.waiter is not None, descriptor.queue.since))
     entries = 0
+    numbered = state.memory.all_numbered() if state.memory.numbered else ()
     for descriptor in holding:
         if excess <= 0 or entries > ENTRIES_AT_ONCE:
             return
         queue = descriptor.queue
         waiting = chain.from_iterable(group.contributors for group in queue.groups())
-        gone = QUEUE + freed((entry[1] for entry in chain(queue.entries, waiting)), left)
-        excess -= gone * state.memory.correction
+        gone = freed((entry[1] for entry in chain(queue.entries, waiting)), left, numbered)
+        state.memory.promised += gone.later
+        excess -= (QUEUE + gone.total) * state.memory.correction
         entries += len(queue)
         yield descriptor
 
@@ -139,6 +141,7 @@ def account(state: State[W], resident: int) -> None:
     memory = state.memory
     memory.connections = len(state.heartbeats)
     state.count_tables()
+    memory.transit.fade()
     memory.sweep()
     memory.compare(resident, len(state.directory))
     memory.exhausted = memory.exhausted and is_pressed(state)

@@ -11,9 +11,9 @@ TOMBSTONES_SHARE = 20
 """Remembered ids may take a quarter of the memory budget, the outbox an eighth, tombstones a twentieth. All have bounds of
 their own too, but a million ids take 300 MB, and with a small budget that would leave the queues nothing."""
 
-TRANSIT_SHARE = 4
-"""Request bodies may take a quarter, and unread answers as much: both are there for as long as a stranger likes, while
-what queues hold is what the memory is for."""
+TRANSIT_SHARE = 8
+"""Request bodies may take an eighth, and unread answers as much: both are there for as long as a stranger likes, while
+what queues hold is what the memory is for. As much is kept free at most for carrying one of them out."""
 
 TRANSIT_LEAST = 33_554_432
 """Bytes that each of these two may take however small the budget is: room for the largest request to publish, which has
@@ -83,3 +83,8 @@ class Limits:
     def transit_bytes(self) -> float:
         """Bytes that request bodies, and unread answers, may each take."""
         return max(self.memory_budget / TRANSIT_SHARE, TRANSIT_LEAST) if self.memory_budget else math.inf
+
+    @property
+    def work_bytes(self) -> float:
+        """Bytes that are kept free at most for carrying out a request with a large body."""
+        return self.memory_budget / TRANSIT_SHARE or math.inf

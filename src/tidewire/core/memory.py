@@ -15,10 +15,10 @@ its start is compared once a second with what was counted, and the count correct
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from sys import getrefcount
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidewire.core.transit import Transit
 
@@ -79,6 +79,11 @@ def others(bodies: list[bytes]) -> list[int]:
     return [count - _ALONE - 1 for count in _references(bodies)]
 
 
+FADING = 0.999
+"""Of a height, each second, as far as comparing is concerned: for a tenth less it takes two minutes. What lies between
+things that went and things that stay is lost to both, and grows for as long as they come and go."""
+
+
 class Memory:
     """The account of one shard.
 
@@ -90,6 +95,8 @@ class Memory:
         trails: bytes of what queues record to be explained (`core/trails.py`).
         registrations: bytes of what queues were registered with (`core/registration.py`).
         snapshot: bytes that a snapshot on its way takes beside the state.
+        numbered: the bodies that it holds, each in one of these.
+        promised: bytes of bodies whose queues gave way, and which go when it is taken.
         tables: bytes of the tables, by name, as of the last look.
         transit: what connections hold.
         marks: where bodies came from, by their `id`, for as long as they are here.
@@ -110,6 +117,8 @@ class Memory:
         "entries",
         "exhausted",
         "marks",
+        "numbered",
+        "promised",
         "registrations",
         "snapshot",
         "tables",
@@ -119,9 +128,12 @@ class Memory:
 
     def __init__(self, transit: Transit[Any] | None = None) -> None:
         """Takes what connections report to."""
-        self.transit: Transit[Any] = transit or Transit()
+        # It is empty, and so false, to begin with.
+        self.transit: Transit[Any] = Transit() if transit is None else transit
         self.registrations = 0
         self.snapshot = 0
+        self.numbered: Sequence[Mapping[bytes, int]] = ()
+        self.promised = 0
         self.tables: Mapping[str, int] = MappingProxyType({})
         self._tables = 0
         self.entries = 0
@@ -149,8 +161,21 @@ class Memory:
         """Bytes that all of it takes, uncorrected."""
         transit = self.transit
         held = self.bodies + self.trails + len(self.marks) * MARK + self.registrations + self._tables
-        held += transit.bodies + transit.unread + self.snapshot
+        held += transit.bodies + transit.unread + transit.work + self.snapshot - self.promised
         return held + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
+
+    def all_numbered(self) -> set[int]:
+        """The bodies that a snapshot on its way holds, by their `id`."""
+        return {id(body) for table in self.numbered for body in table}
+
+    def end_snapshot(self) -> None:
+        """There is no snapshot on its way any more."""
+        self.snapshot = 0
+        if self.promised:
+            self.promised = 0
+            self.numbered = ()
+            self.sweep_all()
+        self.numbered = ()
 
     def look_at(self, tables: Mapping[str, int]) -> None:
         """Takes what the tables take now."""
@@ -160,7 +185,7 @@ class Memory:
     def parts(self, queues: int) -> dict[str, int]:
         """What `counted` is the sum of."""
         return {
-            "events": self.bodies,
+            "events": self.bodies - self.promised,
             "entries": self.entries * ENTRY,
             "queues": queues * QUEUE,
             "registrations": self.registrations,
@@ -169,6 +194,7 @@ class Memory:
             "snapshot": self.snapshot,
             "request_bodies": self.transit.bodies,
             "unread_answers": self.transit.unread,
+            "work": self.transit.work,
             **self.tables,
         }
 
@@ -218,28 +244,42 @@ class Memory:
     def compare(self, resident: int, queues: int) -> None:
         """Corrects the count by what the process has grown to.
 
-        Only at a new height: memory that was freed need not have gone back to the system.
+        Only at the height of late (`FADING`): memory that was freed need not have gone back to the system.
         """
         counted = self.counted(queues)
         if self._base is None:
             self._base = resident - counted
-        elif resident and counted > self._peak:
+            return
+        self._peak = max(self._peak * FADING, COMPARABLE)
+        if resident and counted > self._peak:
             self._peak = counted
             self.correction = min(max(1.0, (resident - self._base) / counted), MOST_CORRECTION)
 
 
-def freed(bodies: Iterable[bytes], left: dict[int, int]) -> int:
-    """Bytes that go when these entries go too; `left` is how many are left of each body, of one run.
+class Freed(NamedTuple):
+    """Bytes that go with some entries: all of them, and those that stay until a snapshot on its way is taken."""
 
-    A body whose last entry is among them counts, one that others share doesn't.
+    total: int
+    later: int
+
+
+def freed(bodies: Iterable[bytes], left: dict[int, int], numbered: Container[int] = ()) -> Freed:
+    """What goes when these entries go too; `left` is how many are left of each body, of one run.
+
+    A body whose last entry is among them counts, one that others share doesn't. The `numbered`, by their `id`, are held
+    by a snapshot too.
     """
-    total = 0
+    total = later = 0
     for body in bodies:
         key = id(body)
+        is_numbered = key in numbered
         count = left.get(key)
         if count is None:
             # The list's, the loop's, the call's.
-            count = getrefcount(body) - _ALONE
+            count = getrefcount(body) - _ALONE - is_numbered
         left[key] = count = count - 1
-        total += ENTRY + (0 if count > 0 else len(body) + BODY)
-    return total
+        total += ENTRY
+        if count <= 0:
+            total += len(body) + BODY
+            later += is_numbered * (len(body) + BODY)
+    return Freed(total, later)

@@ -177,7 +177,7 @@ class _Recovery(Generic[W]):
             part, self._pending = self.relief.without_lost(self._pending), None
             self.skipped += restore_queues(self._state, part, self._bodies)
             del part
-            self.relief.look()
+            self.relief.placed()
             self.read_on()
 
     def _register(self, record: Registered) -> None:

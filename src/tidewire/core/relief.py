@@ -34,6 +34,8 @@ class Relief(Generic[W]):
         self._bodies = bodies
         self._look_above = float(state.limits.memory_budget)
         self._has_lost = False
+        self._placed = 0
+        """How many of the bodies have their queues in place; queues to come name others."""
         self._ended: dict[str, tuple[UserId, Removed]] = {}
 
     def ends(self) -> list[Removed]:
@@ -54,6 +56,11 @@ class Relief(Generic[W]):
         # Where nothing can give way, everything need not be looked through for every record.
         used = state.memory.used(len(state.directory))
         self._look_above = max(budget, used + budget * ROOM)
+
+    def placed(self) -> None:
+        """All queues are in place that name the bodies which are there."""
+        self._placed = len(self._bodies)
+        self.look()
 
     def note(self, record: Record) -> None:
         """Takes note of a record that ends queues: those of them that gave way ended like this, and told so then."""
@@ -109,6 +116,6 @@ class Relief(Generic[W]):
     def _let_go_of_bodies(self) -> None:
         """Lets go of what nothing but the account and this recovery refers to."""
         for place, count in enumerate(others(self._bodies)):
-            if count <= 0:
+            if count <= 0 and place < self._placed:
                 self._bodies[place] = LOST
                 self._has_lost = True

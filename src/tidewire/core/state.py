@@ -124,7 +124,7 @@ class State(Generic[W]):
         self.over: dict[Descriptor[W], None] = {}
         """Queues that have passed a bound of theirs, and must end."""
         self.look_above = limits.look_above
-        self.memory = Memory(Transit(most=limits.transit_bytes))
+        self.memory = Memory(Transit(most=limits.transit_bytes, most_work=limits.work_bytes))
         self.trails = Trails(self.memory, most=limits.explain_bytes)
         self.ended = EndedQueues(most=limits.explain_ended if limits.explain_bytes else 0)
         self.seen: dict[Descriptor[W], None] = {}

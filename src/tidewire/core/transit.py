@@ -17,6 +17,14 @@ ROOM = 0.05
 """Share of the bound that is free after peers were dropped, so that not all are gone through again for the next."""
 
 
+COPIES = 6
+"""Times the bytes of a body that are taken while its request is carried out: as text, as values, as a record, as what is
+written, as events. Measured by publishing 10 MB in bodies of 100 bytes to 10 MB: 50 to 75 MB at the most."""
+
+FADING = 0.8
+"""Of the largest body of late, each second: the next may be as large."""
+
+
 def no_room() -> Unavailable:
     """What a request is refused with whose body has no room beside those of others."""
     return Unavailable("The server has no room for this body now; send it again")
@@ -29,11 +37,15 @@ class Transit(Generic[P]):
         bodies: of request bodies that have come in part or whole and are not done with.
         unread: of answers that were written to connections and wait for their peers to read.
         most: how many each of the two may be; infinity: no bound.
+        work: bytes to be kept free for the next body that is carried out, at most `most_work`.
     """
 
-    __slots__ = ("_peers", "bodies", "most", "unread")
+    __slots__ = ("_largest", "_peers", "bodies", "most", "most_work", "unread", "work")
 
-    def __init__(self, *, most: float = inf) -> None:
+    def __init__(self, *, most: float = inf, most_work: float = inf) -> None:
+        self.most_work = most_work
+        self.work = 0
+        self._largest = 0
         self.bodies = 0
         self.unread = 0
         self.most = most
@@ -50,7 +62,17 @@ class Transit(Generic[P]):
         if total > self.most and self.bodies > held:
             return False
         self.bodies = total
+        if held + size > self._largest:
+            self._note_largest(held + size)
         return True
+
+    def fade(self) -> None:
+        """Once a second: large bodies are less likely the longer ago they came."""
+        self._note_largest(int(self._largest * FADING))
+
+    def _note_largest(self, size: int) -> None:
+        self._largest = size
+        self.work = int(min(size * COPIES, self.most_work))
 
     def give_back(self, size: int) -> None:
         """The body of so many bytes is done with."""

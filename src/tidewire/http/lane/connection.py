@@ -22,7 +22,7 @@ from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
-from tidewire.http.lane.turn import TURN_BYTES
+from tidewire.http.lane.turn import TURN_BYTES, is_small
 from tidewire.http.note import Note
 from tidewire.http.noting import client_of_note
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
@@ -187,7 +187,7 @@ class LaneConnection(FramedConnection):
         if self._ends_at != math.inf:
             lane.expiring.pop(self, None)
         turn = lane.turn
-        if turn.written > TURN_BYTES:
+        if turn.written > TURN_BYTES and not is_small(answer):
             turn.wait(self, answer)
             return
         if self.transport.is_closing():

@@ -15,6 +15,21 @@ TURN_BYTES = 1_048_576
 never come near it: a turn has a hundred or two."""
 
 
+SMALL = 16_384
+"""Bytes of an answer that never waits, however full the turn is: whoever asks for little is not to stand in line behind
+those who ask for much."""
+
+
+def is_small(answer: Batch) -> bool:
+    """Whether an answer need not wait; its entries are looked at until they are too many bytes."""
+    left = SMALL
+    for _, body, suffix in answer.entries:
+        left -= len(body) + len(suffix)
+        if left < 0:
+            return False
+    return True
+
+
 class Waiting(Protocol):
     """A poll whose answer waits for a turn."""
 
