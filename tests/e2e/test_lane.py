@@ -15,8 +15,8 @@ from support.raw_http import basic, request_bytes
 from support.server_process import KEYS, SECRET, credentials, email
 from support.site import LocalSite, local_site
 from tidewire.http.cors import Cors
+from tidewire.http.lane.asgi import Exchange
 from tidewire.http.lane.bounds import Bounds
-from tidewire.ordinary import Ordinary
 
 ADA = credentials("ada")
 
@@ -566,7 +566,7 @@ async def test_the_connection_comes_back_from_the_ordinary_routes(tmp_path: Path
         assert len(server.lane.connections) == 1
 
 
-async def test_nothing_of_the_ordinary_protocol_is_left_to_the_garbage_collector(tmp_path: Path) -> None:
+async def test_nothing_of_an_ordinary_request_is_left_to_the_garbage_collector(tmp_path: Path) -> None:
     """It hardly ever comes by (`server.GC_THRESHOLDS`), and every client registers on its connection."""
     gc.collect()
     gc.disable()
@@ -575,7 +575,7 @@ async def test_nothing_of_the_ordinary_protocol_is_left_to_the_garbage_collector
             for _ in range(3):
                 peer.send(request_bytes("POST", "/api/v1/register", headers=ADA))
                 assert b"queue_id" in await peer.answer()
-            await until(lambda: not any(type(one) is Ordinary for one in gc.get_objects()))
+            await until(lambda: not any(type(one) is Exchange for one in gc.get_objects()))
     finally:
         gc.enable()
 

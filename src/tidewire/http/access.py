@@ -95,7 +95,7 @@ class Access:
         given = _bearer(headers) or form_secret
         if given is None:
             raise MissingParameter("secret")
-        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.secret.encode()):
             raise AccessDenied
 
     def limited_address(self, peer: str | None, headers: Headers) -> Address | None:

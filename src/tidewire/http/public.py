@@ -18,6 +18,7 @@ from tidewire.http.client_name import MAX_LENGTH
 from tidewire.http.login import authenticated
 from tidewire.http.note import Note
 from tidewire.http.noting import note_of, noted_client
+from tidewire.http.origin import check_origin
 from tidewire.http.parameters import Parameters
 from tidewire.http.registering import create_queue
 from tidewire.http.registration import (
@@ -61,9 +62,11 @@ async def poll_or_create(
     if queue_id is None:
         if not dont_block:
             raise BadRequest("Missing 'queue_id' argument")
+        if (note := note_of(request)).is_session:
+            check_origin(note, site.session_origins, changes=True)  # a GET, and yet it makes something
         payload = {
             "events": [],
-            "queue_id": await create_queue(site, spec, note_of(request)),
+            "queue_id": await create_queue(site, spec, note),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return answers.success(payload, ignored=parameters.ignored())

@@ -14,6 +14,7 @@ from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
+from tidewire.http.foreign import ForeignQueues
 from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
@@ -106,6 +107,7 @@ class Site:
         hand_over: has users move to them.
         door: who lets requests in; None: the users file alone, and no browser sessions.
         sessions: which queues belong to which session.
+        foreign: who asked for queues of others.
         session_origins: origins whose pages may use browser sessions, beside the own one.
         state: where `register` has the initial state from; None: it answers without.
         log_control: by which the log is changed while the server runs, if it can be.
@@ -137,6 +139,7 @@ class Site:
     state: StateSource | None = None
     door: Door | None = None
     sessions: Sessions = field(init=False)
+    foreign: ForeignQueues = field(default_factory=ForeignQueues)
     session_origins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

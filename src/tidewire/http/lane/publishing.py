@@ -57,12 +57,11 @@ def confirmation(accepted: int) -> Answer:
 
 
 def body_length(head: Head) -> int | None:
-    """How long the body is; None when the request is for the ordinary route: chunked, too long, or asking first."""
-    lengths = head.values(b"content-length")
-    if len(lengths) != 1 or head.value(b"transfer-encoding") is not None or head.value(b"expect") is not None:
+    """How long the body is; None when the request is for the ordinary route: no length, too long, or asking first."""
+    length = head.length
+    if length is None or length > MAX_NOTICES_BYTES or head.value(b"expect") is not None:
         return None
-    length = int(lengths[0])
-    return length if length <= MAX_NOTICES_BYTES else None
+    return length if head.value(b"content-length") is not None else None
 
 
 def is_detour(head: Head) -> bool:

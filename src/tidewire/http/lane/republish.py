@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from tidewire.http.access import Headers
 from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.head import Head
 from tidewire.http.request_log import KnownLine
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
@@ -47,8 +49,14 @@ class Republish(NamedTuple):
         return request[body_at:]
 
 
-def parts_of(raw: bytes) -> tuple[bytes, bytes] | None:
-    """A head before and behind the length of its body; None when that can't be told from others."""
+def parts_of(head: Head, bounds: Bounds) -> tuple[bytes, bytes] | None:
+    """A head before and behind the length of its body.
+
+    None when that can't be told from others, or when a longer number would be beyond the bounds.
+    """
+    raw = head.raw
+    if len(raw) + _MOST_DIGITS > bounds.head_bytes:
+        return None
     found = _LENGTH.search(raw)
     if found is None or _LENGTH.search(raw, found.start() + 1) is not None:
         return None
