@@ -36,15 +36,15 @@ from tidewire.machine import resident_memory
 from tidewire.metrics.event_times import EventTimes
 from tidewire.metrics.reporter import CountingReporter
 from tidewire.observed import Observed
-from tidewire.ports import Aside, Clock, Journal, Reporter, StateStore
+from tidewire.ports import Aside, Clock, Journal, Origin, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.siting import Seen, build_site
 from tidewire.traced import open_traces, shard_for
 from tidewire.tracing.engine import kind_for
 from tidewire.tracing.shard import TracedShard
 from tidewire.tuning import (
-    fingerprint_of,
     limits,
+    origin_of,
     pace,
     presentation,
 )
@@ -75,7 +75,10 @@ class App:
         try:
             if comeback.anything:
                 self.engine.begin(
-                    resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
+                    resumed=comeback.resumed,
+                    upgraded=comeback.upgraded,
+                    damaged=comeback.damaged,
+                    rights=self.authenticator.rights,
                 )
                 if comeback.queues:
                     self.announce_restart()
@@ -239,11 +242,11 @@ def _engine(
 ) -> tuple[Engine, Seen, Clock]:
     """The engine on the state that an earlier process left, what is seen of it, and its clock."""
     times = EventTimes()
-    shard, comeback, written_under = _recovered(settings, store, times, log)
+    shard, comeback, origin = _recovered(settings, store, times, log)
     counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
     # The engine is there before anything is written.
-    journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
+    journal = _journal(store, origin, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
     engine = kind_for(shard)(
         shard=shard,
         journal=journal,
@@ -312,8 +315,8 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
 
 def _recovered(
     settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
-) -> tuple[Shard[PollSlot], Comeback, str]:
-    """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
+) -> tuple[Shard[PollSlot], Comeback, Origin]:
+    """The shard as an earlier process left it, what that was, and under what this one goes on."""
     rules = load_rules(settings.queues.rules)
     shard = shard_for(
         open_traces(settings.tracing, log=log),
@@ -322,13 +325,13 @@ def _recovered(
         presentation=presentation(settings),
         stopwatch=stopwatch,
     )
-    written_under = fingerprint_of(settings, rules)
-    return shard, recover(store, shard, fingerprint=written_under), written_under
+    own = origin_of(settings, rules)
+    return shard, recover(store, shard, fingerprint=own.fingerprint), own
 
 
-def _journal(store: StateStore, fingerprint: str, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+def _journal(store: StateStore, origin: Origin, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
     return store.journal(
-        fingerprint=fingerprint,
+        origin=origin,
         on_durable=lambda: turns.from_thread(durable_moved),
         on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
     )

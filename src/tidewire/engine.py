@@ -105,6 +105,7 @@ class Engine:
         *,
         resumed: bool,
         upgraded: Iterable[QueueId] = (),
+        damaged: Iterable[QueueId] = (),
         rights: Callable[[UserId], bytes] | None = None,
     ) -> None:
         """Takes over what an earlier process left; comes before everything else (D4).
@@ -112,6 +113,7 @@ class Engine:
         Args:
             resumed: records were applied on top of a snapshot, or without one.
             upgraded: queues that end because records of other rules may have changed them.
+            damaged: queues that end because something of them could not be read.
             rights: what a user's queues rest on now; those that were made under other rights end.
 
         Raises:
@@ -120,6 +122,8 @@ class Engine:
         now = self._clock.now()
         self._commit(Restarted(now=now, resumed=resumed))
         for record in self._shard.decide_upgrade(upgraded, now=now):
+            self._commit(record)
+        for record in self._shard.decide_damaged(damaged, now=now):
             self._commit(record)
         if rights is not None:
             self._enforcer.revoke_changed(rights)

@@ -151,8 +151,13 @@ class Life:
                 upgraded=len(comeback.upgraded),
                 failures=comeback.failures,
                 damaged=len(comeback.damage),
+                ended=len(comeback.damaged),
+                lost_queues=comeback.lost_queues,
             )
         app.begin()
+        if comeback.damage:
+            # The next start is to find nothing of it any more.
+            app.engine.begin_snapshot()
         if "users" in self._settings.auth.kind and not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 

@@ -11,9 +11,10 @@ from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
 from tidewire.core.recovery import KeptRecord
 from tidewire.core.restoring import Skipped
+from tidewire.core.shaping import Shaping, decode_shaping
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot, decode_snapshot
-from tidewire.ports import Damage, Recovery, StateStore
+from tidewire.ports import Damage, Origin, Recovery, StateStore
 
 W = TypeVar("W")
 
@@ -30,6 +31,8 @@ class Comeback:
         skipped: queues that could not be made again.
         failures: how many deliveries failed.
         upgraded: queues that end, because records of other rules may have changed them.
+        damaged: queues that end, because something of them could not be read.
+        lost_queues: how many are gone, because they could not be read at all.
         damage: what could not be read.
         snapshot_size: bytes of the snapshot.
         seconds: how long it took.
@@ -42,6 +45,8 @@ class Comeback:
     skipped: Sequence[Skipped]
     failures: int
     upgraded: Sequence[QueueId]
+    damaged: Sequence[QueueId]
+    lost_queues: int
     damage: Sequence[Damage]
     snapshot_size: int
     seconds: float
@@ -56,17 +61,26 @@ def recover(store: StateStore, shard: Shard[W], *, fingerprint: str) -> Comeback
     began = time.monotonic()
     found = store.recover()
     frames = _Frames(found)
-    recovered = shard.recover(frames, _records(found), fingerprint=fingerprint)
+    recovered = shard.recover(
+        frames,
+        _records(found),
+        fingerprint=fingerprint,
+        position=found.position,
+        existed=found.existed,
+        is_whole=found.is_whole,
+    )
     return Comeback(
         anything=bool(frames.parts or recovered.records),
         # A snapshot that was taken while the server ran says nothing of what was read after it. And where
         # records are missing that it knew of, the same goes as for a crash.
-        resumed=bool(recovered.records) or not frames.clean or found.reached < found.through,
+        resumed=bool(recovered.records) or not frames.clean or found.reached < found.existed,
         queues=shard.queues(),
         records=recovered.records,
         skipped=recovered.skipped,
         failures=len(recovered.failures),
         upgraded=recovered.upgraded,
+        damaged=recovered.damaged,
+        lost_queues=recovered.lost_queues,
         damage=found.damage,
         snapshot_size=frames.size,
         seconds=time.monotonic() - began,
@@ -80,12 +94,9 @@ class _Frames(Iterable[Snapshot]):
         self._found = found
         self.parts = 0
         self.size = 0
-        self.clean = True
+        self.clean = found.is_whole
 
     def __iter__(self) -> Iterator[Snapshot]:
-        if self._found.legacy is not None:
-            self.parts += 1
-            yield self._found.legacy
         for frame in self._found.frames:
             self.parts += 1
             self.size += len(frame)
@@ -95,10 +106,19 @@ class _Frames(Iterable[Snapshot]):
                 raise StateError(
                     f"The snapshot is not in a form that this version can read: {error}"
                 ) from error
-            self.clean = part.clean
+            self.clean = part.clean and self._found.is_whole
             yield part
 
 
 def _records(found: Recovery) -> Iterator[KeptRecord]:
+    origins = [(first, origin.fingerprint, _shaping(origin)) for first, origin in found.origins]
+    at, fingerprint, shaping = 0, "", None
     for position, record in found.records:
-        yield KeptRecord(position, record, found.fingerprint_of(position) or "")
+        while at < len(origins) and origins[at][0] <= position:
+            _, fingerprint, shaping = origins[at]
+            at += 1
+        yield KeptRecord(position, record, fingerprint, shaping)
+
+
+def _shaping(origin: Origin) -> Shaping | None:
+    return decode_shaping(origin.settings) if origin.settings else None

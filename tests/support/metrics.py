@@ -76,6 +76,8 @@ class Watched:
                     skipped=(),
                     failures=0,
                     upgraded=(),
+                    damaged=(),
+                    lost_queues=0,
                     damage=(),
                     snapshot_size=0,
                     seconds=0.5,

@@ -7,6 +7,7 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -33,6 +34,7 @@ from tidewire.core.queue import EventQueue
 from tidewire.core.records import Reason, Sealed
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
+from tidewire.core.shaping import Shaping, shaping_of
 from tidewire.core.statistics import Statistics
 from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
@@ -138,6 +140,34 @@ class State(Generic[W]):
         self._counted = EVENT_TYPE_NAMES | rules.keys()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()
+
+    @property
+    def shaping(self) -> Shaping:
+        """The settings that records are applied under now."""
+        return shaping_of(self.limits, self.presentation)
+
+    def take_up(self, shaping: Shaping) -> None:
+        """Has the records from here on applied under these settings; what is too much under them goes at once."""
+        if shaping == self.shaping:
+            return
+        self.limits = replace(
+            self.limits,
+            remember_ids_for=shaping.remember_ids_for,
+            outbox_max=shaping.outbox_max,
+            mobile_shards=shaping.mobile_shards,
+            tombstones_max=shaping.tombstones_max,
+            tombstones_for=shaping.tombstones_for,
+        )
+        self.presentation = Presentation(
+            realm_host=shaping.realm_host,
+            avatar_salt=shaping.avatar_salt,
+            narrow_hears_public_channels=shaping.narrow_hears_public_channels,
+        )
+        self.directory.hear(narrow_hears_public_channels=shaping.narrow_hears_public_channels)
+        self.statistics.notifications_lost += self.outbox.bound(
+            most=shaping.outbox_max, mobile_shards=shaping.mobile_shards
+        )
+        self.tombstones.bound(most=shaping.tombstones_max)
 
     def counted_as(self, kind: str) -> str:
         """Under which name events of a type are counted: publishers may make up any number of types."""

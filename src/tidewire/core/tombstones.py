@@ -38,6 +38,12 @@ class Tombstones:
         if len(self._ended) > self._most:
             del self._ended[next(iter(self._ended))]
 
+    def bound(self, *, most: int) -> None:
+        """Takes another bound than it was made with; the oldest that are too many go."""
+        self._most = most
+        for queue_id in list(self._ended)[: max(0, len(self._ended) - most)]:
+            del self._ended[queue_id]
+
     def reason(self, queue_id: str, user_id: UserId) -> str:
         """Why this user's queue ended; `unknown` to everybody else."""
         known = self._ended.get(queue_id)
