@@ -135,12 +135,14 @@ class Turns:
         from_thread: the same, for a caller on another thread.
         aside: does what would hold the loop.
         give_up: ends the process: what the disk holds is unknown.
+        is_stopping: whether somebody wants the process to end; asked while the loop does not turn.
     """
 
     call_soon: Callable[[Callable[[], None]], object]
     from_thread: Callable[[Callable[[], None]], None]
     aside: Aside
     give_up: Callable[[Exception], None]
+    is_stopping: Callable[[], bool] = lambda: False
 
 
 def wall_clock(floor: float) -> Clock:
@@ -242,7 +244,7 @@ def _engine(
 ) -> tuple[Engine, Seen, Clock]:
     """The engine on the state that an earlier process left, what is seen of it, and its clock."""
     times = EventTimes()
-    shard, comeback, origin = _recovered(settings, store, times, log)
+    shard, comeback, origin = _recovered(settings, store, times, log, turns.is_stopping)
     counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
     # The engine is there before anything is written.
@@ -314,7 +316,11 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
 
 
 def _recovered(
-    settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
+    settings: Settings,
+    store: StateStore,
+    stopwatch: Stopwatch,
+    log: FilteringBoundLogger,
+    is_stopping: Callable[[], bool],
 ) -> tuple[Shard[PollSlot], Comeback, Origin]:
     """The shard as an earlier process left it, what that was, and under what this one goes on."""
     rules = load_rules(settings.queues.rules)
@@ -326,7 +332,7 @@ def _recovered(
         stopwatch=stopwatch,
     )
     own = origin_of(settings, rules)
-    return shard, recover(store, shard, fingerprint=own.fingerprint), own
+    return shard, recover(store, shard, fingerprint=own.fingerprint, is_stopping=is_stopping), own
 
 
 def _journal(store: StateStore, origin: Origin, turns: Turns, durable_moved: Callable[[], None]) -> Journal:

@@ -39,6 +39,7 @@ class Life:
         log: FilteringBoundLogger,
         *,
         on_failure: Callable[[], object],
+        is_stopping: Callable[[], bool] = lambda: False,
         lines: Lines | None = None,
         log_control: LogControl | None = None,
         more_routes: Mapping[str, Methods] = NO_MORE,
@@ -50,6 +51,7 @@ class Life:
         self._settings = settings
         self._log = log
         self._on_failure = on_failure
+        self._is_stopping = is_stopping
         self._lines = lines
         self._log_control = log_control
         self._more_routes = more_routes
@@ -84,6 +86,7 @@ class Life:
                     from_thread=threads.call_back,
                     aside=threads,
                     give_up=self._give_up,
+                    is_stopping=self._is_stopping,
                 ),
                 observed=Observed(
                     lines=self._lines,

@@ -1,13 +1,13 @@
 """Recovering: from what a state store holds to a shard (`core/recovery.py` says how it is right)."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
-from tidewire.core.errors import StateError
+from tidewire.core.errors import StartCancelled, StateError
 from tidewire.core.ids import QueueId
 from tidewire.core.recovery import KeptRecord
 from tidewire.core.restoring import Skipped
@@ -17,6 +17,7 @@ from tidewire.core.snapshot import Snapshot, decode_snapshot
 from tidewire.ports import Damage, Origin, Recovery, StateStore
 
 W = TypeVar("W")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,18 +53,27 @@ class Comeback:
     seconds: float
 
 
-def recover(store: StateStore, shard: Shard[W], *, fingerprint: str) -> Comeback:
+def recover(
+    store: StateStore, shard: Shard[W], *, fingerprint: str, is_stopping: Callable[[], bool] = lambda: False
+) -> Comeback:
     """Fills an empty shard with what the store holds.
 
+    Args:
+        store: where an earlier process left it.
+        shard: the empty one.
+        fingerprint: of our rules.
+        is_stopping: asked again and again whether somebody wants the process to end.
+
     Raises:
+        StartCancelled: somebody does.
         StateError: what is there can't be read.
     """
     began = time.monotonic()
     found = store.recover()
     frames = _Frames(found)
     recovered = shard.recover(
-        frames,
-        _records(found),
+        _until(is_stopping, frames),
+        _until(is_stopping, _records(found)),
         fingerprint=fingerprint,
         position=found.position,
         existed=found.existed,
@@ -85,6 +95,15 @@ def recover(store: StateStore, shard: Shard[W], *, fingerprint: str) -> Comeback
         snapshot_size=frames.size,
         seconds=time.monotonic() - began,
     )
+
+
+def _until(is_stopping: Callable[[], bool], things: Iterable[T]) -> Iterator[T]:
+    for thing in things:
+        if is_stopping():
+            raise StartCancelled(
+                "The server was told to stop before its state was back; no queue was changed"
+            )
+        yield thing
 
 
 class _Frames(Iterable[Snapshot]):

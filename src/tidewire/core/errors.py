@@ -302,5 +302,11 @@ class StateError(TidewireError):
     code = "STATE_UNUSABLE"
 
 
+class StartCancelled(StateError):
+    """The server was told to stop while it brought its state back; no queue was changed."""
+
+    code = "START_CANCELLED"
+
+
 class StateInUse(StateError):
     """Another process holds the state directory."""
