@@ -11,6 +11,7 @@ from columns import Figures, print_columns, rounds_of_servers
 from shards import Kept, engine_with_queues
 from tidewire.core.ids import UserId
 from tidewire.engine import Engine
+from tidewire.ports import Origin
 from tidewire.replay.clock import VirtualClock
 from tidewire.storage.directory import open_directory
 
@@ -29,7 +30,7 @@ def main(*, rounds: int) -> None:
         closing(open_directory(Path(folder), durability="process")) as store,
     ):
         store.recover()
-        journal = store.journal(fingerprint="benchmark", on_durable=lambda: None, on_failed=print)
+        journal = store.journal(origin=Origin("benchmark"), on_durable=lambda: None, on_failed=print)
         engine, queue_ids = engine_with_queues(QUEUES, clock=clock, journal=journal, call_soon=soon.append)
         acknowledged = -1
         for _ in range(rounds_of_servers(rounds)):

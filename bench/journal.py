@@ -11,7 +11,7 @@ from pathlib import Path
 
 from measure import Case, alternate, print_table
 from tidewire.core.records import Published, encode_record
-from tidewire.ports import Journal
+from tidewire.ports import Journal, Origin
 from tidewire.storage.directory import DirectoryStore, Durability, open_directory
 from tidewire.storage.null_journal import NullJournal
 
@@ -59,7 +59,7 @@ def _journal(
 
 def _begin(store: DirectoryStore, on_durable: Callable[[], None] = lambda: None) -> Journal:
     store.recover()
-    return store.journal(fingerprint="benchmark", on_durable=on_durable, on_failed=print)
+    return store.journal(origin=Origin("benchmark"), on_durable=on_durable, on_failed=print)
 
 
 def _appending(journal: Journal) -> Case:

@@ -132,6 +132,8 @@ def _sources(statistics: Any, times: EventTimes) -> Sources:
         records=0,
         skipped=(),
         failures=0,
+        damaged=(),
+        lost_queues=0,
         upgraded=(),
         gave_way=(),
         damage=(),

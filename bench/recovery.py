@@ -19,7 +19,7 @@ from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
 from tidewire.machine import resident_memory
-from tidewire.ports import StateStore
+from tidewire.ports import Origin, StateStore
 from tidewire.recovering import recover
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.server import GC_THRESHOLDS
@@ -51,7 +51,7 @@ def _engine(store: StateStore, shard: Shard[PollSlot], soon: deque[Callable[[], 
     numbers = iter(range(10**9))
     return Engine(
         shard=shard,
-        journal=store.journal(fingerprint="bench", on_durable=lambda: None, on_failed=lambda _: None),
+        journal=store.journal(origin=Origin("bench"), on_durable=lambda: None, on_failed=lambda _: None),
         clock=ShardClock(wall=time.time, monotonic=time.monotonic),
         reporter=RaisingReporter(),
         new_queue_id=lambda: f"queue-{next(numbers)}",

@@ -36,15 +36,15 @@ from tidewire.machine import resident_memory
 from tidewire.metrics.event_times import EventTimes
 from tidewire.metrics.reporter import CountingReporter
 from tidewire.observed import Observed
-from tidewire.ports import Aside, Clock, Journal, Reporter, StateStore
+from tidewire.ports import Aside, Clock, Journal, Origin, Reporter, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.siting import Seen, build_site
 from tidewire.traced import open_traces, shard_for
 from tidewire.tracing.engine import kind_for
 from tidewire.tracing.shard import TracedShard
 from tidewire.tuning import (
-    fingerprint_of,
     limits,
+    origin_of,
     pace,
     presentation,
 )
@@ -78,6 +78,7 @@ class App:
                     resumed=comeback.resumed,
                     upgraded=comeback.upgraded,
                     gave_way=comeback.gave_way,
+                    damaged=comeback.damaged,
                     rights=self.authenticator.rights,
                 )
                 if comeback.queues:
@@ -140,12 +141,14 @@ class Turns:
         from_thread: the same, for a caller on another thread.
         aside: does what would hold the loop.
         give_up: ends the process: what the disk holds is unknown.
+        is_stopping: whether somebody wants the process to end; asked while the loop does not turn.
     """
 
     call_soon: Callable[[Callable[[], None]], object]
     from_thread: Callable[[Callable[[], None]], None]
     aside: Aside
     give_up: Callable[[Exception], None]
+    is_stopping: Callable[[], bool] = lambda: False
 
 
 def wall_clock(floor: float) -> Clock:
@@ -247,11 +250,11 @@ def _engine(
 ) -> tuple[Engine, Seen, Clock]:
     """The engine on the state that an earlier process left, what is seen of it, and its clock."""
     times = EventTimes()
-    shard, comeback, written_under = _recovered(settings, store, times, log)
+    shard, comeback, origin = _recovered(settings, store, times, log, turns.is_stopping)
     counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
     clock = time_of(shard.recorded_at)
     # The engine is there before anything is written.
-    journal = _journal(store, written_under, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
+    journal = _journal(store, origin, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
     engine = kind_for(shard)(
         shard=shard,
         journal=journal,
@@ -319,9 +322,13 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
 
 
 def _recovered(
-    settings: Settings, store: StateStore, stopwatch: Stopwatch, log: FilteringBoundLogger
-) -> tuple[Shard[PollSlot], Comeback, str]:
-    """The shard as an earlier process left it, what that was, and the fingerprint of our rules."""
+    settings: Settings,
+    store: StateStore,
+    stopwatch: Stopwatch,
+    log: FilteringBoundLogger,
+    is_stopping: Callable[[], bool],
+) -> tuple[Shard[PollSlot], Comeback, Origin]:
+    """The shard as an earlier process left it, what that was, and under what this one goes on."""
     rules = load_rules(settings.queues.rules)
     shard = shard_for(
         open_traces(settings.tracing, log=log),
@@ -330,15 +337,15 @@ def _recovered(
         presentation=presentation(settings),
         stopwatch=stopwatch,
     )
-    written_under = fingerprint_of(settings, rules)
+    own = origin_of(settings, rules)
     # Before anything is there: what the process grows by from here on is compared with what is counted.
     shard.account(resident=resident_memory())
-    return shard, recover(store, shard, fingerprint=written_under), written_under
+    return shard, recover(store, shard, fingerprint=own.fingerprint, is_stopping=is_stopping), own
 
 
-def _journal(store: StateStore, fingerprint: str, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+def _journal(store: StateStore, origin: Origin, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
     return store.journal(
-        fingerprint=fingerprint,
+        origin=origin,
         on_durable=lambda: turns.from_thread(durable_moved),
         on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
     )

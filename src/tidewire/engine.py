@@ -108,6 +108,7 @@ class Engine:
         resumed: bool,
         upgraded: Iterable[QueueId] = (),
         gave_way: Iterable[Removed] = (),
+        damaged: Iterable[QueueId] = (),
         rights: Callable[[UserId], bytes] | None = None,
     ) -> None:
         """Takes over what an earlier process left; comes before everything else (D4).
@@ -116,6 +117,7 @@ class Engine:
             resumed: records were applied on top of a snapshot, or without one.
             upgraded: queues that end because records of other rules may have changed them.
             gave_way: ends of queues that had no room when the state was loaded.
+            damaged: queues that end because something of them could not be read.
             rights: what a user's queues rest on now; those that were made under other rights end.
 
         Raises:
@@ -125,6 +127,8 @@ class Engine:
         self._commit(Restarted(now=now, resumed=resumed))
         ends = [structs.replace(record, now=now) for record in gave_way]
         for record in (*ends, *self._shard.decide_upgrade(upgraded, now=now)):
+            self._commit(record)
+        for record in self._shard.decide_damaged(damaged, now=now):
             self._commit(record)
         if rights is not None:
             self._enforcer.revoke_changed(rights)

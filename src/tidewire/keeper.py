@@ -14,7 +14,7 @@ from collections.abc import Callable
 from tidewire.core.capture import Capture
 from tidewire.core.errors import Unavailable
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import encode_snapshot
+from tidewire.core.snapshot import encode_snapshot, parts_of
 from tidewire.core.state import Batch
 from tidewire.ports import Aside, Clock, Journal, Reporter, Slot, SnapshotDraft
 
@@ -150,9 +150,10 @@ class Keeper:
         self, draft: SnapshotDraft, capture: Capture[Slot[Batch]], position: int, *, clean: bool = False
     ) -> None:
         now = self._clock.now()
-        frame = encode_snapshot(capture.take(position=position, now=now, effort=SLICE, clean=clean))
-        draft.write(frame)
-        self._written += len(frame)
+        for part in parts_of(capture.take(position=position, now=now, effort=SLICE, clean=clean)):
+            frame = encode_snapshot(part)
+            draft.write(frame)
+            self._written += len(frame)
 
     def _finished(self, error: Exception | None) -> None:
         self._committing = False

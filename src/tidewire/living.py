@@ -40,6 +40,7 @@ class Life:
         log: FilteringBoundLogger,
         *,
         on_failure: Callable[[], object],
+        is_stopping: Callable[[], bool] = lambda: False,
         lines: Lines | None = None,
         log_control: LogControl | None = None,
         more_routes: Mapping[str, Methods] = NO_MORE,
@@ -51,6 +52,7 @@ class Life:
         self._settings = settings
         self._log = log
         self._on_failure = on_failure
+        self._is_stopping = is_stopping
         self._lines = lines
         self._log_control = log_control
         self._more_routes = more_routes
@@ -87,6 +89,7 @@ class Life:
                     from_thread=threads.call_back,
                     aside=threads,
                     give_up=self._give_up,
+                    is_stopping=self._is_stopping,
                 ),
                 observed=Observed(
                     lines=self._lines,
@@ -156,8 +159,13 @@ class Life:
                 gave_way=len(comeback.gave_way),
                 failures=comeback.failures,
                 damaged=len(comeback.damage),
+                ended=len(comeback.damaged),
+                lost_queues=comeback.lost_queues,
             )
         app.begin()
+        if comeback.damage:
+            # The next start is to find nothing of it any more.
+            app.engine.begin_snapshot()
         if "users" in self._settings.auth.kind and not app.authenticator.users():
             self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
 

@@ -9,7 +9,6 @@ from tidewire.core.errors import Unavailable
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.merge import RuleFailure
 from tidewire.core.records import Record
-from tidewire.core.snapshot import Snapshot
 from tidewire.core.users import Realm, User
 
 A_contra = TypeVar("A_contra", contravariant=True)
@@ -142,6 +141,18 @@ class Damage:
     bytes: int
 
 
+class Origin(NamedTuple):
+    """Under what a record was written.
+
+    Attributes:
+        fingerprint: of the rules (`core/fingerprint.py`); empty when nobody knows.
+        settings: those that shape the state, encoded (`core/shaping.py`); empty when nobody knows.
+    """
+
+    fingerprint: str
+    settings: bytes = b""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """What an earlier process left; `frames` and `records` read as they go, once, before `StateStore.journal`.
@@ -150,31 +161,24 @@ class Recovery:
         position: of the snapshot; 0 without one.
         through: up to where a frame may show the state. Recovery fell short of it if `reached` is less.
         reached: the newest record that is there; `position` when there is none after it.
-        frames: of the snapshot, as they were written.
-        records: those after `position`, with their positions. Reading one that another version wrote raises
-            StateError.
-        fingerprints: the first position of each stretch of records, and under which fingerprint it was written.
-        legacy: the snapshot of a directory of format 1, which has neither frames nor records.
+        existed: the newest record that is known to have been there.
+        frames: of the snapshot, as they were written; without those that are damaged, but always with the first.
+        records: those after `position`, with their positions; those that are left out are lost. Reading one that
+            another version wrote raises StateError.
+        origins: the first position of each stretch of records, and under what it was written.
+        is_whole: no frame of the snapshot is damaged.
         damage: what could not be used.
     """
 
     position: int
     through: int
     reached: int
+    existed: int
     frames: Iterator[bytes]
     records: Iterator[tuple[int, Record]]
-    fingerprints: tuple[tuple[int, str], ...]
-    legacy: Snapshot | None = None
+    origins: tuple[tuple[int, Origin], ...]
+    is_whole: bool = True
     damage: tuple[Damage, ...] = ()
-
-    def fingerprint_of(self, position: int) -> str | None:
-        """The fingerprint under which a record was written; None before the first."""
-        found = None
-        for first, fingerprint in self.fingerprints:
-            if first > position:
-                break
-            found = fingerprint
-        return found
 
 
 class StateStore(Protocol):
@@ -191,7 +195,7 @@ class StateStore(Protocol):
     def journal(
         self,
         *,
-        fingerprint: str,
+        origin: Origin,
         on_durable: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> Journal:
@@ -200,7 +204,7 @@ class StateStore(Protocol):
         A disk that is full is no reason to fail here: `append` raises until there is room.
 
         Args:
-            fingerprint: of all that shapes queues, to be compared at the next start (D4).
+            origin: under what its records are decided, for the next start (D4).
             on_durable: called when `durable` has moved by itself. From another thread: hand it to the loop.
             on_failed: called, once, when what was written can't be made durable. What the disk holds is unknown
                 from then on, and the process must end. From another thread too.

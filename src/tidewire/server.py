@@ -24,6 +24,7 @@ from tidewire.app import App
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import Judge
 from tidewire.config import Settings
+from tidewire.core.errors import StartCancelled
 from tidewire.http.application import NO_MORE
 from tidewire.http.lane.bounds import Bounds
 from tidewire.http.routes import Methods
@@ -97,7 +98,10 @@ def run(
             on_let_go=on_let_go,
             users=users,
         )
-        runner.run(life.serve(on_ready))
+        try:
+            runner.run(life.serve(on_ready))
+        except StartCancelled as error:
+            log.info("stopped", reason=str(error))
 
 
 class _Life:
@@ -132,15 +136,16 @@ class _Life:
     async def serve(self, on_ready: Callable[[App], None] | None) -> None:
         """The whole life, as it reads."""
         loop = asyncio.get_running_loop()
-        # From here on a signal waits until the loop runs. Without that one that comes while the state is brought
-        # back would end the process after the snapshot was set aside, and so all queues (R9.14).
+        # The loop does not turn while the state is brought back, so it would not notice a signal. Recovery asks for
+        # this event itself; once it has changed anything, it is not interrupted any more (R9.14).
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the users are about to be read anyway
+            signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGHUP, lambda *_: None)  # the users are about to be read anyway
         life = Life(
             self._settings,
             self._log,
             on_failure=self._stop.set,
+            is_stopping=self._stop.is_set,
             lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
             log_control=self._log_control,
             more_routes=self._more_routes,
@@ -153,6 +158,8 @@ class _Life:
         listener = bind(server.host, server.port) if given is None else taken_over(given, server.port)
         with contextlib.closing(listener):
             async with life.opened() as app:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, self._stop.set)
                 loop.add_signal_handler(signal.SIGHUP, life.reload, app)
                 with self._library_logs():
                     await self._listen(life, app, listener, on_ready)

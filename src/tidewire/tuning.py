@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Literal
 
 from tidewire.config import Settings
@@ -11,11 +10,13 @@ from tidewire.core.idle_timeout import IdleTimeouts
 from tidewire.core.limits import Limits
 from tidewire.core.merge import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.presentation import Presentation
+from tidewire.core.shaping import encode_shaping, shaping_of
 from tidewire.http.access import Access
 from tidewire.http.limits import RateLimits
 from tidewire.http.site import Compat
 from tidewire.machine import memory_of_machine
 from tidewire.pace import Pace
+from tidewire.ports import Origin
 
 
 def restart_event(settings: Settings) -> dict[str, Any]:
@@ -27,10 +28,12 @@ def restart_event(settings: Settings) -> dict[str, Any]:
     }
 
 
-def fingerprint_of(settings: Settings, rules: Mapping[str, MergeRule]) -> str:
-    """The fingerprint of all that shapes queues in this process (D4); `rules` are the application's own."""
-    settled = {"compat": asdict(settings.compat), "queues": asdict(settings.queues)}
-    return fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}, settled)
+def origin_of(settings: Settings, rules: Mapping[str, MergeRule]) -> Origin:
+    """Under what this process decides its records (D4); `rules` are the application's own."""
+    return Origin(
+        fingerprint({**dict.fromkeys(MERGE_RULES, ""), **describe_rules(rules)}),
+        encode_shaping(shaping_of(limits(settings), presentation(settings))),
+    )
 
 
 def access(settings: Settings, secret: str) -> Access:

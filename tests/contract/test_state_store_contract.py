@@ -71,7 +71,7 @@ def test_there_is_nothing_at_first(open_store: Open) -> None:
     store = open_store()
     left = read(store.recover())
     assert (left.position, left.through, left.reached, left.frames, left.records) == (0, 0, 0, [], [])
-    assert not left.fingerprints
+    assert not left.origins
     assert not left.damage
     journal = begin(store)
     assert journal.durable == journal.tail_bytes == 0
@@ -181,11 +181,14 @@ def test_each_record_is_known_by_the_fingerprint_it_was_written_under(open_store
         store.close()
     store = open_store()
     recovery = store.recover()
-    names = [recovery.fingerprint_of(position) for position in range(4)]
-    assert names == [None, "rules 1", "rules 2", "rules 2"]
+    assert [(first, origin.fingerprint) for first, origin in recovery.origins] == [
+        (1, "rules 1"),
+        (2, "rules 2"),
+        (3, "rules 2"),
+    ]
     read(recovery)
     begin(store, "rules 3").begin_snapshot().commit()
     store.close()
     store = open_store()
-    assert store.recover().fingerprint_of(4) is None
+    assert store.recover().origins == ()
     store.close()

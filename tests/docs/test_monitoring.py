@@ -150,6 +150,7 @@ SEEN_ELSEWHERE = {
     "tidewire_process_skipped_seconds_total",
     "tidewire_process_start_time_seconds",
     "tidewire_queues_offline",
+    "tidewire_recovery_damaged_queues",
     "tidewire_recovery_queues",
     "tidewire_recovery_records",
     "tidewire_recovery_seconds",

@@ -21,7 +21,7 @@ from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, PollSlot
 from tidewire.keeper import TAIL_AT_LEAST
 from tidewire.pace import Pace, at_once
-from tidewire.ports import Collection, Recovery
+from tidewire.ports import Collection, Origin, Recovery
 from tidewire.recovering import Comeback, recover
 from tidewire.tracing.engine import kind_for
 
@@ -63,10 +63,11 @@ class KeepingJournal:
         self.fails = False
         self.room: int | None = None
         self.fingerprint = RULES
+        self.settings = b""
         self.frames: list[bytes] = []
         self.position = 0
         self.through = 0
-        self._fingerprints: list[str] = []
+        self._origins: list[Origin] = []
         self._durable = 0
 
     @property
@@ -92,7 +93,7 @@ class KeepingJournal:
         data = encode_record(record)
         assert decode_record(data) == record
         self.written.append(data)
-        self._fingerprints.append(self.fingerprint)
+        self._origins.append(Origin(self.fingerprint, self.settings))
         if not self.lags:
             self.sync()
         return len(self.written)
@@ -110,7 +111,7 @@ class KeepingJournal:
     def lose_tail(self) -> None:
         """What a power failure does."""
         del self.written[self._durable :]
-        del self._fingerprints[self._durable :]
+        del self._origins[self._durable :]
 
     def records(self, start: int = 0) -> list[Record]:
         """The records from a position on."""
@@ -122,17 +123,18 @@ class KeepingJournal:
             position=self.position,
             through=self.through,
             reached=len(self.written),
+            existed=max(self.through, len(self.written)),
             frames=iter(list(self.frames)),
             records=iter(list(enumerate(self.records(self.position), self.position + 1))),
-            fingerprints=tuple(enumerate(self._fingerprints, 1)),
+            origins=tuple(enumerate(self._origins, 1)),
         )
 
     def journal(
-        self, *, fingerprint: str, on_durable: Callable[[], None], on_failed: Callable[[Exception], None]
+        self, *, origin: Origin, on_durable: Callable[[], None], on_failed: Callable[[Exception], None]
     ) -> "KeepingJournal":
         """Itself; the test says when `durable` moves."""
         del on_durable, on_failed
-        self.fingerprint = fingerprint
+        self.fingerprint, self.settings = origin
         return self
 
     def close(self) -> None:
@@ -386,6 +388,7 @@ class Rig:
                 resumed=comeback.resumed,
                 upgraded=comeback.upgraded,
                 gave_way=comeback.gave_way,
+                damaged=comeback.damaged,
                 rights=rights,
             )
         return comeback

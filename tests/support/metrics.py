@@ -77,6 +77,8 @@ class Watched:
                     failures=0,
                     upgraded=(),
                     gave_way=(),
+                    damaged=(),
+                    lost_queues=0,
                     damage=(),
                     snapshot_size=0,
                     seconds=0.5,

@@ -31,6 +31,7 @@ from tidewire.core.state import Batch
 from tidewire.core.wire import encode_entry
 from tidewire.engine import Engine, PollSlot
 from tidewire.pace import Pace, at_once
+from tidewire.ports import Origin
 from tidewire.recovering import recover
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.directory import DirectoryStore
@@ -65,7 +66,7 @@ class Life:
         made = iter(range(1_000_000))
         self.engine = Engine(
             shard=shard,
-            journal=store.journal(fingerprint="rules", on_durable=lambda: None, on_failed=pass_on),
+            journal=store.journal(origin=Origin("rules"), on_durable=lambda: None, on_failed=pass_on),
             clock=self.clock,
             reporter=RaisingReporter(),
             new_queue_id=lambda: f"life {number} queue {next(made)}",
@@ -78,7 +79,7 @@ class Life:
         )
         self.damage = comeback.damage
         if comeback.anything:
-            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded)
+            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded, damaged=comeback.damaged)
             self.engine.announce_restart({"type": "restart"})
 
     def flush(self) -> None:

@@ -98,6 +98,8 @@ class SimulatedFiles:
         self.locked = False
         self.dead = False
         self.opened: list[SimulatedFile] = []
+        self.run = 1
+        """Of the machine: another one after each loss of power."""
 
     # The two futures.
 
@@ -108,6 +110,7 @@ class SimulatedFiles:
         after.nodes = {name: copies.of(node) for name, node in self.nodes.items()}
         after.flushed_nodes = {name: copies.of(node) for name, node in self.flushed_nodes.items()}
         after.unflushed = [change.with_copies(copies) for change in self.unflushed]
+        after.run = self.run
         return after
 
     def after_power_cut(self, chance: Random) -> "SimulatedFiles":
@@ -120,11 +123,21 @@ class SimulatedFiles:
         contents = {node: Node(node.after_power_cut(chance)) for node in names.values()}
         after.nodes = {name: contents[node] for name, node in names.items()}
         after.flushed_nodes = dict(after.nodes)
+        after.run = self.run + 1
         return after
 
     # The port.
 
     place = "the state directory"
+
+    @property
+    def boot(self) -> str:
+        """Which run of the machine it is."""
+        return f"run {self.run}"
+
+    def drop_cached(self, name: str) -> None:
+        """Nothing is cached."""
+        self._node(name)
 
     def call(self, name: str) -> None:
         """Counts a call and lets it fail."""

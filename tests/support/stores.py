@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from support.simulated_files import SimulatedFiles
 from tidewire.core.records import Published, Record
-from tidewire.ports import Damage, Journal, Recovery, StateStore
+from tidewire.ports import Damage, Journal, Origin, Recovery, StateStore
 from tidewire.storage.directory import DirectoryStore, Durability
 from tidewire.storage.files import Files
 from tidewire.storage.syncer import Syncer
@@ -31,7 +31,8 @@ class Left:
     reached: int
     frames: list[bytes]
     records: list[tuple[int, int]]
-    fingerprints: tuple[tuple[int, str], ...]
+    existed: int
+    origins: tuple[tuple[int, Origin], ...]
     damage: tuple[Damage, ...]
 
     @property
@@ -48,7 +49,8 @@ def read(recovery: Recovery) -> Left:
         reached=recovery.reached,
         frames=list(recovery.frames),
         records=[(position, number_of(record)) for position, record in recovery.records],
-        fingerprints=recovery.fingerprints,
+        existed=recovery.existed,
+        origins=recovery.origins,
         damage=recovery.damage,
     )
 
@@ -113,7 +115,7 @@ def begin(
     on_failed: Callable[[Exception], None] = lambda _error: None,
 ) -> Journal:
     """The journal of a store that was recovered."""
-    return store.journal(fingerprint=fingerprint, on_durable=on_durable, on_failed=on_failed)
+    return store.journal(origin=Origin(fingerprint), on_durable=on_durable, on_failed=on_failed)
 
 
 def restarted(files: SimulatedFiles, durability: Durability = "process") -> Running:

@@ -16,8 +16,12 @@ from tidewire.storage.contents import Contents, read_contents
 from tidewire.storage.files import DirectoryFiles
 from tidewire.storage.inspect import Look, Seen, in_use, look
 from tidewire.storage.permissions import writable_by_others
+from tidewire.storage.recovering import VERSION
+from tidewire.storage.segments import segment_serials
+from tidewire.storage.snapshots import snapshot_positions
 
 Check: TypeAlias = Literal[
+    "no-state",
     "refused",
     "damaged",
     "lost",
@@ -85,6 +89,8 @@ def check_up(
     Raises:
         StateError: it can't be read at all.
     """
+    if not is_state(directory):
+        return _no_state(directory)
     running = in_use(directory)
     seen = look(directory, running=running)
     contents: Contents | None = None
@@ -120,13 +126,45 @@ def check_up(
     )
 
 
+def is_state(directory: Path) -> bool:
+    """Whether a server has ever kept its state there."""
+    names = os.listdir(directory)  # noqa: PTH208 - names are wanted, not paths
+    return VERSION in names or bool(segment_serials(names) or snapshot_positions(names))
+
+
+def shard_directories(directory: Path) -> list[Path]:
+    """The state directories of several shards that run from this one."""
+    return sorted(path for path in directory.glob("shard-*") if path.is_dir() and is_state(path))
+
+
+def _no_state(directory: Path) -> Checkup:
+    return Checkup(
+        directory=str(directory),
+        in_use=in_use(directory),
+        bytes=0,
+        free=shutil.disk_usage(directory).free,
+        position=None,
+        reached=None,
+        queues=None,
+        records=None,
+        files=(),
+        findings=(
+            Finding(
+                check="no-state",
+                found=f"{directory} is no state directory: no server has kept its state there",
+                advice="name the one that `storage.directory` names, or give --config",
+            ),
+        ),
+    )
+
+
 def _refused(refused: str | None) -> Iterator[Finding]:
     if refused is not None:
         yield Finding(check="refused", found=f"a start would be refused: {refused}", advice=START_WITHOUT)
 
 
 def _damaged(seen: Look, *, running: bool) -> Iterator[Finding]:
-    advice = "the next start keeps what is before it, and this file aside; check the disk"
+    advice = "the next start uses what can be read, and keeps this file aside; check the disk"
     if running:
         advice = "the server goes on without it; check the disk, and the server's log for `state damaged`"
     for file in seen.files:
@@ -146,8 +184,14 @@ def _lost(contents: Contents | None) -> Iterator[Finding]:
     if contents.missing:
         yield Finding(
             check="lost",
-            found=f"{contents.missing} records that the snapshot shows parts of are not there",
-            advice="the next start goes on without them, and their positions are not given again; check the disk",
+            found=f"{contents.missing:,} records are known to have been there and can't be read",
+            advice="the next start ends the queues that one of them may have concerned (`damaged`); check the disk",
+        )
+    if contents.lost_queues:
+        yield Finding(
+            check="lost",
+            found=f"{contents.lost_queues:,} queues of the snapshot can't be read",
+            advice="the next start goes on without them, and their clients register again; check the disk",
         )
 
 
@@ -158,8 +202,8 @@ def _fingerprint(contents: Contents | None, fingerprint: str) -> Iterator[Findin
     if other:
         yield Finding(
             check="fingerprint",
-            found=f"{other:,} records were written under other rules, or other settings `queues` or `compat`",
-            advice="start the version and settings that wrote them and stop cleanly before you change them; else the "
+            found=f"{other:,} records were written under other rules",
+            advice="start the version that wrote them, with its merge rules, and stop it cleanly first; else the "
             "queues that these records touched end, and their clients register again",
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tidewire.cli.checkup import Checkup, Finding, check_up
+from tidewire.cli.checkup import Checkup, Finding, check_up, is_state, shard_directories
 from tidewire.cli.dump_group import finder
 from tidewire.cli.errors import FAILED
 from tidewire.cli.options import config_option, set_option
@@ -19,7 +19,7 @@ from tidewire.config.shard_settings import shard_directory, shard_map_of
 from tidewire.core.shard_map import ShardMap
 from tidewire.escaping import escaped
 from tidewire.storage.inspect import Seen
-from tidewire.tuning import fingerprint_of
+from tidewire.tuning import origin_of
 
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
@@ -42,14 +42,22 @@ def doctor_command(
         raise click.UsageError(f"{place} can't be reached: {error.strerror}") from None
     if not is_directory:
         raise click.UsageError(f"{place} is no directory: name the state directory, or --config")
-    found = check_up(
-        place,
-        fingerprint=fingerprint_of(loaded, load_rules(loaded.queues.rules)),
-        needs=loaded.storage.snapshot_after_bytes,
-        shard_of=None if shard_map is None else _ports(loaded, shard_map),
-    )
-    click.echo(json.dumps(asdict(found)) if as_json else escaped_lines(found))
-    if found.findings:
+    shards = [] if is_state(place) else shard_directories(place)
+    found = [
+        check_up(
+            one,
+            fingerprint=origin_of(loaded, load_rules(loaded.queues.rules)).fingerprint,
+            needs=loaded.storage.snapshot_after_bytes,
+            shard_of=None if shard_map is None else _ports(loaded, shard_map),
+        )
+        for one in shards or [place]
+    ]
+    if as_json:
+        reports = [asdict(one) for one in found]
+        click.echo(json.dumps({"shards": reports} if shards else reports[0]))
+    else:
+        click.echo("\n\n".join(map(escaped_lines, found)))
+    if any(one.findings for one in found):
         sys.exit(FAILED)
 
 

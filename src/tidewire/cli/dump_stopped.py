@@ -19,11 +19,11 @@ from tidewire.core.shard import Shard
 from tidewire.core.wire import list_pieces
 from tidewire.dumps import Dumps, Imports
 from tidewire.engine import Engine, PollSlot
-from tidewire.ports import Clock, StateStore
+from tidewire.ports import Clock, Origin, StateStore
 from tidewire.recovering import Comeback, recover
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.directory import Durability, open_directory
-from tidewire.tuning import fingerprint_of, limits, pace, presentation
+from tidewire.tuning import limits, origin_of, pace, presentation
 
 PIECE = 1024 * 1024
 
@@ -47,10 +47,10 @@ def open_stopped(settings: Settings) -> Iterator["Stopped"]:
         shard: Shard[PollSlot] = Shard(
             limits=limits(settings), rules=rules, presentation=presentation(settings)
         )
-        fingerprint = fingerprint_of(settings, rules)
-        comeback = recover(store, shard, fingerprint=fingerprint)
+        origin = origin_of(settings, rules)
+        comeback = recover(store, shard, fingerprint=origin.fingerprint)
         clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
-        yield Stopped(settings, store, shard, comeback, fingerprint, clock)
+        yield Stopped(settings, store, shard, comeback, origin, clock)
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Stopped:
     store: StateStore
     shard: Shard[PollSlot]
     comeback: Comeback
-    fingerprint: str
+    origin: Origin
     clock: Clock
     _engine: Engine | None = field(default=None, init=False)
 
@@ -103,7 +103,8 @@ class Stopped:
         if self.comeback.anything:
             # What a start would do to them, but for the time that has passed.
             shard.apply(Restarted(now=now, resumed=self.comeback.resumed))
-            for record in shard.decide_upgrade(self.comeback.upgraded, now=now):
+            ended = shard.decide_upgrade(self.comeback.upgraded, now=now)
+            for record in [*ended, *shard.decide_damaged(self.comeback.damaged, now=now)]:
                 shard.apply(record)
         dumps = Dumps(
             shard=shard,
@@ -119,18 +120,18 @@ class Stopped:
         if self._engine is None:
             engine = self._new_engine()
             if self.comeback.anything:
+                found = self.comeback
                 engine.begin(
-                    resumed=self.comeback.resumed,
-                    upgraded=self.comeback.upgraded,
-                    gave_way=self.comeback.gave_way,
+                    resumed=found.resumed,
+                    upgraded=found.upgraded,
+                    gave_way=found.gave_way,
+                    damaged=found.damaged,
                 )
             self._engine = engine
         return self._engine
 
     def _new_engine(self) -> Engine:
-        journal = self.store.journal(
-            fingerprint=self.fingerprint, on_durable=lambda: None, on_failed=_give_up
-        )
+        journal = self.store.journal(origin=self.origin, on_durable=lambda: None, on_failed=_give_up)
         return Engine(
             shard=self.shard,
             journal=journal,

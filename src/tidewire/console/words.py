@@ -83,6 +83,7 @@ OUTCOMES: Mapping[str, Words] = MappingProxyType(
 
 REASONS: Mapping[str, Words] = MappingProxyType(
     {
+        "damaged": Words("The server came back from a damaged disk, and an event of it may be lost."),
         "deleted": Words("Its client, or the application, deleted it.", "R2.26"),
         "expired": Words("Nobody polled it for its idle timeout.", "R2.22"),
         "limit": Words("Its owner registered another and had the most that a user may have."),

@@ -12,7 +12,7 @@ from tidewire.core.merge import describe_rules
 from tidewire.core.moves import MovesImage
 from tidewire.core.outbox import OutboxImage, OutboxQueueImage
 from tidewire.core.remembered import RememberedId
-from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot
+from tidewire.core.snapshot import SNAPSHOT_VERSION, Ends, Snapshot
 from tidewire.core.state import State
 from tidewire.core.tombstones import PIECE, Tombstone
 
@@ -52,12 +52,14 @@ class Capture(Generic[W]):
         self._pieces = deque(state.remembered.pieces())
         self._next_id = state.remembered.next
         self._rules = describe_rules(state.rules)
+        self._ends: Ends | None = Ends(state.remembered.next, state.outbox.ends())
         self._outbox_number = state.outbox.next_number
         self._outbox = deque(state.outbox.pieces())
         self._queues = deque(state.directory)
         self._revoked = tuple(state.revoked)
         self._tombstones: deque[tuple[Tombstone, ...]] | None = None
         self._begun = False
+        self._taken = 0
         moves = state.moves
         self._moves: MovesImage | None = moves.image() if moves.version else None
         self._given = deque(_pieces(moves.given.images()))
@@ -122,6 +124,9 @@ class Capture(Generic[W]):
         tombstones = self._take_tombstones(left, allowed=not queues or not self._begun)
         revoked, self._revoked, self._begun = self._revoked, (), True
         moves, self._moves = self._moves, None
+        ends, self._ends = self._ends, None
+        first_queue = self._taken
+        self._taken += len(queues)
         return Snapshot(
             version=SNAPSHOT_VERSION,
             now=now,
@@ -139,6 +144,9 @@ class Capture(Generic[W]):
             moves=moves,
             given=tuple(given),
             tables=tuple(tables),
+            first_queue=first_queue,
+            queues_in_all=self._taken if self.done else None,
+            ends=ends,
         )
 
     def end(self) -> None:

@@ -23,6 +23,12 @@ class Directory(Generic[W]):
         """To look at, not to change."""
         self._firehose: Firehose[W] = Firehose(narrow_hears_public_channels=narrow_hears_public_channels)
 
+    def hear(self, *, narrow_hears_public_channels: bool) -> None:
+        """Decides anew who hears public messages, by another setting."""
+        self._firehose = Firehose(narrow_hears_public_channels=narrow_hears_public_channels)
+        for descriptor in self:
+            self._firehose.add(descriptor)
+
     def add(self, descriptor: Descriptor[W]) -> None:
         """Enters a new queue."""
         self._by_id[descriptor.queue_id] = descriptor

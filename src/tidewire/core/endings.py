@@ -66,5 +66,14 @@ def decide_changed(state: State[W], rights: Callable[[UserId], bytes], now: floa
 
 def decide_upgrade(state: State[W], queue_ids: Iterable[QueueId], now: float) -> list[Removed]:
     """The end of queues that records of other rules may have changed (D4)."""
+    return decide_ends(state, _present(state, queue_ids), "upgraded", now)
+
+
+def decide_damaged(state: State[W], queue_ids: Iterable[QueueId], now: float) -> list[Removed]:
+    """The end of queues of which something could not be read from the disk (D4)."""
+    return decide_ends(state, _present(state, queue_ids), "damaged", now)
+
+
+def _present(state: State[W], queue_ids: Iterable[QueueId]) -> list[Descriptor[W]]:
     found = (state.directory.get(queue_id) for queue_id in queue_ids)
-    return decide_ends(state, [descriptor for descriptor in found if descriptor is not None], "upgraded", now)
+    return [descriptor for descriptor in found if descriptor is not None]

@@ -32,6 +32,7 @@
     │   ├── ShardMapDiffers       SHARD_MAP_DIFFERS 409, a retry may help
     │   └── InternalError         INTERNAL_ERROR 500
     └── StateError                the state on disk can't be used
+        ├── StartCancelled        START_CANCELLED 500 (in no answer: it was told to stop before it had begun)
         └── StateInUse            STATE_UNUSABLE 500 (in no answer: another process uses it)
 
 `code` is a promise: clients, dashboards and tests rely on it. The sentence is not.
@@ -327,6 +328,12 @@ class StateError(TidewireError):
     """The state on disk can't be used: damaged, of a newer version, or in use by another server."""
 
     code = "STATE_UNUSABLE"
+
+
+class StartCancelled(StateError):
+    """The server was told to stop while it brought its state back; no queue was changed."""
+
+    code = "START_CANCELLED"
 
 
 class StateInUse(StateError):

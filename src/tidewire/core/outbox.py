@@ -4,6 +4,7 @@ Each queue numbers its records on its own: positions start at 1 and rise by one,
 records. So a reader sees from the positions alone what it has missed.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -92,6 +93,38 @@ class Outbox:
 
     def __len__(self) -> int:
         return self._size
+
+    def bound(self, *, most: int, mobile_shards: int) -> int:
+        """Takes other bounds than it was made with; returns how many records had to give way."""
+        self._most, self._mobile_shards = most, mobile_shards
+        for name in queue_names(mobile_shards):
+            self._queues.setdefault(name, _Queue())
+        return self._make_room()
+
+    def ends(self) -> tuple[tuple[str, int], ...]:
+        """The position that comes next in each queue."""
+        return tuple((name, queue.end) for name, queue in self._queues.items())
+
+    def reach(self, ends: Iterable[tuple[str, int]]) -> None:
+        """Has queues come as far as they were before their last records got lost; what is left of them moves up."""
+        for name, end in ends:
+            queue = self._queues.setdefault(name, _Queue())
+            missing = end - queue.end
+            if missing > 0:
+                queue.first += missing
+                queue.lost += missing
+                queue.records = dict(enumerate(queue.records.values(), queue.first))
+
+    def skip(self, count: int) -> None:
+        """Gives what waits, and all that comes, positions and numbers that are so much higher.
+
+        It comes in place of records of which nobody knows how many they were: whoever has read up to a position, or
+        acknowledged it, gets everything that waits once more, and nothing unseen is taken for seen.
+        """
+        self.next_number += count
+        for queue in self._queues.values():
+            queue.first += count
+            queue.records = dict(enumerate(queue.records.values(), queue.first))
 
     def names(self) -> list[str]:
         """Of all queues, those of another number of workers among them."""
@@ -191,5 +224,12 @@ class Outbox:
             queue = self._queues.get(piece.name)
             if queue is None or not queue.records:
                 queue = self._queues[piece.name] = _Queue(piece.first, piece.lost)
+            elif queue.end < piece.first:
+                # A piece between them is lost. Its positions are left out; those before it move up to what follows,
+                # so that whoever had read them reads them again, under the same ids.
+                moved = piece.first - queue.end
+                queue.first += moved
+                queue.lost += moved
+                queue.records = dict(enumerate(queue.records.values(), queue.first))
             queue.records |= enumerate(piece.records, piece.first)
             self._size += len(piece.records)

@@ -20,10 +20,21 @@ from tidewire.core.notifications.formats import Notified
 from tidewire.core.remembered import RememberedId
 from tidewire.core.tombstones import Tombstone
 
-Reason: TypeAlias = Literal["deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded"]
+Reason: TypeAlias = Literal[
+    "damaged", "deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded"
+]
 """Why a queue ended."""
 
-REASONS: tuple[Reason, ...] = ("deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded")
+REASONS: tuple[Reason, ...] = (
+    "damaged",
+    "deleted",
+    "expired",
+    "limit",
+    "memory",
+    "overflow",
+    "revoked",
+    "upgraded",
+)
 
 NOTIFYING: Mapping[Reason, bool] = MappingProxyType({reason: reason != "revoked" for reason in REASONS})
 """Whether the owner of a queue that ends is notified of what it held (R5.30).
@@ -86,7 +97,7 @@ class Published(Struct, frozen=True, tag="published", omit_defaults=True):
 
 
 class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
-    """A queue was ended: asked for, no longer its owner's right, beyond a bound (D8), or made by other rules (D4)."""
+    """A queue was ended; `Reason` says why."""
 
     now: float
     queue_id: str

@@ -21,8 +21,8 @@ from tidewire.core.state import State
 
 W = TypeVar("W")
 
-LOST = b""
-"""In place of a body that was let go of; no event is encoded as this."""
+LOST = b"\0"
+"""In place of a body that was let go of; no event is encoded as this, and it is not what stands for one that could not be read."""
 
 
 class Relief(Generic[W]):
@@ -91,8 +91,8 @@ class Relief(Generic[W]):
 
     def _is_whole(self, image: QueueImage) -> bool:
         bodies = self._bodies
-        return all(bodies[entry.body] is not LOST for entry in image.entries) and all(
-            bodies[entry.body] is not LOST for group in image.groups for entry in group.contributors
+        return all(bodies[entry.body] != LOST for entry in image.entries) and all(
+            bodies[entry.body] != LOST for group in image.groups for entry in group.contributors
         )
 
     def _end(self, record: Removed) -> None:

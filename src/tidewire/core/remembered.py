@@ -19,6 +19,9 @@ DIGEST_SIZE = 16
 PIECE = 1000
 """Ids of one piece; copying one takes well under a millisecond."""
 
+LOST = "\0lost "
+"""How the names begin that stand in for ids which can't be read any more."""
+
 RememberedId: TypeAlias = tuple[str, bytes, float]
 """An id, the digest of what was published under it, and when that was."""
 
@@ -148,10 +151,12 @@ class RememberedIds:
         return piece.first + gone, [(notice_id, *self._ids[notice_id][:2]) for notice_id in ids]
 
     def restore(self, first: int, remembered: Iterable[RememberedId]) -> None:
-        """Adds what a snapshot holds; ids numbered between those that are there and `first` are forgotten."""
-        if first > self.next:
-            self.forget(self.next)
-            self._base = self.oldest = first
+        """Adds what a snapshot holds.
+
+        Ids numbered between those that are there and `first` were forgotten, or are lost; something stands in for them
+        that no publisher sends, so that those before them keep their numbers.
+        """
+        self.reach(first)
         for notice_id, digest, taken in remembered:
             self.add(notice_id, digest, taken)
 
@@ -160,3 +165,12 @@ class RememberedIds:
 
     def __iter__(self) -> Iterator[RememberedId]:
         return ((notice_id, digest, taken) for notice_id, (digest, taken, _) in self._ids.items())
+
+    def reach(self, number: int) -> None:
+        """Has the next id get at least this number; those that are missing until then are stood in for."""
+        if not self._ids:
+            self._base = self.oldest = max(number, self.next)
+            return
+        taken_at = self._taken(self.next - 1)
+        for missing in range(self.next, number):
+            self.add(f"{LOST}{missing}", b"", taken_at)

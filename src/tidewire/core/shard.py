@@ -173,6 +173,10 @@ class Shard(Looking[W]):
         """See `endings.decide_upgrade`."""
         return endings.decide_upgrade(self._state, queue_ids, now)
 
+    def decide_damaged(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
+        """See `endings.decide_damaged`."""
+        return endings.decide_damaged(self._state, queue_ids, now)
+
     def decide_import(self, dumped: Sequence[DumpedQueue], *, now: float) -> tuple[list[Imported], list[int]]:
         """See `decisions.decide_import`."""
         return decisions.decide_import(self._state, dumped, now)
@@ -299,10 +303,25 @@ class Shard(Looking[W]):
         return snapshot.restore_snapshot(self._state, image)
 
     def recover(
-        self, slices: Iterable[Snapshot], records: Iterable[KeptRecord], *, fingerprint: str
+        self,
+        slices: Iterable[Snapshot],
+        records: Iterable[KeptRecord],
+        *,
+        fingerprint: str,
+        position: int | None = None,
+        existed: int = 0,
+        is_whole: bool = True,
     ) -> Recovered:
         """See `recovery.recover`; the shard must be empty."""
-        return recovery.recover(self._state, slices, records, fingerprint=fingerprint)
+        return recovery.recover(
+            self._state,
+            slices,
+            records,
+            fingerprint=fingerprint,
+            position=position,
+            existed=existed,
+            is_whole=is_whole,
+        )
 
     @property
     def recorded_at(self) -> float:

@@ -10,13 +10,16 @@ slice's queues in place when it has applied the records up to that position, and
 - A table (remembered ids, the outbox) is captured in the first slices, as it was when the capture began, and
   restored before any record.
 - Bodies that queues share are written once, in the slice that first names them, and named by number.
+- A slice is written in *parts*, each of which is checked by itself and costs what is in it when it can't be read: a few
+  queues, some bodies, a piece of a table. The first part of all holds what nothing else makes sense without (`parts_of`);
+  whoever keeps the parts keeps it twice.
 - What lives only as long as the process (waiters, deadlines, statistics) is left out and built anew.
 
 What a queue keeps is said in `core/images.py`, what a shard keeps by `Snapshot`, `restore_tables` and
 `Capture.take` (`core/capture.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -36,12 +39,30 @@ from tidewire.core.tombstones import Tombstone
 
 W = TypeVar("W")
 
-SNAPSHOT_VERSION = 2
-"""Of the form below; a newer one is refused, an older one is migrated when there is one."""
+SNAPSHOT_VERSION = 3
+"""Of the form below; another one is refused."""
+
+QUEUES_OF_PART = 16
+"""Queues that one part holds at most: what a damaged block of the disk costs."""
+
+BYTES_OF_PART = 32 * 1024
+"""Bytes of bodies in one part, beyond which the next body begins another."""
 
 
-class Snapshot(Struct, frozen=True):
-    """A shard at one moment, or a slice of it.
+class Ends(Struct, frozen=True, array_like=True):
+    """How far tables had come, so that it is seen when their last piece is lost.
+
+    Attributes:
+        ids: the number of the next notice id.
+        outbox: the position that comes next in each of the outbox's queues.
+    """
+
+    ids: int
+    outbox: tuple[tuple[str, int], ...]
+
+
+class Snapshot(Struct, frozen=True, omit_defaults=True):
+    """A shard at one moment, or a slice of it, or a part of a slice.
 
     Attributes:
         now: the shard's time then.
@@ -56,13 +77,16 @@ class Snapshot(Struct, frozen=True):
         moves: users on their way; in the first slice.
         given: what they were given, a piece of it.
         tables: pieces of the ids that other shards remembered, each with the table's name and its first number.
+        first_queue: how many queues were captured before these.
+        queues_in_all: how many queues there are in all slices; in the last one.
+        ends: in the first slice.
     """
 
     version: int
     now: float
-    bodies: tuple[bytes, ...]
-    queues: tuple[QueueImage, ...]
-    remembered: tuple[RememberedId, ...]
+    bodies: tuple[bytes, ...] = ()
+    queues: tuple[QueueImage, ...] = ()
+    remembered: tuple[RememberedId, ...] = ()
     position: int = 0
     first_body: int = 0
     first_id: int = 0
@@ -74,6 +98,9 @@ class Snapshot(Struct, frozen=True):
     moves: MovesImage | None = None
     given: tuple[GivenImage, ...] = ()
     tables: tuple[tuple[str, int, tuple[RememberedId, ...]], ...] = ()
+    first_queue: int = 0
+    queues_in_all: int | None = None
+    ends: Ends | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -90,18 +117,71 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
     Raises:
         msgspec.DecodeError: `data` is none.
-        StateError: a newer version wrote it.
+        StateError: another version wrote it.
     """
     try:
         snapshot = _DECODER.decode(data)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(str(error)) from None
-    if snapshot.version > SNAPSHOT_VERSION:
+    if snapshot.version != SNAPSHOT_VERSION:
         raise StateError(
-            f"The snapshot has the form {snapshot.version}, and this version knows {SNAPSHOT_VERSION} at most; "
+            f"The snapshot has the form {snapshot.version}, and this version knows {SNAPSHOT_VERSION}; "
             "start the version that wrote it"
         )
     return snapshot
+
+
+def parts_of(piece: Snapshot) -> list[Snapshot]:
+    """A slice in parts, in an order in which they can be restored.
+
+    The first part of the first slice has what no other part can do without: who is on their way, whose rights were
+    revoked, how far the tables had come.
+    """
+    common = Snapshot(
+        version=piece.version, now=piece.now, position=piece.position, rules=piece.rules, clean=piece.clean
+    )
+    replace = msgspec.structs.replace
+    parts = []
+    if piece.ends is not None or piece.queues_in_all is not None:
+        parts.append(
+            replace(
+                common,
+                revoked=piece.revoked,
+                moves=piece.moves,
+                outbox=OutboxImage(piece.outbox.next_number),
+                ends=piece.ends,
+                queues_in_all=piece.queues_in_all,
+            )
+        )
+    if piece.remembered or piece.first_id:
+        parts.append(replace(common, remembered=piece.remembered, first_id=piece.first_id))
+    parts += [
+        replace(common, outbox=OutboxImage(piece.outbox.next_number, (queue,)))
+        for queue in piece.outbox.queues
+    ]
+    if piece.given or piece.tables:
+        parts.append(replace(common, given=piece.given, tables=piece.tables))
+    if piece.tombstones:
+        parts.append(replace(common, tombstones=piece.tombstones))
+    parts += (replace(common, bodies=bodies, first_body=first) for first, bodies in _few_bodies(piece))
+    for first in range(0, len(piece.queues), QUEUES_OF_PART):
+        queues = piece.queues[first : first + QUEUES_OF_PART]
+        parts.append(replace(common, queues=queues, first_queue=piece.first_queue + first))
+    return parts
+
+
+def _few_bodies(piece: Snapshot) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+    """The bodies of a slice, a few at a time, with the number of the first of them."""
+    few: list[bytes] = []
+    size, first = 0, piece.first_body
+    for number, body in enumerate(piece.bodies, piece.first_body + 1):
+        few.append(body)
+        size += len(body)
+        if size >= BYTES_OF_PART:
+            yield first, tuple(few)
+            few, size, first = [], 0, number
+    if few:
+        yield first, tuple(few)
 
 
 def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:

@@ -4,6 +4,7 @@ Plain data with the few changes that keep its indexes in agreement. Who may chan
 `shard.py`.
 """
 
+import dataclasses
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
@@ -36,6 +37,7 @@ from tidewire.core.records import Reason, Sealed
 from tidewire.core.registration import Kept, size_of
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
+from tidewire.core.shaping import Shaping, shaping_of
 from tidewire.core.statistics import Statistics
 from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
@@ -95,6 +97,7 @@ class State(Generic[W]):
         "rule_failures",
         "rules",
         "seen",
+        "shaping",
         "statistics",
         "tombstones",
         "trails",
@@ -104,6 +107,8 @@ class State(Generic[W]):
     def __init__(self, *, limits: Limits, rules: Mapping[str, MergeRule], presentation: Presentation) -> None:
         self.limits = limits
         self.presentation = presentation
+        self.shaping = shaping_of(limits, presentation)
+        """The settings that records are applied under."""
         self.rules = rules
         self.directory: Directory[W] = Directory(
             narrow_hears_public_channels=presentation.narrow_hears_public_channels
@@ -153,6 +158,30 @@ class State(Generic[W]):
         found = (ids[notice_id] for ids in self.promised if notice_id in ids)
         return next(found, None) if self.promised else None
 
+    def take_up(self, shaping: Shaping) -> None:
+        """Has the records from here on applied under these settings; what is too much under them goes at once."""
+        if shaping == self.shaping:
+            return
+        self.shaping = shaping
+        self.limits = dataclasses.replace(
+            self.limits,
+            remember_ids_for=shaping.remember_ids_for,
+            outbox_max=shaping.outbox_max,
+            mobile_shards=shaping.mobile_shards,
+            tombstones_max=shaping.tombstones_max,
+            tombstones_for=shaping.tombstones_for,
+        )
+        self.presentation = Presentation(
+            realm_host=shaping.realm_host,
+            avatar_salt=shaping.avatar_salt,
+            narrow_hears_public_channels=shaping.narrow_hears_public_channels,
+        )
+        self.directory.hear(narrow_hears_public_channels=shaping.narrow_hears_public_channels)
+        self.statistics.notifications_lost += self.outbox.bound(
+            most=shaping.outbox_max, mobile_shards=shaping.mobile_shards
+        )
+        self.tombstones.bound(most=shaping.tombstones_max, most_bytes=shaping.tombstone_bytes)
+
     def counted_as(self, kind: str) -> str:
         """Under which name events of a type are counted: publishers may make up any number of types."""
         return kind if kind in self._counted else OTHER
@@ -183,7 +212,7 @@ class State(Generic[W]):
             return spec
         event_types, narrow, capabilities, client = kept
         shared: dict[str, Any] = {"event_types": event_types, "narrow": narrow, "capabilities": capabilities}
-        return replace(spec, **shared, client_type_name=client)
+        return structs.replace(spec, **shared, client_type_name=client)
 
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""

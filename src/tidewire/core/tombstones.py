@@ -48,12 +48,21 @@ class Tombstones:
             return
         self._ended[queue_id] = (user_id, reason, now)
         self.size += TOMBSTONE + getsizeof(queue_id)
-        while len(self._ended) > self._most or self.size > self._most_bytes:
-            self._drop(next(iter(self._ended)))
+        self._make_room()
 
     def _drop(self, queue_id: str) -> None:
         if self._ended.pop(queue_id, None) is not None:
             self.size -= TOMBSTONE + getsizeof(queue_id)
+
+    def bound(self, *, most: int, most_bytes: float) -> None:
+        """Takes other bounds than it was made with; the oldest that are too many go."""
+        self._most = most
+        self._most_bytes = most_bytes
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while len(self._ended) > self._most or self.size > self._most_bytes:
+            self._drop(next(iter(self._ended)))
 
     def reason(self, queue_id: str, user_id: UserId) -> str:
         """Why this user's queue ended; `unknown` to everybody else."""

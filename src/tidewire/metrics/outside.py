@@ -99,6 +99,12 @@ STORAGE: Group = (
             lambda view: view.sources.comeback.queues,
         ),
         Metric(
+            "tidewire_recovery_damaged_queues",
+            Kind.GAUGE,
+            "Queues that ended or are gone because something of them could not be read.",
+            lambda view: len(view.sources.comeback.damaged) + view.sources.comeback.lost_queues,
+        ),
+        Metric(
             "tidewire_recovery_problems",
             Kind.GAUGE,
             "What of the state was damaged or could not be restored; the log names each.",

@@ -22,15 +22,17 @@ class Contents:
     """What a start would find.
 
     Attributes:
-        queues: in the snapshot.
+        queues: in the snapshot, as far as it can be read.
+        lost_queues: that are known to have been in it besides.
         records: after it.
         fingerprints: how many of these were written under each.
         ignored: segments that would be set aside, because records before them are lost.
-        missing: records that the snapshot shows parts of, and that are not there.
+        missing: records that are known to have been there, and can't be read.
         owners: users and their realms who have queues in the snapshot, with how many.
     """
 
     queues: int
+    lost_queues: int
     records: int
     fingerprints: dict[str, int]
     ignored: tuple[str, ...]
@@ -56,11 +58,12 @@ def read_contents(files: Files) -> Contents:
 
 def _read(files: Files, found: Found) -> Contents:
     owners: Counter[tuple[UserId, RealmId]] = Counter()
-    if found.legacy is not None:
-        owners.update(_owners(found.legacy))
+    in_all = 0
     for frame in () if found.snapshot is None else snapshot_frames(files, found.snapshot):
         try:
-            owners.update(_owners(decode_snapshot(frame)))
+            part = decode_snapshot(frame)
+            owners.update(_owners(part))
+            in_all = max(in_all, part.first_queue + len(part.queues), part.queues_in_all or 0)
         except msgspec.DecodeError as error:
             raise StateError(
                 f"The snapshot is not in a form that this version can read ({error}); start the version that wrote it"
@@ -69,13 +72,16 @@ def _read(files: Files, found: Found) -> Contents:
     fingerprints: dict[str, int] = {}
     for link in found.chain.links:
         written = link.last - max(link.first, found.position + 1) + 1
-        fingerprints[link.fingerprint] = fingerprints.get(link.fingerprint, 0) + max(0, written)
+        header = link.segment.header
+        fingerprint = "" if header is None else header.fingerprint
+        fingerprints[fingerprint] = fingerprints.get(fingerprint, 0) + max(0, written)
     return Contents(
         queues=owners.total(),
+        lost_queues=max(0, in_all - owners.total()),
         records=count,
         fingerprints={fingerprint: written for fingerprint, written in fingerprints.items() if written},
         ignored=tuple(segment.name for segment in found.chain.lost),
-        missing=max(0, found.through - found.chain.reached),
+        missing=found.chain.holes + max(0, found.through - found.chain.existed),
         owners=owners,
     )
 

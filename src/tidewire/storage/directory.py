@@ -21,13 +21,11 @@ segments from its position on hold every record that was called durable. The ste
 3. *A snapshot* begins with a segment, so that no segment lies on both sides of its position. It is written under
    a draft's name. To commit: its end is written; the segments since its position are flushed, for a frame may
    show any of their records; the draft is flushed; the directory is flushed, for those segments' names; the
-   draft is renamed; the directory is flushed. From here on it counts, also after a loss of power.
-4. *Removal* comes after that, oldest first: segments before the position, older snapshots, files of format 1.
+   draft is renamed; the directory is flushed. From here on it counts, also after a loss of power. Then it is read
+   back; if the disk gives something else than it was given, it is kept aside, and what was there before counts.
+4. *Removal* comes after that, oldest first: segments before the position, older snapshots.
    A crash in between, or a loss of power that undoes some of it, leaves files that recovery passes over and the
    next commit removes.
-
-A directory of format 1 is read as it is (`Recovery.legacy`); its snapshot is the state at position 0 until a
-commit replaces it.
 
 With a durability of `none` there are no segments. At the start the snapshot is renamed to `snapshot.last`: it
 must not come back after a crash, for the queues have moved on since (R10.7).
@@ -40,17 +38,25 @@ from typing import Literal, TypeAlias
 
 from tidewire.core.errors import StateInUse, Unavailable
 from tidewire.counting import JournalStatistics
-from tidewire.ports import Damage, Journal, Recovery
+from tidewire.ports import Damage, Journal, Origin, Recovery
 from tidewire.storage.aside import link_aside, make_room_aside, move_aside
+from tidewire.storage.chain import Chain, Gap, Link
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
 from tidewire.storage.frames import title
 from tidewire.storage.journal import SEGMENT_BYTES, SegmentJournal
-from tidewire.storage.legacy import LEGACY_NAME, RETIRED
 from tidewire.storage.null_journal import NullJournal
 from tidewire.storage.permissions import check_directory
 from tidewire.storage.recovering import VERSION, Found, find, records
 from tidewire.storage.segments import FoundSegment, segment_name, segment_serials
-from tidewire.storage.snapshots import DRAFT, Draft, snapshot_frames, snapshot_name, snapshot_positions
+from tidewire.storage.snapshots import (
+    DRAFT,
+    RETIRED,
+    Draft,
+    FoundSnapshot,
+    snapshot_frames,
+    snapshot_name,
+    snapshot_positions,
+)
 from tidewire.storage.syncer import NewSyncer, ThreadedSyncer
 
 Durability: TypeAlias = Literal["none", "process", "power"]
@@ -110,17 +116,18 @@ class DirectoryStore:
             position=found.position,
             through=found.through,
             reached=found.chain.reached,
+            existed=max(found.chain.existed, found.through),
             frames=iter(()) if found.snapshot is None else snapshot_frames(self._files, found.snapshot),
             records=records(self._files, links, found.position),
-            fingerprints=tuple((link.first, link.fingerprint) for link in links),
-            legacy=found.legacy,
+            origins=tuple((link.first, origin(link.segment)) for link in links),
+            is_whole=found.snapshot is None or found.snapshot.is_whole,
             damage=damage,
         )
 
     def journal(
         self,
         *,
-        fingerprint: str,
+        origin: Origin,
         on_durable: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> Journal:
@@ -131,14 +138,14 @@ class DirectoryStore:
         if self._goes_on:
             raise RuntimeError("what was recovered was gone on from already")
         self._goes_on = True
-        position = max(found.chain.reached, found.through)
+        position = max(found.chain.existed, found.through)
         try:
             self._write_version()
             if self._durability == "none":
                 self._retire(found)
                 return NullJournal(position, new_draft=self._draft_of_a_clean_stop)
-            for link in found.chain.links:
-                self._files.sync(link.segment.name)
+            for segment in _once(found.chain.links):
+                self._files.sync(segment.name)
             self._files.sync_directory()
             serial = self._next_serial()
         except OSError as error:
@@ -155,8 +162,9 @@ class DirectoryStore:
             follows=found.chain.reached,
             base=found.position,
             serial=serial,
-            fingerprint=fingerprint,
-            tail_bytes=sum(link.segment.end - link.segment.start for link in found.chain.links),
+            fingerprint=origin.fingerprint,
+            settings=origin.settings,
+            tail_bytes=sum(segment.size for segment in _once(found.chain.links)),
             syncer=syncer,
             segment_bytes=self._segment_bytes,
             statistics=self.statistics,
@@ -178,16 +186,20 @@ class DirectoryStore:
     # What recovery found damaged.
 
     def _set_aside(self, found: Found) -> tuple[Damage, ...]:
-        chain = found.chain
-        if found.damaged or chain.torn or chain.lost:
+        chain, snapshot = found.chain, found.snapshot
+        is_damaged = snapshot is not None and not snapshot.is_whole
+        if found.damaged or is_damaged or chain.gaps or chain.torn or chain.lost:
             make_room_aside(self._files)
         damage = [self._damaged_snapshot(position) for position in found.damaged]
+        if snapshot is not None and is_damaged:
+            damage.append(self._partly(snapshot))
+        damage += [self._gap(gap, chain) for gap in chain.gaps]
         if chain.torn is not None:
-            damage.append(self._torn(chain.torn))
+            damage.append(self._torn(chain.torn, chain.existed - chain.reached))
         damage += [self._lost(segment) for segment in chain.lost]
-        missing = found.through - chain.reached
+        missing = found.through - chain.existed
         if missing > 0:
-            what = f"records {chain.reached + 1} to {found.through}, parts of which the snapshot shows, are not there"
+            what = f"records {chain.existed + 1} to {found.through}, parts of which the snapshot shows, are not there"
             damage.append(Damage(what=what, file="", kept_as=None, records=missing, bytes=0))
         return tuple(damage)
 
@@ -195,18 +207,35 @@ class DirectoryStore:
         name = snapshot_name(position)
         size = self._files.size(name)
         kept_as = move_aside(self._files, name)
-        what = f"{name} is damaged; the records that led up to it were applied instead"
+        what = f"{name} is damaged; what else tells of the state was read instead"
         return Damage(what=what, file=name, kept_as=kept_as, records=0, bytes=size)
 
-    def _torn(self, segment: FoundSegment) -> Damage:
+    def _partly(self, snapshot: FoundSnapshot) -> Damage:
+        name = snapshot_name(snapshot.position)
+        kept_as = link_aside(self._files, name)
+        what = f"{name} is damaged: {snapshot.lost} of its parts can't be read, and {snapshot.frames} were"
+        return Damage(what=what, file=name, kept_as=kept_as, records=0, bytes=snapshot.damaged)
+
+    def _gap(self, gap: Gap, chain: Chain) -> Damage:
+        holding = next((link.segment for link in reversed(chain.links) if link.last < gap.first), gap.segment)
+        lost = gap.last - gap.first + 1
+        what = f"records {gap.first} to {gap.last} can't be read; those behind them were applied"
+        for segment in (gap.segment, holding):
+            if segment.damaged:
+                kept_as = link_aside(self._files, segment.name)
+                return Damage(
+                    what=what, file=segment.name, kept_as=kept_as, records=lost, bytes=segment.damaged
+                )
+        return Damage(what=what, file="", kept_as=None, records=lost, bytes=0)
+
+    def _torn(self, segment: FoundSegment, lost: int) -> Damage:
         kept_as = link_aside(self._files, segment.name)
-        lost = segment.beyond + 1 if segment.beyond else 0
         what = f"{segment.name} is damaged behind its record number {segment.records}; all before it was kept"
-        return Damage(what=what, file=segment.name, kept_as=kept_as, records=lost, bytes=segment.damaged)
+        return Damage(what=what, file=segment.name, kept_as=kept_as, records=lost, bytes=segment.torn)
 
     def _lost(self, segment: FoundSegment) -> Damage:
         kept_as = move_aside(self._files, segment.name)
-        why = "has no whole header" if segment.header is None else "follows records that are lost"
+        why = "has nothing that can be read" if not segment.runs else "follows records that are lost"
         what = f"{segment.name} {why}; nothing of it was applied"
         return Damage(
             what=what, file=segment.name, kept_as=kept_as, records=segment.records, bytes=segment.size
@@ -247,14 +276,12 @@ class DirectoryStore:
         """
         names = self._files.names()
         positions = snapshot_positions(names)
-        kept = snapshot_name(positions[0]) if positions else LEGACY_NAME
         segments = [segment_name(serial) for serial in segment_serials(names)]
-        following = [link.segment.name for link in found.chain.links]
+        following = [segment.name for segment in _once(found.chain.links)]
         superseded = [snapshot_name(position) for position in reversed(positions[1:])]
-        superseded += [LEGACY_NAME] if positions and LEGACY_NAME in names else []
         self._unlink([*superseded, *(name for name in segments if name not in following)])
-        if kept in names:
-            self._files.rename(kept, RETIRED)
+        if positions:
+            self._files.rename(snapshot_name(positions[0]), RETIRED)
             self._files.sync_directory()
         self._unlink(following)
 
@@ -271,6 +298,17 @@ class DirectoryStore:
             reached=lambda: position,
             ended=lambda _committed: None,
         )
+
+
+def origin(segment: FoundSegment) -> Origin:
+    """Under what the records of a segment were written; without its header, nobody knows."""
+    header = segment.header
+    return Origin("", b"") if header is None else Origin(header.fingerprint, header.settings)
+
+
+def _once(links: Iterable[Link]) -> list[FoundSegment]:
+    """Each segment of the links, once."""
+    return list({link.segment.serial: link.segment for link in links}.values())
 
 
 def open_directory(directory: Path, *, durability: Durability) -> DirectoryStore:

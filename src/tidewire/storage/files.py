@@ -7,10 +7,34 @@ and fill the disk.
 import errno
 import fcntl
 import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Protocol
 
 from tidewire.core.errors import StateError
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux says in which run of the machine we are."""
+
+_KINDS: Mapping[int, str] = MappingProxyType(
+    {
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+)
+
+
+class NotRegularError(OSError):
+    """Something that is no regular file has the name of one; reading it might never end."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        super().__init__(errno.EINVAL, f"{Path(path).name} is {kind}, not a file: move it away", path)
 
 
 class File(Protocol):
@@ -41,6 +65,11 @@ class Files(Protocol):
         """What to call the directory in a sentence."""
         ...
 
+    @property
+    def boot(self) -> str:
+        """A text that differs after the machine has been started again; empty when that can't be told."""
+        ...
+
     def lock(self) -> None:
         """Takes the directory for this process; BlockingIOError when another has it."""
         ...
@@ -58,7 +87,11 @@ class Files(Protocol):
         ...
 
     def read(self, name: str) -> IO[bytes]:
-        """Opens a file for reading."""
+        """Opens a regular file for reading, without waiting; NotRegularError when it is something else."""
+        ...
+
+    def drop_cached(self, name: str) -> None:
+        """Has the next reading of a flushed file come from the disk and not from memory, where that can be had."""
         ...
 
     def create(self, name: str) -> File:
@@ -123,6 +156,14 @@ class DirectoryFiles:
         """The path."""
         return str(self._directory)
 
+    @property
+    def boot(self) -> str:
+        """The kernel's id of this run."""
+        try:
+            return BOOT_ID.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def lock(self) -> None:
         """Makes the directory if it is not there, and locks the file `lock` in it.
 
@@ -131,7 +172,7 @@ class DirectoryFiles:
             PermissionError: nothing new could be put in the directory.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(self._directory / "lock", flags, 0o600)
         try:
             # The lock of an earlier process can be opened, too, where no segment could be made.
@@ -158,8 +199,16 @@ class DirectoryFiles:
         return (self._directory / name).stat().st_size
 
     def read(self, name: str) -> IO[bytes]:
-        """Opens for reading."""
-        return (self._directory / name).open("rb")
+        """Opens for reading. A pipe without a writer would hold up whoever opens it, and a device whoever reads it."""
+        return os.fdopen(self._open(self._directory / name), "rb")
+
+    def drop_cached(self, name: str) -> None:
+        """Tells the kernel that its copy is not wanted; what was not flushed stays."""
+        descriptor = self._open(self._directory / name)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
 
     def create(self, name: str) -> File:
         """Makes it new, never over an old one."""
@@ -168,7 +217,7 @@ class DirectoryFiles:
 
     def sync(self, name: str) -> None:
         """Flushes through a descriptor of its own, which reaches what others wrote as well."""
-        self._flush(self._directory / name)
+        self._flush(self._open(self._directory / name))
 
     def rename(self, old: str, new: str) -> None:
         """Renames."""
@@ -184,10 +233,17 @@ class DirectoryFiles:
 
     def sync_directory(self) -> None:
         """Flushes the directory."""
-        self._flush(self._directory)
+        self._flush(os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY))
 
-    def _flush(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def _open(self, path: Path) -> int:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            raise NotRegularError(str(path), mode)
+        return descriptor
+
+    def _flush(self, descriptor: int) -> None:
         try:
             os.fsync(descriptor)
         finally:
@@ -203,7 +259,9 @@ def write_whole(file: File, data: bytes) -> None:
 
 def unusable(place: str, error: OSError) -> StateError:
     """A directory that can't be read or written at a start."""
-    return StateError(f"{place} can't be used as the state directory: {error.strerror}")
+    named = error.filename and not isinstance(error, NotRegularError) and str(error.filename) != place
+    what = f"{Path(error.filename).name}: {error.strerror}" if named else error.strerror
+    return StateError(f"{place} can't be used as the state directory: {what}")
 
 
 def unlink_quietly(files: Files, name: str) -> None:

@@ -13,12 +13,11 @@ from typing import Literal, TypeAlias
 from tidewire.core.errors import StateError
 from tidewire.storage.aside import kept_aside
 from tidewire.storage.files import DirectoryFiles, Files, unusable
-from tidewire.storage.legacy import LEGACY_NAMES
 from tidewire.storage.recovering import VERSION, find
 from tidewire.storage.segments import FoundSegment, find_segment, segment_name, segment_serials
-from tidewire.storage.snapshots import DRAFT, find_snapshot, snapshot_name, snapshot_positions
+from tidewire.storage.snapshots import DRAFT, RETIRED, find_snapshot, snapshot_name, snapshot_positions
 
-Kind: TypeAlias = Literal["segment", "snapshot", "draft", "damaged", "legacy", "other"]
+Kind: TypeAlias = Literal["segment", "snapshot", "draft", "damaged", "retired", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +125,8 @@ def _segments(files: Files, names: list[str], *, running: bool) -> list[Seen]:
                 name=segment_name(serial),
                 kind="segment",
                 bytes=found.size,
-                first=None if header is None else header.first,
-                last=None if header is None else header.first + found.records - 1,
+                first=found.first,
+                last=found.last,
                 fingerprint=None if header is None else header.fingerprint,
                 problem=_problem(found, growing=running and serial == serials[-1]),
             )
@@ -136,12 +135,15 @@ def _segments(files: Files, names: list[str], *, running: bool) -> list[Seen]:
 
 
 def _problem(found: FoundSegment, *, growing: bool) -> str | None:
-    if not found.damaged or (growing and not found.beyond):
+    damaged = found.damaged - found.torn if growing and found.is_cut else found.damaged
+    if not damaged:
         return None
     if found.header is None:
-        return "its header is damaged"
-    known = f", with {found.beyond} whole records behind it" if found.beyond else ""
-    return f"{found.damaged} bytes behind its record number {found.records} are damaged{known}"
+        return f"its header is damaged; {found.records} of its records can be read"
+    lost = 0 if found.last is None or found.first is None else found.last - found.first + 1 - found.records
+    where = "" if lost or not found.torn else f" behind its record number {found.records}"
+    known = f"; {lost} records can't be read" if lost else ""
+    return f"{damaged} bytes{where} are damaged{known}"
 
 
 def _snapshots(files: Files, names: list[str]) -> list[Seen]:
@@ -154,7 +156,11 @@ def _snapshots(files: Files, names: list[str]) -> list[Seen]:
         except FileNotFoundError:
             continue
         through = None if found is None else found.through
-        problem = "it is damaged" if found is None else None
+        problem = None
+        if found is None:
+            problem = "it is damaged as a whole"
+        elif not found.is_whole:
+            problem = f"{found.damaged} bytes are damaged; {found.lost} of its parts can't be read, {found.frames} can"
         seen.append(
             Seen(name=name, kind="snapshot", bytes=size, first=position, last=through, problem=problem)
         )
@@ -172,8 +178,8 @@ def _others(files: Files, names: Sequence[str]) -> list[Seen]:
             kind = "damaged"
         elif name.endswith(DRAFT):
             kind = "draft"
-        elif name in LEGACY_NAMES:
-            kind = "legacy"
+        elif name == RETIRED:
+            kind = "retired"
         try:
             seen.append(Seen(name=name, kind=kind, bytes=files.size(name)))
         except FileNotFoundError:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from zlib import crc32
 
 from tidewire.core.errors import Unavailable
 from tidewire.core.records import Record, encode_record
 from tidewire.counting import JournalStatistics
 from tidewire.storage.failures import unavailable
 from tidewire.storage.files import Files
-from tidewire.storage.frames import HEAD, NUMBER_BITS
+from tidewire.storage.frames import HEAD, LAG_MOST, MARK, checksum
 from tidewire.storage.segments import Segment, SegmentHeader
 from tidewire.storage.snapshots import Draft
 from tidewire.storage.syncer import Syncer
@@ -33,6 +32,7 @@ class SegmentJournal:
         base: int,
         serial: int,
         fingerprint: str,
+        settings: bytes,
         tail_bytes: int,
         syncer: Syncer | None,
         segment_bytes: int = SEGMENT_BYTES,
@@ -47,6 +47,7 @@ class SegmentJournal:
             base: the position of the newest snapshot.
             serial: of the first segment that is made.
             fingerprint: for the segments' headers.
+            settings: likewise.
             tail_bytes: of the records that were recovered.
             syncer: makes records durable; None when writing them is enough.
             segment_bytes: how large a segment grows.
@@ -58,12 +59,15 @@ class SegmentJournal:
         self._base = base
         self._next_serial = serial
         self._fingerprint = fingerprint
+        self._settings = settings
+        self._boot = files.boot
         self._bytes = tail_bytes
         self._snapshot_bytes = 0
         self._syncer = syncer
         self._segment_bytes = segment_bytes
         self._statistics = statistics or JournalStatistics()
         self._segment: Segment | None = None
+        self._has_begun = False
         self._drafting = False
 
     @property
@@ -100,7 +104,9 @@ class SegmentJournal:
         position = self._position + 1
         payload = encode_record(record)
         # As `frames.pack` has it; its call costs 0.1 us of some 1.5.
-        frame = HEAD.pack(len(payload), crc32(payload, position & NUMBER_BITS)) + payload
+        lag = LAG_MOST if syncer is None else position - syncer.durable
+        check = checksum(payload, position, lag, segment.seed)
+        frame = HEAD.pack(MARK | position, lag, len(payload), check) + payload
         size = len(frame)
         try:
             written = segment.file.append(frame)
@@ -181,6 +187,9 @@ class SegmentJournal:
             first=self._position + 1,
             base=self._base,
             fingerprint=self._fingerprint,
+            settings=self._settings,
+            boot=self._boot,
+            begins=not self._has_begun,
         )
         serial = self._next_serial
         self._next_serial += 1  # even if it fails, for something of the file may be left
@@ -188,6 +197,7 @@ class SegmentJournal:
             segment = Segment(self._files, serial, header)
         except OSError as error:
             raise unavailable(FAILED, error) from error
+        self._has_begun = True
         present, self._segment = self._segment, segment
         if self._syncer is not None:
             self._syncer.begin(segment.file)

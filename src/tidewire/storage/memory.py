@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tidewire.core.errors import Unavailable
 from tidewire.core.records import Record, decode_record, encode_record
-from tidewire.ports import Journal, Recovery, SnapshotDraft
+from tidewire.ports import Journal, Origin, Recovery, SnapshotDraft
 
 
 class MemoryStore:
@@ -18,7 +18,7 @@ class MemoryStore:
         self.through = 0
         self.frames: list[bytes] = []
         self.tail: list[bytes] = []
-        self.fingerprints: list[tuple[int, str]] = []
+        self.origins: list[tuple[int, Origin]] = []
 
     @property
     def reached(self) -> int:
@@ -31,24 +31,25 @@ class MemoryStore:
             position=self.position,
             through=self.through,
             reached=self.reached,
+            existed=max(self.reached, self.through),
             frames=iter(list(self.frames)),
             records=(
                 (number, decode_record(data))
                 for number, data in enumerate(list(self.tail), self.position + 1)
             ),
-            fingerprints=tuple(self.fingerprints) if self.tail else (),
+            origins=tuple(self.origins) if self.tail else (),
         )
 
     def journal(
         self,
         *,
-        fingerprint: str,
+        origin: Origin,
         on_durable: Callable[[], None],  # noqa: ARG002 - the port's; what is appended is durable at once
         on_failed: Callable[[Exception], None],  # noqa: ARG002 - the port's; memory does not fail
     ) -> Journal:
         """A journal that goes on after everything that is there."""
-        self.fingerprints.append((self.reached + 1, fingerprint))
-        return MemoryJournal(self, fingerprint)
+        self.origins.append((self.reached + 1, origin))
+        return MemoryJournal(self, origin)
 
     def close(self) -> None:
         """Keeps everything, for the next `recover`."""
@@ -57,9 +58,9 @@ class MemoryStore:
 class MemoryJournal:
     """Appends to its store."""
 
-    def __init__(self, store: MemoryStore, fingerprint: str) -> None:
+    def __init__(self, store: MemoryStore, origin: Origin) -> None:
         self._store = store
-        self._fingerprint = fingerprint
+        self._origin = origin
         self.draft: MemoryDraft | None = None
 
     @property
@@ -81,18 +82,18 @@ class MemoryJournal:
         """A draft at the newest record."""
         if self.draft is not None:
             raise Unavailable("Another snapshot is being written")
-        self.draft = MemoryDraft(self, self._store, self._fingerprint)
+        self.draft = MemoryDraft(self, self._store, self._origin)
         return self.draft
 
 
 class MemoryDraft:
     """Frames that replace the store's when committed."""
 
-    def __init__(self, journal: MemoryJournal, store: MemoryStore, fingerprint: str) -> None:
+    def __init__(self, journal: MemoryJournal, store: MemoryStore, origin: Origin) -> None:
         self.position = store.reached
         self._journal = journal
         self._store = store
-        self._fingerprint = fingerprint
+        self._origin = origin
         self._frames: list[bytes] = []
 
     def write(self, frame: bytes) -> None:
@@ -110,7 +111,7 @@ class MemoryDraft:
         del store.tail[: self.position - store.position]
         store.position = self.position
         store.frames = self._frames
-        store.fingerprints = [(self.position + 1, self._fingerprint)]
+        store.origins = [(self.position + 1, self._origin)]
         self._journal.draft = None
 
     def abandon(self) -> None:

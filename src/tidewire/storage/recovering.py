@@ -10,19 +10,23 @@ import msgspec
 
 from tidewire.core.errors import StateError
 from tidewire.core.records import Record, decode_record
-from tidewire.core.snapshot import Snapshot
 from tidewire.storage.chain import Chain, Link, follow
 from tidewire.storage.files import Files
 from tidewire.storage.frames import FORMAT_VERSION, title
-from tidewire.storage.legacy import RETIRED, read_legacy
 from tidewire.storage.segments import (
     FoundSegment,
     find_segment,
     segment_name,
-    segment_payloads,
+    segment_records,
     segment_serials,
 )
-from tidewire.storage.snapshots import FoundSnapshot, find_snapshot, snapshot_name, snapshot_positions
+from tidewire.storage.snapshots import (
+    RETIRED,
+    FoundSnapshot,
+    find_snapshot,
+    snapshot_name,
+    snapshot_positions,
+)
 
 VERSION = "version"
 """The file that says which format the directory has, so that a version that knows none of its files refuses too."""
@@ -33,14 +37,12 @@ class Found(NamedTuple):
     """What there is.
 
     Attributes:
-        snapshot: None when there is none of this format.
-        legacy: the snapshot of format 1 that stands in its place.
+        snapshot: None when there is none. It may have damaged frames if there is nothing better.
         segments: all of them, in order.
         damaged: positions of snapshots that had to be passed over.
     """
 
     snapshot: FoundSnapshot | None
-    legacy: Snapshot | None
     segments: Sequence[FoundSegment]
     chain: Chain
     damaged: tuple[int, ...]
@@ -68,30 +70,44 @@ def find(files: Files) -> Found:
     segments = [find_segment(files, serial) for serial in segment_serials(names)]
     positions = snapshot_positions(names)
     if not positions:
-        _refuse_orphans(files, names, segments)
-        return Found(None, read_legacy(files), segments, follow(segments, 0), ())
+        orphans = _orphans(files, names, segments)
+        rest = [segment for segment in segments if segment not in orphans]
+        chain = follow(rest, 0, files.boot)
+        return Found(None, segments, chain._replace(lost=(*chain.lost, *orphans)), ())
     newest = positions[0]
+    damaged: list[FoundSnapshot] = []
     passed: list[int] = []
     for position in positions:
         snapshot = find_snapshot(files, position)
-        chain = follow(segments, position)
-        if snapshot is not None and chain.reached >= newest:
-            return Found(snapshot, None, segments, chain, tuple(passed))
+        chain = follow(segments, position, files.boot)
+        if snapshot is not None and snapshot.is_whole and _leads_up_to(chain, newest):
+            return Found(snapshot, segments, chain, tuple(passed))
+        if snapshot is not None:
+            damaged.append(snapshot)
         passed.append(position)
-    chain = follow(segments, 0)
-    if chain.reached >= newest:
-        return Found(None, read_legacy(files), segments, chain, tuple(passed))
+    chain = follow(segments, 0, files.boot)
+    if _leads_up_to(chain, newest):
+        return Found(None, segments, chain, tuple(passed))
+    if damaged:
+        best = damaged[0]
+        chain = follow(segments, best.position, files.boot)
+        return Found(best, segments, chain, tuple(one for one in passed if one != best.position))
     raise StateError(
         f"{files.place}/{snapshot_name(newest)} is damaged, and what led up to it is no longer there. Bring the "
         "directory back from a copy, or move all its files away to start without them"
     )
 
 
+def _leads_up_to(chain: Chain, position: int) -> bool:
+    """Whether every record from the chain's base up to a position is there, so that a snapshot there can be replaced."""
+    return chain.reached >= position and not chain.holes
+
+
 def check_version(files: Files, names: Sequence[str]) -> None:
-    """Refuses a directory of another version than this or format 1.
+    """Refuses a directory of another format than this.
 
     Raises:
-        StateError: it is of a newer version, or says nothing that can be read.
+        StateError: it is of another version, or says nothing that can be read.
     """
     if VERSION not in names:
         return
@@ -100,24 +116,31 @@ def check_version(files: Files, names: Sequence[str]) -> None:
     if line == title("state"):
         return
     if line.startswith(b"tidewire state ") and line[15:].strip().isdigit():
+        form = int(line[15:])
+        age = "a newer" if form > FORMAT_VERSION else "an older"
         raise StateError(
-            f"{files.place} was written by a newer version of Tidewire (format {int(line[15:])}; this version reads "
-            f"up to {FORMAT_VERSION}). Start that version"
+            f"{files.place} was written by {age} version of Tidewire (format {form}; this version reads "
+            f"{FORMAT_VERSION}). Start that version"
         )
     raise StateError(
         f"{files.place}/{VERSION} can't be understood: it should read {title('state').decode().strip()!r}"
     )
 
 
-def _refuse_orphans(files: Files, names: Sequence[str], segments: Sequence[FoundSegment]) -> None:
-    """Records whose snapshot is missing are no state.
+def _orphans(files: Files, names: Sequence[str], segments: Sequence[FoundSegment]) -> Sequence[FoundSegment]:
+    """Segments whose snapshot is missing: they are no state.
 
     With `snapshot.last` there a server without a journal was interrupted while it gave up an earlier one's state;
     nobody wants those records.
+
+    Raises:
+        StateError: the snapshot was taken away otherwise.
     """
     first = segments[0] if segments else None
-    if first is None or first.header is None or not first.header.base or RETIRED in names:
-        return
+    if first is None or first.header is None or not first.header.base:
+        return ()
+    if RETIRED in names:
+        return segments
     raise StateError(
         f"{files.place}/{segment_name(first.serial)} goes on from a snapshot (of position {first.header.base}, or "
         "later) that is missing. Bring it back, or move all files of the directory away to start without them"
@@ -130,11 +153,14 @@ def records(files: Files, links: Sequence[Link], base: int) -> Iterator[tuple[in
     Raises:
         StateError: a record is none that this version knows.
     """
-    for segment, first, last, _ in links:
-        for position, payload in enumerate(segment_payloads(files, segment), first):
-            if position > last:
-                break
-            if position > base:
+    parts: dict[int, list[Link]] = {}
+    for link in links:
+        parts.setdefault(link.segment.serial, []).append(link)
+    for of_one in parts.values():
+        segment = of_one[0].segment
+        wanted = [range(link.first, link.last + 1) for link in of_one]
+        for position, payload in segment_records(files, segment):
+            if position > base and any(position in part for part in wanted):
                 yield position, _decoded(payload, segment.name)
 
 

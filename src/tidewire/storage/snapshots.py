@@ -1,25 +1,28 @@
-"""Snapshots on the disk: written beside the journal, checked before use.
+"""Snapshots on the disk: written beside the journal, read back, checked before use.
 
-After its first line a snapshot has numbered frames: its header (number 0), those of the core, and an end. A
-snapshot without its end is none.
+After its first line a snapshot has numbered frames: its header (number 0), those of the core, and an end. A frame's lag
+says how far ahead of the snapshot's position it may show the state. A frame that is damaged costs what is in it and
+nothing else. The first frame of the core holds what the others are worth nothing without, so the end has it once more;
+a snapshot that has neither is damaged as a whole.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple
-from zlib import crc32
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from tidewire.core.errors import StateError, Unavailable
+from tidewire.storage.aside import move_aside
 from tidewire.storage.failures import unavailable
 from tidewire.storage.files import Files, unlink_quietly, write_whole
-from tidewire.storage.frames import HEAD, NUMBER_BITS, pack, title
-from tidewire.storage.legacy import LEGACY_NAMES
+from tidewire.storage.frames import HEAD, LAG_MOST, Frame, pack, read_frames, seed_of, title
 from tidewire.storage.segments import segment_name, segment_serials
 
 TITLE = title("snapshot")
+RETIRED = "snapshot.last"
+"""What a server without a journal renames the snapshot that it began with to."""
 DRAFT = ".draft"
 """How the name of an unfinished snapshot ends."""
 _NAME = re.compile(r"snapshot-(\d{12,})")
@@ -37,10 +40,12 @@ class SnapshotEnd(Struct, frozen=True, array_like=True):
     Attributes:
         frames: how many frames of the core there are.
         through: the newest record that one of them may show.
+        first: the first one again.
     """
 
     frames: int
     through: int
+    first: bytes
 
 
 def snapshot_name(position: int) -> str:
@@ -55,74 +60,96 @@ def snapshot_positions(names: list[str]) -> list[int]:
 
 
 class FoundSnapshot(NamedTuple):
-    """A whole snapshot."""
+    """What there is of a snapshot.
+
+    Attributes:
+        through: the newest record that a frame which is there may show.
+        frames: how many frames of the core are whole.
+        lost: how many are known to be not.
+        damaged: how many bytes can't be used.
+        first: the first frame of the core, if it has to be taken from the end.
+    """
 
     position: int
     through: int
     frames: int
+    lost: int
+    damaged: int
+    first: bytes | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is there."""
+        return not (self.lost or self.damaged)
 
 
 def find_snapshot(files: Files, position: int) -> FoundSnapshot | None:
-    """Reads and checks a snapshot, a frame at a time; None when it is damaged."""
+    """Reads and checks a snapshot, a frame at a time; None when it is damaged as a whole."""
     name = snapshot_name(position)
-    last = b""
-    count = 0
+    size = files.size(name)
+    end: SnapshotEnd | None = None
+    has_header = has_first = False
+    frames, through, used, newest = 0, position, 0, 0
     with files.read(name) as file:
-        if file.read(len(TITLE)) != TITLE:
-            return None
-        for payload in _frames(file, files.size(name) - len(TITLE)):
-            if payload is None:
-                return None
-            if not count and payload != msgspec.msgpack.encode(SnapshotHeader(position)):
-                return None
-            last = payload
-            count += 1
-    frames = count - 2  # but for the header and the end
-    try:
-        end = msgspec.msgpack.decode(last, type=SnapshotEnd)
-    except msgspec.DecodeError:
+        has_title = file.read(len(TITLE)) == TITLE
+        for frame in read_frames(file, len(TITLE), size, seed_of(name)):
+            used += HEAD.size + len(frame.payload)
+            newest = frame.number
+            if not frame.number:
+                has_header = frame.payload == msgspec.msgpack.encode(SnapshotHeader(position))
+            elif _is_end(frame):
+                end = _end_of(frame)
+            else:
+                has_first = has_first or frame.number == 1
+                frames += 1
+                through = max(through, position + frame.lag)
+    used += len(TITLE) if has_title else 0
+    if end is None:
+        # How many there were after the last one that can be read, nobody knows; the end was one of them.
+        lost = max(newest, 0) - frames + 1
+    else:
+        lost, through = end.frames - frames, max(through, end.through)
+    lost += 0 if has_header else 1
+    if not has_first and end is None:
         return None
-    return FoundSnapshot(position, end.through, frames) if end.frames == frames else None
+    return FoundSnapshot(
+        position=position,
+        through=through,
+        frames=frames,
+        lost=lost,
+        damaged=size - used,
+        first=None if has_first or end is None or not end.frames else end.first,
+    )
+
+
+def _is_end(frame: Frame) -> bool:
+    return frame.lag == LAG_MOST
+
+
+def _end_of(frame: Frame) -> SnapshotEnd | None:
+    try:
+        return msgspec.msgpack.decode(frame.payload, type=SnapshotEnd)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def snapshot_frames(files: Files, found: FoundSnapshot) -> Iterator[bytes]:
-    """The frames of a snapshot that was found whole.
+    """The frames of the core that `find_snapshot` found whole, the first one first.
 
     Raises:
-        StateError: it isn't any more.
+        StateError: they aren't any more.
     """
     name = snapshot_name(found.position)
+    if found.first is not None:
+        yield found.first
+    frames = 0
     with files.read(name) as file:
-        file.seek(len(TITLE))
-        for number, payload in enumerate(_frames(file, files.size(name) - len(TITLE))):
-            if payload is None:
-                raise StateError(f"{files.place}/{name} was whole and is damaged now; check the disk")
-            if 1 <= number <= found.frames:
-                yield payload
-
-
-def _frames(file: IO[bytes], left: int) -> Iterator[bytes | None]:
-    """Every payload in the `left` bytes up to the end; None for what is no whole frame, and nothing after it."""
-    number = 0
-    while left:
-        payload = _payload(file, left, number)
-        yield payload
-        if payload is None:
-            return
-        left -= HEAD.size + len(payload)
-        number += 1
-
-
-def _payload(file: IO[bytes], left: int, number: int) -> bytes | None:
-    """The payload of the next frame. Its length is believed only as far as the file goes."""
-    head = file.read(HEAD.size)
-    if len(head) < HEAD.size:
-        return None
-    length, checksum = HEAD.unpack(head)
-    if not 1 <= length <= left - HEAD.size:
-        return None
-    payload = file.read(length)
-    return payload if crc32(payload, number & NUMBER_BITS) == checksum else None
+        for frame in read_frames(file, len(TITLE), files.size(name), seed_of(name)):
+            if frame.number and not _is_end(frame):
+                frames += 1
+                yield frame.payload
+    if frames != found.frames:
+        raise StateError(f"{files.place}/{name} was whole and is damaged now; check the disk")
 
 
 class Draft:
@@ -162,19 +189,23 @@ class Draft:
             self._file = files.create(self._name)
         except OSError as error:
             raise unavailable("The snapshot can't be written", error) from error
-        self._put(TITLE + pack(msgspec.msgpack.encode(SnapshotHeader(position)), 0))
+        self._seed = seed_of(snapshot_name(position))
+        self._first = b""
+        self._put(TITLE + pack(msgspec.msgpack.encode(SnapshotHeader(position)), 0, self._seed))
 
     def write(self, frame: bytes) -> None:
         """Adds a frame."""
         if not frame:
             raise ValueError("a frame of a snapshot must not be empty")
         self._count += 1
-        self._put(pack(frame, self._count))
+        self._first = self._first or frame
+        self._put(pack(frame, self._count, self._seed, min(self._reached() - self.position, LAG_MOST - 1)))
 
     def commit(self) -> None:
         """Ends it and puts it in place; `storage/directory.py` says why in this order."""
         through = self._reached()
-        self._put(pack(msgspec.msgpack.encode(SnapshotEnd(self._count, through)), self._count + 1))
+        end = SnapshotEnd(self._count, through, self._first)
+        self._put(pack(msgspec.msgpack.encode(end), self._count + 1, self._seed, LAG_MOST))
         files = self._files
         try:
             for serial in segment_serials(files.names()):
@@ -189,8 +220,28 @@ class Draft:
             raise unavailable("The snapshot can't be written", error) from error
         self._open = False
         self._file.close()
+        self._read_back()
         self._ended(True)
         self._remove_replaced()
+
+    def _read_back(self) -> None:
+        """Reads what is on the disk. Only then may go what it replaces.
+
+        Raises:
+            Unavailable: it is not what was written; it is kept aside, and what was there before still counts.
+        """
+        files, name = self._files, snapshot_name(self.position)
+        try:
+            files.drop_cached(name)
+            found = find_snapshot(files, self.position)
+            if found is not None and found.is_whole:
+                return
+            what = f"{files.place}/{name} does not read as it was written: check the disk"
+            move_aside(files, name)
+        except OSError as error:
+            what = unavailable("The snapshot can't be read back", error).message
+        self._ended(False)
+        raise Unavailable(what)
 
     def abandon(self) -> None:
         """Removes it."""
@@ -219,6 +270,6 @@ class Draft:
         old += [
             snapshot_name(position) for position in snapshot_positions(names) if position != self.position
         ]
-        old += [name for name in LEGACY_NAMES if name in names]
+        old += [RETIRED] if RETIRED in names else []
         for name in old:
             unlink_quietly(self._files, name)

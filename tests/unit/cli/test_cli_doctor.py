@@ -20,9 +20,9 @@ from tidewire.core.shard import Shard
 from tidewire.engine import Engine, PollSlot
 from tidewire.replay.reporting import RaisingReporter
 from tidewire.storage.directory import DirectoryStore, open_directory
-from tidewire.tuning import fingerprint_of
+from tidewire.tuning import origin_of
 
-OURS = fingerprint_of(load(file=None, environ={}, overrides=[]), {})
+OURS = origin_of(load(file=None, environ={}, overrides=[]), {}).fingerprint
 """The fingerprint of the default settings."""
 
 
@@ -161,9 +161,7 @@ def test_segments_behind_a_gap(crashed: Lived) -> None:
 
 def test_a_damaged_snapshot_that_nothing_can_replace(crashed: Lived) -> None:
     (snapshot,) = crashed.directory.glob("snapshot-*")
-    content = bytearray(snapshot.read_bytes())
-    content[-1] ^= 1
-    snapshot.write_bytes(content)
+    snapshot.write_bytes(snapshot.read_bytes()[:30])
     report = doctor(crashed.directory)
     assert set(checks(report)) == {"refused", "damaged"}
     assert report["position"] is None
@@ -185,10 +183,49 @@ def test_a_record_that_this_version_does_not_know(tmp_path: Path) -> None:
     assert "can't read" in report["findings"][0]["found"]
 
 
-def test_records_of_other_settings(crashed: Lived) -> None:
-    report = doctor(crashed.directory, "--set", "queues.idle_timeout=100")
+def test_records_of_other_rules_and_of_other_settings(tmp_path: Path) -> None:
+    lived = Lived(tmp_path / "state", fingerprint="other rules")
+    lived.publish()
+    lived.store.close()
+    report = doctor(lived.directory)
     assert checks(report) == ["fingerprint"]
-    assert report["findings"][0]["found"].startswith("3 records")
+    assert report["findings"][0]["found"].startswith("4 records")
+
+
+def test_records_of_other_settings_are_no_finding(crashed: Lived) -> None:
+    assert checks(doctor(crashed.directory, "--set", "queues.max_events=100")) == []
+
+
+@pytest.mark.parametrize("holding", [(), ("notes.txt", "photos")])
+def test_a_directory_that_is_none_of_ours_is_said_to_be_none_and_nothing_else(
+    tmp_path: Path, holding: tuple[str, ...]
+) -> None:
+    place = tmp_path / "home"
+    place.mkdir(mode=0o755)
+    for name in holding:
+        (place / name).write_text("x")
+    report = doctor(place)
+    assert checks(report) == ["no-state"]
+    assert not any(word in report["findings"][0]["advice"] for word in ("chmod", "move"))
+
+
+def test_the_directory_of_several_shards_is_checked_shard_by_shard(tmp_path: Path) -> None:
+    for port in (9801, 9802):
+        (tmp_path / "state").mkdir(mode=0o700, exist_ok=True)
+        lived = Lived(tmp_path / "state" / f"shard-{port}")
+        lived.publish()
+        lived.store.close()
+    result = ask(str(tmp_path / "state"))
+    assert result.exit_code == 0, result.output
+    assert "shard-9801" in result.stdout
+    assert "shard-9802" in result.stdout
+    with lived.segment().open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"?")
+    result = ask(str(tmp_path / "state"), "--json")
+    assert result.exit_code == 1
+    reports = json.loads(result.stdout)["shards"]
+    assert [checks(report) for report in reports] == [[], ["damaged", "lost"]]
 
 
 def test_a_disk_with_too_little_room(crashed: Lived) -> None:

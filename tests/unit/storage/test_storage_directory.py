@@ -182,7 +182,7 @@ def test_a_look_lists_the_files_and_changes_nothing(tmp_path: Path) -> None:
         "segment-00000002": "segment",
         "snapshot-000000000002": "snapshot",
         "secret": "other",
-        "snapshot.last": "legacy",
+        "snapshot.last": "retired",
         "snapshot-000000000009.draft": "draft",
         "segment-00000001.damaged-1": "damaged",
     }
@@ -199,14 +199,21 @@ def test_a_look_says_what_is_damaged(tmp_path: Path) -> None:
     segment.write_bytes(whole[:-1])
     assert len(look(tmp_path, running=False).problems) == 1
     assert look(tmp_path, running=True).problems == ()
-    segment.write_bytes(b"?" + whole)
-    assert look(tmp_path, running=False).problems == ("segment-00000002: its header is damaged",)
+    segment.write_bytes(whole.replace(b"rules 1", b"Rules 1"))
+    assert look(tmp_path, running=False).problems == (
+        "segment-00000002: its header is damaged; 1 of its records can be read",
+    )
     segment.write_bytes(whole)
     snapshot = tmp_path / "snapshot-000000000002"
-    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    content = snapshot.read_bytes()
+    snapshot.write_bytes(content[:-1])
+    seen = look(tmp_path, running=False)
+    assert (seen.position, seen.refused) == (2, None)
+    assert "of its parts can't be read" in seen.problems[0]
+    snapshot.write_bytes(content[:30])
     seen = look(tmp_path, running=False)
     assert seen.position is None
-    assert seen.problems[0] == "snapshot-000000000002: it is damaged"
+    assert seen.problems[0] == "snapshot-000000000002: it is damaged as a whole"
     assert "from a copy" in seen.problems[1]
 
 
