@@ -93,7 +93,7 @@ class LaneConnection(HttpConnection):
 
     def _take_poll(self, head: Head) -> bool:
         poll = parse_poll(head.target)
-        unusual = head.has_body or head.value(b"expect") is not None or head.value(b"origin") is not None
+        unusual = head.has_body or b"expect" in head.names or b"origin" in head.names
         if poll is None or unusual:
             return False
         lane = self._lane

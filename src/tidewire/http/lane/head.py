@@ -6,6 +6,7 @@ length of a body is said once or not at all. A head that leaves room for two rea
 """
 
 import re
+from collections.abc import KeysView
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
@@ -37,7 +38,8 @@ REQUEST_LINE_REST = METHOD_BYTES + len("  HTTP/1.1")
 
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
 
-_OF_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"})
+_ONE_LENGTH = "The request must have one Content-Length, which is a number of bytes"
+_ONE_CODING = "The only Transfer-Encoding is 'chunked', once, in HTTP/1.1"
 
 
 class Head(NamedTuple):
@@ -52,6 +54,7 @@ class Head(NamedTuple):
         length: bytes of the body; None when it comes in chunks.
         asks_first: the client sends the body when it is told to (`Expect: 100-continue`).
         raw: the whole head as it came.
+        names: of all headers.
     """
 
     method: bytes
@@ -62,6 +65,7 @@ class Head(NamedTuple):
     length: int | None
     asks_first: bool
     raw: bytes
+    names: KeysView[bytes]
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first header of that name, as the ordinary routes have it."""
@@ -99,51 +103,52 @@ def parse_head(raw: bytes) -> Head | WireError:
         return unparsed()
     method, target, minor, fields = match.groups()
     headers = tuple([(name.lower(), value.strip(b" \t")) for name, value in FIELD.findall(fields)])
-    said: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        if name in _OF_FRAMING:
-            said.setdefault(name, []).append(value)
     version = "1.1" if minor == b"1" else "1.0"
-    problem = host_problem(len(said.get(b"host", ())), version) or _expectation_problem(said)
-    if problem is not None:
-        return problem
-    length = _body_length(said, version)
-    if isinstance(length, WireError):
-        return length
-    return Head(
-        method,
-        target,
-        version,
-        headers,
-        keep_alive=version == "1.1" and not _wants_close(said.get(b"connection", ())),
-        length=length,
-        asks_first=version == "1.1" and b"expect" in said,
-        raw=raw,
-    )
-
-
-def _expectation_problem(said: dict[bytes, list[bytes]]) -> WireError | None:
+    said = dict(headers)
+    if len(said) != len(headers):
+        problem = _repetition_problem(headers, version)
+        if problem is not None:
+            return problem
+    if b"host" not in said and version == "1.1":
+        return host_problem(0, version) or unparsed()
     expected = said.get(b"expect")
-    if expected is None or [value.lower() for value in expected] == [b"100-continue"]:
-        return None
-    return ExpectationFailed()
+    if expected is not None and expected.lower() != b"100-continue":
+        return ExpectationFailed()
+    length: int | None = 0
+    if b"content-length" in said or b"transfer-encoding" in said:
+        found = _body_length(said, version)
+        if isinstance(found, WireError):
+            return found
+        length = found
+    keep_alive = version == "1.1" and not (b"connection" in said and _wants_close(headers))
+    asks_first = expected is not None and version == "1.1"
+    return Head(method, target, version, headers, keep_alive, length, asks_first, raw, said.keys())
 
 
-def _body_length(said: dict[bytes, list[bytes]], version: str) -> int | WireError | None:
+def _repetition_problem(headers: tuple[tuple[bytes, bytes], ...], version: str) -> WireError | None:
+    """What is wrong with saying something twice, if that is: each reader may believe another."""
+    names = [name for name, _ in headers]
+    if names.count(b"host") > 1:
+        return host_problem(names.count(b"host"), version)
+    if names.count(b"expect") > 1:
+        return ExpectationFailed()
+    if names.count(b"content-length") > 1:
+        return BadRequest(_ONE_LENGTH)
+    if names.count(b"transfer-encoding") > 1:
+        return BadRequest(_ONE_CODING)
+    return None
+
+
+def _body_length(said: dict[bytes, bytes], version: str) -> int | WireError | None:
     """How long the body is, None for one in chunks; or why that can't be said for certain."""
-    codings, lengths = said.get(b"transfer-encoding"), said.get(b"content-length")
-    if codings is not None:
-        if lengths is not None:
+    coding, length = said.get(b"transfer-encoding"), said.get(b"content-length", b"")
+    if coding is not None:
+        if b"content-length" in said:
             return BadRequest("The request has both Content-Length and Transfer-Encoding")
-        if version != "1.1" or [coding.lower() for coding in codings] != [b"chunked"]:
-            return BadRequest("The only Transfer-Encoding is 'chunked', once, in HTTP/1.1")
-        return None
-    if lengths is None:
-        return 0
-    if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
-        return BadRequest("The request must have one Content-Length, which is a number of bytes")
-    return int(lengths[0])
+        return None if version == "1.1" and coding.lower() == b"chunked" else BadRequest(_ONE_CODING)
+    return int(length) if _LENGTH.fullmatch(length) else BadRequest(_ONE_LENGTH)
 
 
-def _wants_close(values: list[bytes] | tuple[()]) -> bool:
-    return any(token.strip().lower() == b"close" for value in values for token in value.split(b","))
+def _wants_close(headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+    said = b",".join([value for name, value in headers if name == b"connection"]).lower()
+    return b"close" in said and b"close" in [token.strip() for token in said.split(b",")]

@@ -171,6 +171,10 @@ class RequestFramer:
 
     def next_event(self) -> Event:
         """What the bytes that came are, in their order."""
+        if self._state is _State.BETWEEN:
+            head = self._whole_head()
+            if head is not None:
+                return head
         try:
             return self._next()
         except _Refused as refused:
@@ -179,6 +183,17 @@ class RequestFramer:
             self._at = 0
             self.in_body = False
             return Refusal(refused.error)
+
+    def _whole_head(self) -> Head | None:
+        """A head that has come at once, as nearly all do; whatever is wrong with it is found again line by line."""
+        at, buffer, bounds = self._at, self._buffer, self._bounds
+        end = buffer.find(END, at) + len(END)
+        if end < len(END) or end - at > bounds.head_bytes:
+            return None
+        head = parse_head(buffer[at:end])
+        if not isinstance(head, Head) or len(head.target) > bounds.target_bytes:
+            return None
+        return self._begin_body(head, end) if len(head.headers) <= bounds.headers else None
 
     def _next(self) -> Event:
         state = self._state
@@ -242,20 +257,9 @@ class RequestFramer:
         return True
 
     def _head(self) -> Event:
-        at, buffer, bounds = self._at, self._buffer, self._bounds
-        end = buffer.find(END, max(at, self._checked - len(END))) + len(END)
-        if end >= len(END) and end - at <= bounds.head_bytes and self._line == at:
-            # All of it came at once, as nearly always. Whatever is wrong with it is found again below, line by line.
-            head = parse_head(buffer[at:end])
-            if (
-                isinstance(head, Head)
-                and len(head.target) <= bounds.target_bytes
-                and len(head.headers) <= bounds.headers
-            ):
-                return self._begin_body(head, end)
         if not self._take_head_lines():
             return NEED_DATA
-        head = parse_head(self._buffer[at : self._line])
+        head = parse_head(self._buffer[self._at : self._line])
         if isinstance(head, WireError):
             raise _Refused(head)
         return self._begin_body(head, self._line)
@@ -303,13 +307,16 @@ class RequestFramer:
 
     def _begin_body(self, head: Head, end: int) -> Head:
         self._at = end
-        self.in_body = head.has_body
-        if head.length is None:
+        if head.length == 0:
+            self._state = _State.COMPLETE
+        elif head.length is None:
+            self.in_body = True
             self._extensions = 0
             self._begin_lines(_State.CHUNK_LINE)
         else:
+            self.in_body = True
             self._left = head.length
-            self._state = _State.LENGTH if head.length else _State.COMPLETE
+            self._state = _State.LENGTH
         return head
 
     # Bodies.

@@ -70,9 +70,9 @@ def confirmation(accepted: int) -> Answer:
 def body_length(head: Head) -> int | None:
     """How long the body is; None when the request is for the ordinary route: no length, too long, or asking first."""
     length = head.length
-    if length is None or length > MAX_BYTES or head.value(b"expect") is not None:
+    if length is None or length > MAX_BYTES or b"expect" in head.names:
         return None
-    return length if head.value(b"content-length") is not None else None
+    return length if b"content-length" in head.names else None
 
 
 def is_detour(head: Head) -> bool:

@@ -196,7 +196,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             if self._ending:
                 return
             if not framer.in_body:
-                if self._busy or self._blocked:
+                if self._busy or self._blocked or framer.untouched:
                     break
             elif self._exchange is not None and self._exchange.is_full:
                 break
@@ -204,7 +204,10 @@ class HttpConnection(asyncio.Protocol, ABC):
             if event is NEED_DATA:
                 self._await_more()
                 break
-            self._handle(event)
+            if isinstance(event, Head):
+                self._begin(event)
+            else:
+                self._handle(event)
         else:
             self._lane.call_soon(self._resume)
         if (framer.buffered > PIPELINE_BYTES) != self._reading_paused:
@@ -218,9 +221,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             self.transport.resume_reading()
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, Head):
-            self._begin(event)
-        elif isinstance(event, Body):
+        if isinstance(event, Body):
             if self._exchange is not None:
                 self._exchange.feed(event.data)
             elif self._taken is not None:
