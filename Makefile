@@ -3,21 +3,20 @@
 PY ?= python3
 PORT ?= 9800
 BIN := .venv/bin
-UV_VERSION := 0.13.9
 # uv keeps its cache and its files on different disks on some machines; copying always works.
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak check lint types contracts bench docs screenshots wheel lock clean .packages .clients
+.PHONY: help run test soak attack check lint types contracts bench docs screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-.venv/.uv:
+.venv/.uv: requirements/uv.txt
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tidewire needs Python 3.11 or newer: make PY=python3.11 ..." >&2; exit 2; }
 	@# pip, not python: a .venv that was made while ensurepip was missing has python only.
 	@test -x $(BIN)/pip || { echo "Making .venv ..."; $(PY) -m venv .venv; }
-	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
 .venv/.run: .venv/.uv requirements/run.txt pyproject.toml
@@ -39,6 +38,9 @@ test: .packages .venv/.dev .clients ## the whole test suite
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)
+
+attack: .packages .venv/.dev ## every form of request smuggling at each proxy, for half an hour (ARGS="--tries 2000 --seed 7")
+	@$(BIN)/python tests/attack.py $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
 
@@ -66,6 +68,7 @@ wheel: .venv/.dev ## the wheel, into dist/
 	@$(BIN)/hatchling build -t wheel -d dist
 
 lock: .venv/.uv ## pins the requirements anew from pyproject.toml
+	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group installer -o requirements/uv.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements/run.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group dev pyproject.toml -o requirements/dev.txt

@@ -132,7 +132,8 @@ def _lane(
     lane = Lane(
         site,
         bounds=Bounds(),
-        ordinary=_nobody,
+        application=_nobody,
+        start=_nobody,
         default_headers=lambda: headers,
         connections=set(),
         call_soon=soon.append,
@@ -141,7 +142,7 @@ def _lane(
     return lane, queue_ids[1:]
 
 
-def _nobody(*_: Any) -> asyncio.Protocol:
+def _nobody(*_: Any) -> Any:
     raise AssertionError("every request is for the lane")
 
 

@@ -15,6 +15,7 @@ import explaining
 import fan_out
 import happenings
 import heartbeats
+import hostile
 import idle_queues
 import journal
 import lane
@@ -55,6 +56,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
         "single_requests": single_requests.main,
         "fairness": crowds.fairness,
         "stopping": crowds.stopping,
+        "hostile": hostile.main,
         "coming_back": coming_back.main,
         "happenings": happenings.main,
     }

@@ -30,3 +30,15 @@ def test_every_node_package_has_its_version_and_hash() -> None:
     assert "://" not in text
     wanted = json.loads((NODE / "package.json").read_text())["dependencies"]
     assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+
+
+def test_what_installs_everything_is_itself_pinned_by_its_content() -> None:
+    makefile = (REQUIREMENTS.parent / "Makefile").read_text()
+    by_pip = [line for line in makefile.splitlines() if "-m pip install" in line]
+    assert by_pip
+    assert [line for line in by_pip if "--require-hashes -r requirements/" not in line] == []
+    by_uv = [line for line in makefile.splitlines() if "$(UV) install" in line and "-e ." not in line]
+    assert by_uv
+    assert [line for line in by_uv if "--require-hashes -r requirements/" not in line] == []
+    assert (REQUIREMENTS / "uv.txt").read_text().startswith("uv==")
+    assert "-o requirements/uv.txt" in makefile

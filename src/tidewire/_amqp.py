@@ -1,6 +1,7 @@
 """AMQP as the bus and the publisher speak it: pika's adapter for asyncio, with what it answers awaited.
 
-pika calls back, and has no type hints that a checker may read; this module and `_amqp_sender` alone know it.
+pika calls back, and has no type hints that a checker may read; this module, `_amqp_properties` and `_amqp_sender` alone know
+it.
 """
 
 import asyncio
@@ -8,11 +9,12 @@ import contextlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pika
-from pika.adapters.asyncio_connection import AsyncioConnection
 
 from tidewire import TidewireError
+from tidewire._amqp_properties import LenientConnection, text_or_none
 
 CONNECT_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 0.75
@@ -33,21 +35,22 @@ class BrokerLost(TidewireError):
 
 
 class Delivery(NamedTuple):
-    """One message from a queue.
+    """One message from a queue, whoever put it there.
 
     Attributes:
         redelivered: it may have come before.
+        message_id: bytes when it is no text.
         kind: the message's `type`.
-        headers: as they came.
+        headers: as they came, with keys and values of any type; none when they can't be read.
         reply_to: the queue that an answer is to go to.
     """
 
     tag: int
     redelivered: bool
-    message_id: str | None
+    message_id: str | bytes | None
     body: bytes
     kind: str | None = None
-    headers: Mapping[str, Any] = NO_HEADERS
+    headers: Mapping[Any, Any] = NO_HEADERS
     reply_to: str | None = None
 
 
@@ -68,6 +71,11 @@ class Connection:
     def __init__(self, raw: Any, closed: asyncio.Future[str]) -> None:
         self._raw = raw
         self.closed = closed
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of the largest frame that was agreed on; 0 for any."""
+        return int(self._raw.params.frame_max or 0)
 
     async def channel(self) -> "Channel":
         """Opens a channel.
@@ -244,7 +252,7 @@ async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> C
     parameters.heartbeat = HEARTBEAT
     parameters.connection_attempts = 1
     parameters.client_properties = {"connection_name": name}
-    raw = AsyncioConnection(
+    raw = LenientConnection(
         parameters,
         on_open_callback=lambda _: settle(opened, None),
         on_open_error_callback=lambda _, error: settle(opened, said(error)),
@@ -259,6 +267,14 @@ async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> C
                 raw.close()
         raise BrokerLost(f"The broker can't be reached: {problem}")
     return Connection(raw, closed)
+
+
+def address_of(url: str) -> str:
+    """Where a broker is, as it may be shown: without user, password and options."""
+    parts = urlsplit(url)
+    port = "" if parts.port is None else f":{parts.port}"
+    host = parts.hostname or "localhost"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
 
 
 def said(error: object) -> str:
@@ -288,9 +304,9 @@ def _delivery(method: Any, properties: Any, body: bytes) -> Delivery:
         method.redelivered,
         properties.message_id,
         body,
-        properties.type,
+        text_or_none(properties.type),
         properties.headers or NO_HEADERS,
-        properties.reply_to,
+        text_or_none(properties.reply_to),
     )
 
 

@@ -2,14 +2,18 @@
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pika
 
 from tidewire._amqp import Channel, Connection, new_future, settle
+from tidewire._amqp_properties import fitting, short
 
 PERSISTENT = 2
+
+NO_FAULT = frozenset({0, 200, 320})
+"""Codes with which a channel ends that has done nothing wrong: none, an orderly end, and a broker that is stopped."""
 
 
 class Fate(enum.Enum):
@@ -19,9 +23,11 @@ class Fate(enum.Enum):
     REFUSED = "refused by the broker"
     UNROUTABLE = "there is no such queue"
     LOST = "the connection was lost before the confirm"
+    FAULT = "the broker ended the channel for what was sent on it"
+    UNSENDABLE = "it can't be sent"
 
 
-_Name = tuple[str, str]
+_Name = tuple[str, str | bytes]
 """Of a message on its way: its queue and its id. Parts of one notice have the same id."""
 
 
@@ -53,6 +59,10 @@ class Sender:
         await channel.answer(done)
         return sender
 
+    def when_closed(self, closed: Callable[[str], None]) -> None:
+        """Calls `closed` with the reason when nothing can be published any more."""
+        self._channel.closed.add_done_callback(lambda gone: closed(gone.result()))
+
     @property
     def is_open(self) -> bool:
         """Whether it can publish."""
@@ -63,27 +73,36 @@ class Sender:
         queue: str,
         body: bytes,
         *,
-        message_id: str,
-        headers: Mapping[str, Any] | None = None,
+        message_id: str | bytes,
+        headers: Mapping[Any, Any] | None = None,
         kind: str | None = None,
         reply_to: str | None = None,
     ) -> asyncio.Future[Fate]:
-        """Publishes a persistent message straight to a queue (R8.1)."""
+        """Publishes a persistent message straight to a queue (R8.1); never raises because of what is in it.
+
+        An id that is too long for AMQP is replaced by a digest of it; headers that don't fit are left out
+        (`_amqp_properties.fitting`).
+        """
         fate: asyncio.Future[Fate] = self._loop.create_future()
         if not self._channel.raw.is_open:
             fate.set_result(Fate.LOST)
             return fate
+        message_id = short(message_id)
         properties = pika.BasicProperties(
             content_type="application/json",
             delivery_mode=PERSISTENT,
             message_id=message_id,
-            headers=None if headers is None else dict(headers),
+            headers=None if headers is None else fitting(headers, self.connection.frame_size),
             type=kind,
             reply_to=reply_to,
         )
+        try:
+            self._channel.raw.basic_publish("", queue, body, properties, mandatory=True)
+        except Exception:  # noqa: BLE001 - nothing has been sent, and the others are none the worse for it
+            fate.set_result(Fate.UNSENDABLE)
+            return fate
         self._count += 1
         self._open[self._count] = ((queue, message_id), fate)
-        self._channel.raw.basic_publish("", queue, body, properties, mandatory=True)
         return fate
 
     def _on_return(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
@@ -110,6 +129,7 @@ class Sender:
         settle(waiting, fate)
 
     def _on_lost(self) -> None:
+        fate = Fate.LOST if self._channel.close_code in NO_FAULT else Fate.FAULT
         for _, waiting in self._open.values():
-            settle(waiting, Fate.LOST)
+            settle(waiting, fate)
         self._open.clear()

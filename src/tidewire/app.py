@@ -93,6 +93,11 @@ class App:
         """Once a second."""
         self.engine.tick()
         self.site.sessions.sweep()
+        self.write_foreign()
+
+    def write_foreign(self) -> None:
+        """Writes who asked for queues of others."""
+        self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
 
     def _take_up_map(self) -> None:
         site = self.site

@@ -47,12 +47,15 @@ def door(
     revoked = Revoked()
 
     def report(error: Exception) -> None:
-        log.warning("authentication failed to ask", error=str(error))
+        log.warning("authentication failed to ask", error=str(error) or type(error).__name__)
+
+    def on_fault(error: Exception) -> None:
+        log.error("token could not be judged", error=type(error).__name__, exc_info=error)
 
     judge = _judge(settings, secret, inside)
     return KindsDoor(
         users=authenticator if "users" in auth.kind else None,
-        tokens=_tokens(settings, authenticator, revoked, report) if "jwt" in auth.kind else None,
+        tokens=_tokens(settings, authenticator, revoked, report, on_fault) if "jwt" in auth.kind else None,
         application=None if judge is None else _application(settings, judge, revoked, report, revoke),
         revoked=revoked,
         directory=authenticator,
@@ -100,7 +103,11 @@ def _application(
 
 
 def _tokens(
-    settings: Settings, users: Authenticator, revoked: Revoked, report: Callable[[Exception], None]
+    settings: Settings,
+    users: Authenticator,
+    revoked: Revoked,
+    report: Callable[[Exception], None],
+    on_fault: Callable[[Exception], None],
 ) -> Kind:
     auth = settings.auth
     module = _token_module()
@@ -113,7 +120,9 @@ def _tokens(
         caller = Caller(url.strip(), timeout=auth.http_timeout, max_bytes=MAX_KEYS)
         issuers[name] = module.Issuer(algorithms=auth.jwt_algorithms, caller=caller)
     claims = module.Claims(audience=auth.jwt_audience, user=auth.jwt_user_claim, realm=auth.jwt_realm_claim)
-    kind: Kind = module.TokenKind(issuers, claims=claims, users=users, revoked=revoked, report=report)
+    kind: Kind = module.TokenKind(
+        issuers, claims=claims, users=users, revoked=revoked, report=report, on_fault=on_fault
+    )
     return kind
 
 

@@ -1,14 +1,15 @@
 """Listening: uvicorn as this server uses it, and the socket it listens on.
 
-When to begin and when to stop is said by `server.py`, who is let in by `accepting.py`. Connections are the fast lane's,
-which lends them to uvicorn's own protocol (`ordinary.py`) for all that it does not answer itself.
+When to begin and when to stop is said by `server.py`, who is let in by `accepting.py`. Connections are the fast lane's from
+their first byte to their last: of uvicorn there is what starts, ticks and stops, and none of its protocols.
 """
 
 import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,7 +20,6 @@ from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.connection import LaneConnection
 from tidewire.http.lane.lane import Lane
 from tidewire.http.site import Site
-from tidewire.ordinary import Ordinary
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: a restart brings all clients back at once."""
@@ -99,7 +99,8 @@ class Listener(uvicorn.Server):
         self.lane = Lane(
             site,
             bounds=bounds,
-            ordinary=self._lend,
+            application=application,
+            start=self._start,
             default_headers=lambda: self.server_state.default_headers,
             connections=self.server_state.connections,
             call_soon=loop.call_soon,
@@ -113,20 +114,11 @@ class Listener(uvicorn.Server):
     def _no_room(self, error: OSError) -> None:
         self._site.log.error("no room for another connection", reason=error.strerror)
 
-    def _lend(self, connection: LaneConnection, transport: asyncio.Transport) -> asyncio.Protocol:
-        protocol = Ordinary(
-            self.lane,
-            connection,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
-        )
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        # Until the request is there whole: what it turns out to be, it has a deadline.
-        self.lane.sending.add(protocol, self.lane.now)
-        return protocol
+    def _start(self, serving: Coroutine[Any, Any, None]) -> None:
+        tasks = self.server_state.tasks
+        task = asyncio.get_running_loop().create_task(serving)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def stop_accepting(self) -> None:
         """Lets nobody in any more; who is in stays."""

@@ -23,6 +23,7 @@ from tidewire.logs import LogReporter
 from tidewire.observed import Observed
 from tidewire.pace import TICK
 from tidewire.storage.directory import open_directory
+from tidewire.storage.permissions import readable_by_others
 from tidewire.threads import Threads
 
 RELEASE_STEPS = 50
@@ -72,6 +73,8 @@ class Life:
         self._threads = threads = Threads(loop)
         storage = self._settings.storage
         self._store = store = open_directory(storage.directory, durability=storage.durability)
+        if (problem := readable_by_others(storage.directory)) is not None:
+            self._log.warning("state directory is open to others", problem=problem)
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(store.close)
             app = build(
@@ -120,6 +123,7 @@ class Life:
         try:
             await self.bus.close()
             app.end_traces()
+            app.write_foreign()
         finally:
             await self._threads.finish()
             try:

@@ -21,6 +21,7 @@ LIMITED: frozenset[str] = frozenset(
         "refused",
         "request failed",
         "slow request",
+        "token could not be judged",
         "unknown queue not ended",
     }
 )

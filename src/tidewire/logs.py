@@ -1,6 +1,7 @@
 """The log: structured, one line an entry, on standard error."""
 
 import contextlib
+import json
 import logging
 import re
 import sys
@@ -32,7 +33,7 @@ def build_log(
         stream: where to; standard error by default.
     """
     target = stream or sys.stderr
-    renderer = _render_json if form == "json" else _Console(colors=target.isatty())
+    renderer = _Whole(_render_json if form == "json" else _Console(colors=target.isatty()))
     control = level if isinstance(level, LogControl) else LogControl(level)
     lines = _Lines(target)
     processors: list[Processor] = [
@@ -93,7 +94,8 @@ class _Limits:
 class _Lines:
     """Writes lines, and drops those that can't be written.
 
-    A log is often on the disk that is full. An entry that raised would keep a publisher from its answer.
+    A log is often on the disk that is full, or a terminal that can't show a letter. An entry that raised would keep a
+    publisher from its answer.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -101,7 +103,7 @@ class _Lines:
 
     def msg(self, line: str) -> None:
         """Writes one."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write(f"{line}\n")
             self._stream.flush()
 
@@ -117,7 +119,10 @@ def _render_json(_logger: WrappedLogger, _method: str, entry: EventDict) -> str:
 
 def render_json(entry: Mapping[str, Any]) -> str:
     """An entry as one line of JSON that a terminal does nothing with but show it."""
-    line = msgspec.json.encode(entry, enc_hook=str).decode()
+    try:
+        line = msgspec.json.encode(entry, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        line = json.dumps(entry, default=str)  # half of a surrogate pair, which this writes as an escape
     # JSON itself lets pass what a terminal may act on, such as characters that change the direction of text.
     return line if line.isprintable() else _NOT_PLAIN.sub(_json_escape, line)
 
@@ -127,6 +132,20 @@ def _json_escape(match: re.Match[str]) -> str:
         return match[0]
     units = match[0].encode("utf-16-be").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+class _Whole:
+    """Writes an entry whatever is in it: of one that can't be rendered, what happened is said, and that the rest is missing."""
+
+    def __init__(self, render: Processor) -> None:
+        self._render = render
+
+    def __call__(self, logger: WrappedLogger, method: str, entry: EventDict) -> str:
+        try:
+            return str(self._render(logger, method, dict(entry)))
+        except Exception as error:  # noqa: BLE001 - whoever logs is in the middle of something that matters more
+            known = {name: str(entry.get(name, "")) for name in ("timestamp", "level", "event")}
+            return render_json(known | {"unwritten": type(error).__name__})
 
 
 class _Console:

@@ -55,7 +55,7 @@ class RequestLines:
         """Writes what has come since the last turn; what can't be written is dropped, as `logs.py` does it."""
         waiting, self._waiting = self._waiting, []
         self._of_turn = ""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write("\n".join([*waiting, ""]))
             self._stream.flush()
 

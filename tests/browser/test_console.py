@@ -353,6 +353,39 @@ def test_a_queue_that_is_not_there_and_one_that_ended_are_told_apart(
     expect(page.get_by_text("The queue ended before the client acknowledged it.")).to_be_visible()
 
 
+ODD_PLACES = [
+    "#/queue/%",
+    "#/queue/%zz",
+    "#/queue/%ED%A0%80",
+    "#/queue/%FF%FE",
+    "#/queue/..",
+    "#/queue/.",
+    "#/queue/%2F%2e%2E%2F",
+    "#/queue/" + "x" * 3000,
+    "#/queue/<img src=x onerror=alert(1)>",
+    "#/queue/a?b=c#d",
+    "#/queue/",
+    "#constructor",
+    "#__proto__",
+    "#/%",
+    "#",
+]
+"""What anybody may type, or write into a link."""
+
+
+def test_no_place_that_is_typed_breaks_the_page(visitor: Visit) -> None:
+    visitor.enter()
+    for place in ODD_PLACES:
+        visitor.open(place)
+        expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
+        expect(visitor.status).to_have_text("live")
+        expect(visitor.page.get_by_role("navigation", name="Pages")).to_be_visible()
+    # That there are no such queues is what the server answers; nothing else is the matter.
+    known = re.compile(r"^(404|414|400): |status of (404|414|400)")
+    assert [fault for fault in visitor.faults if not known.search(fault)] == []
+    visitor.go("Queues")
+
+
 def test_a_server_that_is_gone_is_told_and_found_again(visitor: Visit, server: ServerProcess) -> None:
     visitor.enter()
     page = visitor.page

@@ -1,6 +1,7 @@
 """The files in `deploy/` name what there is: routes, files, commands, settings, directives."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -209,6 +210,28 @@ def test_the_container_installs_only_what_is_pinned_by_content() -> None:
 
     assert hashed
     assert [command for command in rest if not {"--no-index", "--no-deps"} <= set(command.split())] == []
+
+
+def test_the_base_image_is_named_by_whoever_builds_and_by_its_content_alone() -> None:
+    every = instructions()
+    images = [rest.split()[0] for name, rest in every if name == "FROM"]
+    arguments = [rest for name, rest in every if name == "ARG"]
+
+    assert set(images) == {"${BASE}"}
+    assert set(arguments) == {"BASE"}, "a default would be a tag, or a digest that grows old"
+    first_run = next(rest for name, rest in every if name == "RUN")
+
+    def checked(base: str) -> int:
+        command = ["sh", "-c", first_run]
+        return subprocess.run(  # noqa: S603 - of our own file
+            command, env={"BASE": base, "PATH": os.environ["PATH"]}, capture_output=True, check=False
+        ).returncode
+
+    digest = "0" * 64
+    assert (
+        checked(f"python@sha256:{digest}") == checked(f"docker.io/library/python:3.13@sha256:{digest}") == 0
+    )
+    assert checked("python:3.13-slim") == checked("python") == checked("") == 1
 
 
 def test_the_container_does_not_run_as_root() -> None:

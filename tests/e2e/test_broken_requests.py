@@ -189,8 +189,8 @@ def end_connection(connection: RawConnection, ending: str) -> None:
 
 @pytest.mark.parametrize(
     "request_bytes_",
-    [LIVE, sized(TYPES), multipart(GOOD_PARTS), TRAILED, get(b"http://x/health/live")],
-    ids=["head", "form", "multipart", "chunks and trailer", "absolute"],
+    [LIVE, sized(TYPES), multipart(GOOD_PARTS), TRAILED],
+    ids=["head", "form", "multipart", "chunks and trailer"],
 )
 def test_a_request_may_come_byte_by_byte(shared_server: ServerProcess, request_bytes_: bytes) -> None:
     """Also twice on one connection: nothing of the first is left for the second."""
@@ -235,7 +235,7 @@ def test_pipelined_requests_of_every_kind_are_answered_in_order(shared_server: S
         (TRAILED, 200),
         (sized(b"event_types=x"), 400),
         (sized(TYPES).replace(AUTH, b""), 401),
-        (get(b"http://other.example/health/live"), 200),
+        (get(b"//other.example/health/live"), 404),
         (poll(b"queue_id=q&last_event_id=-1"), 400),
         (b"PUT /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab", 405),
     ]
@@ -309,7 +309,7 @@ def test_what_is_no_http_gets_the_error_envelope_with_the_usual_headers(shared_s
         (answer,) = answers_until_closed(connection)
     assert (answer.status, answer.json["code"]) == (400, "BAD_REQUEST")
     usual = shared_server.ask("GET", "/nope").headers
-    assert answer.headers.keys() == {*usual, "connection"} - {"date"}
+    assert answer.headers.keys() == {*usual, "connection"}
     assert "Invalid HTTP" not in shared_server.log[logged_before:]
 
 

@@ -3,9 +3,7 @@
 import contextlib
 import http.client
 import json
-import re
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,52 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from support.demo_server import running
-from support.programs import require_programs
-from support.server_process import SECRET, ServerProcess, credentials, free_port
-from support.waiting import eventually
+from support.proxies import PROXIES, proxy
+from support.server_process import SECRET, ServerProcess, credentials
 
 pytestmark = pytest.mark.slow
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-UPSTREAM = "127.0.0.1:9800"
-
-
-def nginx(folder: Path, port: int, upstream: str) -> list[str]:
-    site = (DEPLOY / "nginx.conf").read_text()
-    site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace(UPSTREAM, upstream)
-    site = site.replace("/etc/ssl/tidewire/fullchain.pem", f"{folder}/cert.pem")
-    site = site.replace("/etc/ssl/tidewire/privkey.pem", f"{folder}/key.pem")
-    paths = "".join(
-        f"{name}_temp_path {folder}/{name};\n"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    head = f"daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
-    (folder / "nginx.conf").write_text(f"{head}http {{\naccess_log off;\n{paths}{site}}}\n")
-    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
-
-
-def caddy(folder: Path, port: int, upstream: str) -> list[str]:
-    site = (DEPLOY / "Caddyfile").read_text().replace(UPSTREAM, upstream)
-    own = f"https://:{port} {{\n\tbind 127.0.0.1\n\ttls {folder}/cert.pem {folder}/key.pem"
-    site = site.replace("chat.example.com {", own)
-    (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{site}")
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
-
-
-def haproxy(folder: Path, port: int, upstream: str) -> list[str]:
-    both = (folder / "cert.pem").read_text() + (folder / "key.pem").read_text()
-    (folder / "both.pem").write_text(both)
-    text = (DEPLOY / "haproxy.cfg").read_text().replace(UPSTREAM, upstream)
-    text = text.replace("bind :443", f"bind 127.0.0.1:{port}")
-    text = text.replace("/etc/ssl/tidewire/chat.pem", f"{folder}/both.pem")
-    # Without it HAProxy refuses more connections than this process may have files.
-    text = re.sub(r"maxconn \d+", "maxconn 100", text)
-    (folder / "haproxy.cfg").write_text(text)
-    return ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
-
-
-COMMANDS = {"nginx": nginx, "caddy": caddy, "haproxy": haproxy}
 
 
 class Outside:
@@ -94,38 +50,12 @@ class Outside:
             return False
 
 
-@pytest.fixture(params=COMMANDS)
+@pytest.fixture(params=PROXIES)
 def outside(
     request: pytest.FixtureRequest, tmp_path: Path, shared_server: ServerProcess
 ) -> Iterator[Outside]:
-    program = request.param
-    require_programs(program, "openssl")
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "1",
-        "-subj",
-        "/CN=test.example",
-    ]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
-    subprocess.run([*made, *files], check=True, capture_output=True)  # noqa: S603 - made here
-    port = free_port()
-    command = COMMANDS[program](tmp_path, port, f"127.0.0.1:{shared_server.port}")
-    log = tmp_path / "proxy.log"
-    with running(command, output=log, cwd=tmp_path) as process:
-        proxied = Outside(port)
-
-        def is_there() -> bool:
-            assert process.poll() is None, log.read_text()
-            return proxied.is_there()
-
-        eventually(is_there, what=f"{program} answers")
-        yield proxied
+    with proxy(request.param, tmp_path, shared_server.port, lambda port: Outside(port).is_there()) as port:
+        yield Outside(port)
 
 
 def test_a_client_registers_and_waits_through_a_proxy(outside: Outside, shared_server: ServerProcess) -> None:

@@ -16,7 +16,7 @@ from support.whole_messages import message_event, recipients
 from tidewire.core.dump import Unreadable, read_pair, split_dump, write_pair
 from tidewire.core.errors import BadRequest
 from tidewire.core.merge_rules import Counter
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.notifications.formats import queue_names, wire_record
 from tidewire.core.wire import list_pieces
 

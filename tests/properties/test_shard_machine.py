@@ -29,7 +29,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable, UserDeactivated
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.outbox import OutboxPage
 from tidewire.core.state import RELOAD
 from tidewire.pace import Pace

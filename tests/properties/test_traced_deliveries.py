@@ -9,7 +9,7 @@ from support.events import flags, notice
 from support.traces import SAMPLED, KeptSpan, TracedRig
 from tidewire.core.ids import QueueId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 
 USERS = range(1, 6)
 MOST = 8

@@ -12,7 +12,7 @@ from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.limits import Limits
 from tidewire.core.merge import MergeRule, RuleFailure
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot

@@ -37,9 +37,14 @@ class RawConnection:
     """One connection; bytes go out as they are given."""
 
     def __init__(self, port: int, *, timeout: float = TIMEOUT) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port, self._timeout = port, timeout
+        self._socket = self._connected()
         self._received = b""
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self._port), timeout=self._timeout)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +57,12 @@ class RawConnection:
     def close(self) -> None:
         """Closes the connection."""
         self._socket.close()
+
+    def reconnect(self) -> None:
+        """Closes the connection, and has another."""
+        self.close()
+        self._socket = self._connected()
+        self._received = b""
 
     def send(self, data: bytes) -> None:
         """Sends bytes; that the server has closed already is no fault."""
@@ -88,14 +99,21 @@ class RawConnection:
         self.send(request)
         return self.answer()
 
-    def rest(self) -> bytes:
-        """Everything until the server closes the connection."""
+    def rest(self, *, within: float | None = None) -> bytes:
+        """Everything until the server closes the connection.
+
+        Raises:
+            TimeoutError: nothing comes for `within` seconds, else for `TIMEOUT`, and it is open.
+        """
+        self._socket.settimeout(self._timeout if within is None else within)
         try:
             while True:
                 self._receive()
         except Closed:
             received, self._received = self._received, b""
             return received
+        finally:
+            self._socket.settimeout(self._timeout)
 
     def is_closed(self) -> bool:
         """Whether the server closes the connection without another byte."""

@@ -55,7 +55,8 @@ class LocalSite:
 
     @property
     def whole_log(self) -> list[dict[str, Any]]:
-        """The entries of the log."""
+        """The entries of the log, with those that are written once a second."""
+        self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
     @property

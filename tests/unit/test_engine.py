@@ -12,7 +12,7 @@ from tidewire.core.dispatch import Dispatch
 from tidewire.core.errors import BadRequest, NoticeIdReused, Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.records import Ticked
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.engine import Engine

@@ -8,7 +8,7 @@ from support.events import flags, notice
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.records import Sealed
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.core.state import Batch

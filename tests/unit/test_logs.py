@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -126,3 +127,28 @@ def test_an_entry_that_cannot_be_written_is_dropped_and_holds_nobody_up() -> Non
     stream.full = False
     log.info("written")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["written"]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_whatever_an_entry_holds_it_is_written_and_raises_nothing(
+    form: Literal["console", "json"], tmp_path: Path
+) -> None:
+    class Odd:
+        """Can't be shown."""
+
+        def __repr__(self) -> str:
+            raise ZeroDivisionError
+
+        __str__ = __repr__
+
+    file = tmp_path / "log"
+    with file.open("w", encoding="utf-8") as stream:
+        log = build_log(form=form, level="info", stream=stream)
+        for value in ("\ud800", {"\ud800": 10**5000}, Odd(), float("nan"), b"\xff", UnicodeError("\udfff")):
+            log.error("odd", value=value)
+        log.error("raised", exc_info=ValueError("\ud800"))
+        log.info("after")
+    written = file.read_text()
+    assert len([line for line in written.splitlines() if " odd " in line or '"odd"' in line]) == 6
+    assert "raised" in written
+    assert "after" in written

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
 from tidewire.auth.basic import SCHEME as BASIC
+from tidewire.auth.entries import LARGEST_ID
 from tidewire.auth.remembering import Remembered, digest_of
 from tidewire.auth.revoked import Revoked
 from tidewire.auth.standing import admissible
@@ -145,13 +146,31 @@ class ApplicationKind:
         try:
             reply = await self._judge.post(body, [(header, shown)])
             if reply.status in REFUSALS:
-                raise _refusal(credentials)
+                raise _refusal(credentials)  # noqa: TRY301 - it passes as it is
             if reply.status != OK:
                 raise CallFailed(f"The application answered {reply.status}")  # noqa: TRY301 - as if none had come
-            return _DECODER.decode(reply.body)
-        except (CallFailed, msgspec.DecodeError) as error:
+            return _checked(_DECODER.decode(reply.body))
+        except WireError:
+            raise
+        except Exception as error:
+            # Whatever came of it, nobody has said who asks.
             self._report(error)
             raise AuthenticationUnavailable("Who asks can't be found out now") from error
+
+
+def _checked(answer: _Answer) -> _Answer:
+    """An answer that makes sense.
+
+    Raises:
+        CallFailed: ids that can't be, or a right that ends before it begins.
+    """
+    if not (0 < answer.user.id <= LARGEST_ID and 0 < answer.user.realm_id <= LARGEST_ID):
+        raise CallFailed(
+            f"The application named a user or realm with an id that is not from 1 to {LARGEST_ID}"
+        )
+    if answer.expires_in is not None and not answer.expires_in > 0:
+        raise CallFailed("The application's answer had expired before it came")
+    return answer
 
 
 def _refusal(credentials: Credentials) -> WireError:

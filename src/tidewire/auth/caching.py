@@ -62,4 +62,4 @@ class CachingAuthenticator:
 def _digest(authorization: str, host: str | None) -> bytes:
     # No header holds a NUL, so the two can't be moved against each other.
     text = f"{authorization}\0{'' if host is None else host}\0{host is None}"
-    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=DIGEST_SIZE).digest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()

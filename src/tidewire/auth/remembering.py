@@ -48,4 +48,4 @@ class Remembered:
 def digest_of(*parts: str | None) -> bytes:
     """A digest of texts, none of which can be moved into another; the texts themselves are kept nowhere."""
     whole = "\0".join("-" if part is None else f"+{part}" for part in parts)
-    return blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=DIGEST_SIZE).digest()
+    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()

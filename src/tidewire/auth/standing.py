@@ -16,3 +16,12 @@ def admissible(user: User) -> User:
     if user.role is Role.WEBHOOK_BOT:
         raise BadRequest("This API is not available to incoming webhook bots.")
     return user
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8, as every later use of it will have to; half of a surrogate pair can't."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,9 +6,11 @@ id that is not there they are fetched again, but not more often than `REFETCH_AF
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jwt
 import msgspec
@@ -16,14 +18,33 @@ import msgspec
 from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
 from tidewire.auth.remembering import Remembered, digest_of
 from tidewire.auth.revoked import Revoked
-from tidewire.auth.standing import admissible
+from tidewire.auth.standing import admissible, is_text
 from tidewire.calling import Caller, CallFailed
-from tidewire.core.errors import AuthenticationUnavailable, InvalidToken
+from tidewire.core.errors import AuthenticationUnavailable, InvalidToken, WireError
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import Role, User
 
+A = TypeVar("A")
+
 OK = 200
 SCHEME = "bearer"
+
+NOT_VALID = "The token is not valid"
+
+SENTENCES: Mapping[type[jwt.PyJWTError], str] = MappingProxyType(
+    {
+        jwt.ExpiredSignatureError: "The token has expired",
+        jwt.ImmatureSignatureError: f"{NOT_VALID} yet",
+        jwt.InvalidAudienceError: f"{NOT_VALID} here: it is for another audience",
+        jwt.InvalidSignatureError: f"{NOT_VALID}: its signature is wrong",
+        jwt.MissingRequiredClaimError: f"{NOT_VALID}: it lacks a claim; exp, iss, aud and the user's id are required",
+    }
+)
+"""What a client is told of a token that the library refuses. The library's own words quote what the token says, which may
+be anything, and its traceback is nobody's business."""
+
+DIGITS = 16
+"""Of the largest id that every client can hold."""
 
 MAX_TOKEN = 8192
 """Characters; the longest that are worth reading have some 2,000."""
@@ -50,6 +71,12 @@ class Key(NamedTuple):
 
     key: Any
     algorithms: tuple[str, ...]
+
+
+class _KeySet(msgspec.Struct):
+    """What an issuer answers."""
+
+    keys: list[dict[str, Any]]
 
 
 class Directory(Protocol):
@@ -98,7 +125,10 @@ class Issuer:
             reply = await self._caller.get()
             if reply.status != OK:
                 raise CallFailed(f"The address of the keys answered {reply.status}")
-            self._keys = dict(_keys(reply.body, self._algorithms))
+            keys = dict(_keys(reply.body, self._algorithms))
+            if not keys:
+                raise CallFailed("The address of the keys named none that can be used")
+            self._keys = keys
             self._fetched_at = now
 
 
@@ -122,13 +152,24 @@ class TokenKind:
         users: Directory,
         revoked: Revoked,
         report: Callable[[Exception], None],
+        on_fault: Callable[[Exception], None],
     ) -> None:
-        """Takes the issuers by name, what tokens say, who is known anyway, and who is told of failures."""
+        """Takes what it needs.
+
+        Args:
+            issuers: by name.
+            claims: what tokens say.
+            users: who is known anyway.
+            revoked: the tokens that were revoked.
+            report: told why an issuer's keys can't be had.
+            on_fault: told of what nobody foresaw while a token was judged.
+        """
         self._issuers = issuers
         self._claims = claims
         self._users = users
         self._revoked = revoked
         self._report = report
+        self._on_fault = on_fault
         self._remembered = Remembered()
 
     def known(self, credentials: Credentials, now: float) -> Admitted:
@@ -142,7 +183,7 @@ class TokenKind:
         remembering = digest_of(text)
         found = self._remembered.get(remembering, now)
         if found is None:
-            found = self._verified(_seen(text), now)
+            found = self._judged(lambda: self._verified(_seen(text), now))
             self._remembered.put(remembering, found)
         if found.session and self._revoked.has(found.session):
             raise InvalidToken("The token was revoked")
@@ -154,10 +195,12 @@ class TokenKind:
         Raises:
             AuthenticationUnavailable: they can't be had.
         """
-        issuer = self._issuer(_seen(_token(credentials)))
+        text = _token(credentials)
+        issuer = self._judged(lambda: self._issuer(_seen(text)))
         try:
             await issuer.fetch(now)
-        except (CallFailed, msgspec.DecodeError, jwt.PyJWTError) as error:
+        except Exception as error:
+            # Whatever the issuer answered: nothing was learnt from it.
             self._report(error)
             raise AuthenticationUnavailable("Whether the token is valid can't be found out now") from error
         try:
@@ -169,6 +212,26 @@ class TokenKind:
         """Forgets whom the token let in."""
         self._remembered.drop(session)
 
+    def _judged(self, judge: Callable[[], A]) -> A:
+        """What comes of judging a token.
+
+        A token may say anything, and the library reads it before anybody has vouched for it. So whatever it raises means
+        the same: this token lets nobody in.
+
+        Raises:
+            InvalidToken: in our own words.
+            MustAsk: as `known`.
+        """
+        try:
+            return judge()
+        except (WireError, MustAsk):
+            raise
+        except jwt.PyJWTError as error:
+            raise InvalidToken(SENTENCES.get(type(error), NOT_VALID)) from None
+        except Exception as error:  # noqa: BLE001 - by what the library or we did not foresee nobody may get in, or be let fall
+            self._on_fault(error)
+            raise InvalidToken(NOT_VALID) from None
+
     def _issuer(self, seen: _Seen) -> Issuer:
         issuer = self._issuers.get(seen.issuer)
         if issuer is None:
@@ -179,23 +242,18 @@ class TokenKind:
         key = self._issuer(seen).key(seen.key_id, now)
         if key is None:
             raise InvalidToken("The token is signed with a key that its issuer does not name")
-        try:
-            content = jwt.decode(
-                seen.text,
-                key.key,
-                algorithms=list(key.algorithms),
-                audience=self._claims.audience,
-                issuer=seen.issuer,
-                leeway=self._claims.leeway,
-                options={"require": ["exp", "iss", "aud", self._claims.user]},
-            )
-        except jwt.PyJWTError as error:
-            raise InvalidToken(f"The token is not valid: {error}") from None
-        ends_at = float(content["exp"]) + self._claims.leeway
-        session = content.get("jti")
-        return Admitted(
-            admissible(self._user(content)), ends_at, ends_at, session if isinstance(session, str) else ""
+        content = jwt.decode(
+            seen.text,
+            key.key,
+            algorithms=list(key.algorithms),
+            audience=self._claims.audience,
+            issuer=seen.issuer,
+            leeway=self._claims.leeway,
+            options={"require": ["exp", "iss", "aud", self._claims.user]},
         )
+        ends_at = _moment(content, "exp") + self._claims.leeway
+        session = _text(content, "jti") if isinstance(content.get("jti"), str) else ""
+        return Admitted(admissible(self._user(content)), ends_at, ends_at, session)
 
     def _user(self, content: Mapping[str, Any]) -> User:
         """The user whom the token names; what the users file says of them counts more than the token."""
@@ -205,12 +263,12 @@ class TokenKind:
             return known
         role = content.get("role", Role.MEMBER)
         if role not in list(Role):
-            raise InvalidToken("The token is not valid: its role is none")
+            raise InvalidToken(f"{NOT_VALID}: its role is none")
         return User(
             id=UserId(user_id),
             realm_id=RealmId(_number(content, self._claims.realm)),
-            email=str(content.get("email", "")),
-            full_name=str(content.get("name", "")),
+            email=_text(content, "email"),
+            full_name=_text(content, "name"),
             role=Role(role),
         )
 
@@ -220,25 +278,44 @@ def _token(credentials: Credentials) -> str:
     if scheme.lower() != SCHEME:
         raise no_session(is_session=credentials.is_session)
     if not text or len(text) > MAX_TOKEN:
-        raise InvalidToken("The token is not valid: it is missing or too long")
+        raise InvalidToken(f"{NOT_VALID}: it is missing or too long")
     return text.strip()
 
 
 def _seen(text: str) -> _Seen:
-    try:
-        header = jwt.get_unverified_header(text)
-        content = jwt.decode(text, options={"verify_signature": False})
-    except jwt.PyJWTError as error:
-        raise InvalidToken(f"The token is not valid: {error}") from None
-    return _Seen(str(content.get("iss", "")), str(header.get("kid", "")), text)
+    header = jwt.get_unverified_header(text)
+    content = jwt.decode(text, options={"verify_signature": False})
+    issuer, key_id = content.get("iss", ""), header.get("kid", "")
+    if not isinstance(issuer, str) or not isinstance(key_id, str):
+        raise InvalidToken(f"{NOT_VALID}: its issuer or key id is no text")
+    return _Seen(issuer, key_id, text)
 
 
 def _number(content: Mapping[str, Any], claim: str) -> int:
     value = content.get(claim)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) <= DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**53:
-        raise InvalidToken(f"The token is not valid: its {claim} is no id")
+        raise InvalidToken(f"{NOT_VALID}: its {claim} is no id")
+    return value
+
+
+def _moment(content: Mapping[str, Any], claim: str) -> float:
+    """A time, in UNIX seconds; one that is beyond what clocks can say is none."""
+    value = content.get(claim)
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or not abs(int(value)) < 2**53:
+        raise InvalidToken(f"{NOT_VALID}: its {claim} is no time")
+    moment = float(value)
+    if not math.isfinite(moment):
+        raise InvalidToken(f"{NOT_VALID}: its {claim} is no time")
+    return moment
+
+
+def _text(content: Mapping[str, Any], claim: str) -> str:
+    """A text, empty when there is none; one that can't be written down would fail at every later use of it."""
+    value = content.get(claim, "")
+    if not isinstance(value, str) or not is_text(value):
+        raise InvalidToken(f"{NOT_VALID}: its {claim} is no text")
     return value
 
 
@@ -249,7 +326,12 @@ def _fitting(key: str, algorithms: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _keys(body: bytes, algorithms: tuple[str, ...]) -> Iterable[tuple[str, Key]]:
-    for found in jwt.PyJWKSet.from_dict(msgspec.json.decode(body, type=dict[str, Any])).keys:
+    """The keys that can be used. One that nobody can read, perhaps of a kind that is yet to come, is passed over."""
+    for entry in msgspec.json.decode(body, type=_KeySet).keys:
+        try:
+            found = jwt.PyJWK.from_dict(entry)
+        except Exception:  # noqa: BLE001, S112 - an issuer may name anything, and its other keys are as good as ever
+            continue
         name = found.algorithm_name
         if found.key_type != "oct" and found.public_key_use in (None, "sig") and name in algorithms:
-            yield found.key_id or "", Key(found.key, (name,))
+            yield str(found.key_id or ""), Key(found.key, (name,))

@@ -4,6 +4,8 @@
 - Carried out: acknowledged once it is as durable as asked.
 - Can't ever be carried out: moved to the queue of dead letters, with its id and the reason.
 - Failed for a reason nobody foresaw: sent back to the end of the queue, three times, then a dead letter (R8.12).
+- Can't be carried out and not be buried either, because the broker will not have the dead letter: said in the log, and
+  dropped, for what waits to be acknowledged stops all others.
 - Can't be carried out now, because the journal or the memory is full: kept, with all that came after it, and tried
   again. The broker sends no more than the prefetch meanwhile.
 """
@@ -16,12 +18,13 @@ from collections.abc import Callable, Sequence
 from structlog.typing import FilteringBoundLogger
 
 from tidewire._amqp import BrokerLost, Channel, Connection, Delivery
-from tidewire._bus_names import FENCE, dead_letter_queue
+from tidewire._bus_names import FENCE
 from tidewire.bus.acknowledging import Acknowledger, Run, Taken
+from tidewire.bus.dead_letters import DeadLetters
 from tidewire.bus.identity import Nameless
 from tidewire.bus.outgoing import Outgoing
-from tidewire.bus.reading import Incoming, digest_of_nameless, for_another_try, read, usable_id
-from tidewire.bus.sharing import Sharer
+from tidewire.bus.reading import MOST_TRIES, Incoming, digest_of_nameless, for_another_try, read
+from tidewire.bus.sharing import Sharer, place_of
 from tidewire.bus_port import Sharing
 from tidewire.core.errors import InternalError, WireError
 from tidewire.engine import Engine
@@ -29,9 +32,11 @@ from tidewire.engine import Engine
 AT_ONCE = 250
 """Deliveries of one turn of the loop: some ten milliseconds, so that polls are not kept waiting."""
 
-MOST_TRIES = 4
 TRY_AGAIN = 0.5
 """Seconds until what could not be carried out now is tried again."""
+
+TELL_EVERY = 60.0
+"""Seconds between two entries of the log that notices wait."""
 
 SETTLE_WITHIN = 1.5
 """Seconds that a stop waits for the broker and for acknowledgements: with two connections to be closed and the polls to
@@ -59,6 +64,7 @@ class Consumer:
         self._prefetch = prefetch
         self._nameless = nameless
         self._outgoing = outgoing
+        self._dead_letters = DeadLetters(queue, outgoing=outgoing, log=log)
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._acknowledger = Acknowledger(lambda _: None)
@@ -69,6 +75,8 @@ class Consumer:
         """When the oldest of what has arrived did, by the loop's clock."""
         self._held: tuple[Run, list[Incoming]] | None = None
         self._is_due = False
+        self._told_at = float("-inf")
+        """When it was last written that notices wait, by the loop's clock."""
 
     async def set_up(self, connection: Connection) -> None:
         """Begins to consume on a new connection."""
@@ -178,6 +186,10 @@ class Consumer:
             except WireError as error:
                 self._bury(run, delivery, None, error)
                 continue
+            except Exception:  # noqa: BLE001 - it would fail again, and costs itself alone
+                self._log.exception("notice of the bus can't be read")
+                self._bury(run, delivery, None, InternalError())
+                continue
             if incoming is None:
                 self._acknowledger.finish(run)
             else:
@@ -189,18 +201,14 @@ class Consumer:
     def _carry_out(self, run: Run, incoming: list[Incoming]) -> None:
         """All of it as one, as long as nothing is wrong with any."""
         sharing = self._sharing
-        if (
-            sharing is not None
-            and incoming
-            and not sharing.is_all_for_here([each.notice for each in incoming])
-        ):
+        if sharing is not None and incoming and not self._is_all_for_here(sharing, incoming):
             self._share(run, incoming, sharing)
             return
         while incoming:
             try:
                 self._publish(run, incoming)
             except WireError as error:
-                index = error.data.get("index")
+                index = place_of(error, len(incoming))
                 if error.retry_helps:
                     self._hold(run, incoming, error)
                     return
@@ -218,6 +226,13 @@ class Consumer:
                 return
             else:
                 return
+
+    def _is_all_for_here(self, sharing: Sharing, incoming: Sequence[Incoming]) -> bool:
+        try:
+            return sharing.is_all_for_here([each.notice for each in incoming])
+        except Exception:  # noqa: BLE001 - where it is carried out it is said which of them is the matter
+            self._log.exception("notices of the bus failed")
+            return False
 
     def _share(self, run: Run, incoming: list[Incoming], sharing: Sharing) -> None:
         """Those that concern other shards too; what comes after them waits, so that it stays in order."""
@@ -278,7 +293,10 @@ class Consumer:
                 self._send_back(run, each)
 
     def _hold(self, run: Run, incoming: list[Incoming], error: WireError) -> None:
-        self._log.warning("notices of the bus wait", code=error.code, reason=error.message)
+        now = self._loop.time()
+        if now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            self._log.warning("notices of the bus wait", code=error.code, reason=error.message)
         self._held = (run, incoming)
         self._loop.call_later(TRY_AGAIN, self._release, self._held)
 
@@ -294,32 +312,27 @@ class Consumer:
 
     def _send_back(self, run: Run, incoming: Incoming) -> None:
         tries = incoming.tries + 1
-        notice = incoming.notice
+        notice, delivery = incoming.notice, incoming.delivery
         if tries >= MOST_TRIES:
-            self._bury(run, incoming.delivery, notice.id, InternalError())
+            self._bury(run, delivery, notice.id, InternalError())
+            return
+        try:
+            body = for_another_try(notice, tries)
+        except Exception:  # noqa: BLE001 - it can't be tried again then
+            self._log.exception("notice of the bus failed", id=notice.id, type=notice.kind)
+            self._bury(run, delivery, notice.id, InternalError())
             return
         self._outgoing.put(
             self._queue,
-            for_another_try(notice, tries),
+            body,
             message_id=notice.id or "",
-            headers=incoming.delivery.headers or None,
+            headers=delivery.headers or None,
             done=self._finisher(run),
+            failed=lambda _: self._bury(run, delivery, notice.id, InternalError()),
         )
 
     def _bury(self, run: Run, delivery: Delivery, notice_id: str | None, error: WireError) -> None:
-        name = notice_id or usable_id(delivery.message_id or "") or f"delivery-{delivery.tag}"
-        self._log.error("notice became a dead letter", id=name, code=error.code, queue=self._queue)
-        self._outgoing.put(
-            dead_letter_queue(self._queue),
-            delivery.body,
-            message_id=name,
-            headers={
-                **delivery.headers,
-                "x-tidewire-code": error.code,
-                "x-tidewire-reason": error.message,
-            },
-            done=self._finisher(run),
-        )
+        self._dead_letters.bury(delivery, notice_id, error, done=self._finisher(run))
 
     def _finisher(self, run: Run) -> Callable[[], None]:
         acknowledger = self._acknowledger

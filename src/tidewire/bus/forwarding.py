@@ -1,13 +1,15 @@
 """From the outbox to the workers' queues: a record leaves the outbox once the broker has confirmed it (R5.18-R5.20)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp_sender import Fate
-from tidewire.bus.outgoing import Outgoing
+from tidewire._amqp_sender import Fate, Sender
+from tidewire._http import Backoff
+from tidewire.bus.outgoing import LONGEST_PAUSE, PAUSE, Outgoing
 from tidewire.core.errors import Unavailable
 from tidewire.core.notifications.formats import Notification, stable_id, wire_record
 from tidewire.core.outbox import OutboxPage
@@ -27,20 +29,34 @@ TRY_AGAIN = 1.0
 class Forwarder:
     """Carries the records of one queue of the outbox."""
 
-    def __init__(self, *, engine: Engine, queue: str, outgoing: Outgoing, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        queue: str,
+        outgoing: Outgoing,
+        chance: Callable[[], float],
+        log: FilteringBoundLogger,
+    ) -> None:
+        """Takes what it needs; `chance` is a number from 0 up to 1, to spread attempts."""
         self._engine = engine
         self._queue = queue
         self._outgoing = outgoing
         self._log = log
         self._confirmed = 0
+        self._delays = Backoff(first=PAUSE, limit=LONGEST_PAUSE, random=chance)
+        self._told = ""
+        """What was last written of what is the matter; the same again and again is one entry."""
 
     async def run(self) -> None:
         """Carries on until it is cancelled."""
         while True:
             try:
                 await self._carry()
-            except Exception:  # noqa: BLE001 - notifications must not end for good
-                self._log.exception("notifications failed", queue=self._queue)
+            except Exception as error:  # noqa: BLE001 - notifications must not end for good
+                if self._told != (told := type(error).__name__):
+                    self._told = told
+                    self._log.exception("notifications failed", queue=self._queue)
                 await asyncio.sleep(TRY_AGAIN)
 
     async def _carry(self) -> None:
@@ -70,11 +86,20 @@ class Forwarder:
         for (position, _), waiting in zip(records, fates, strict=True):
             fate = await waiting
             if fate is not Fate.CONFIRMED:
-                self._log.warning("notifications are sent again", queue=self._queue, reason=fate.value)
-                await self._outgoing.recover(sender, self._queue, fate)
+                await self._recover(sender, fate)
                 break
             through = position
+        if through:
+            self._told = ""
+            self._delays.reset()
         return through
+
+    async def _recover(self, sender: Sender, fate: Fate) -> None:
+        """Waits, ever longer, for another try. That a connection was lost is told by whoever makes the next one."""
+        if fate is not Fate.LOST and fate.value != self._told:
+            self._told = fate.value
+            self._log.warning("notifications are sent again", queue=self._queue, reason=fate.value)
+        await self._outgoing.recover(sender, self._queue, fate, self._delays.next_delay(PAUSE))
 
     async def _acknowledge(self, through: int) -> None:
         """Drops what is confirmed; should the process end before, it is sent once more under the same id."""

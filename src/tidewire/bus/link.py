@@ -1,4 +1,8 @@
-"""A connection that comes back: whenever it is lost, another is made and everything is set up on it anew (R8.11)."""
+"""A connection that comes back: whenever it is lost, another is made and everything is set up on it anew (R8.11).
+
+Attempts follow each other ever more slowly, until a connection has lasted for a while: one that is lost as soon as it stands is
+no better than one that can't be had.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,8 +14,8 @@ from tidewire._amqp import BrokerLost, Connection
 from tidewire._http import Backoff
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
-WARNED = 10
-"""Failures in a row that are warnings; those that follow are errors."""
+STEADY_AFTER = 10.0
+"""Seconds that a connection must have stood for the next attempts to begin anew."""
 
 
 class Link:
@@ -24,7 +28,9 @@ class Link:
         connect: Callable[[], Awaitable[Connection]],
         set_up: Callable[[Connection], Awaitable[None]],
         on_up: Callable[[bool], None],
+        on_failure: Callable[[str], None],
         chance: Callable[[], float],
+        timer: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         """Takes what it needs.
@@ -34,17 +40,21 @@ class Link:
             connect: opens one.
             set_up: makes it useful; may raise `BrokerLost`.
             on_up: told when it is set up (True), and when it is lost.
+            on_failure: told why it was lost, or could not be made.
             chance: a number from 0 up to 1, to spread attempts.
-            log: where to write.
+            timer: seconds of any clock that does not go back.
+            log: where to write of faults.
         """
         self._name = name
         self._connect = connect
         self._set_up = set_up
         self._on_up = on_up
+        self._on_failure = on_failure
+        self._timer = timer
         self._log = log
         self._backoff = Backoff(first=FIRST_DELAY, limit=LONGEST_DELAY, random=chance)
-        self._failures = 0
-        self._connection: Connection | None = None
+        self._fault = ""
+        """The last fault of ours that was written: the same again and again is one entry."""
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -67,23 +77,27 @@ class Link:
             except BrokerLost as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt must come
-                self._log.exception("bus failed", connection=self._name)
-                reason = type(error).__name__
-            self._failures += 1
-            level = self._log.warning if self._failures <= WARNED else self._log.error
-            level("bus is away", connection=self._name, reason=reason, failures=self._failures)
+                reason = f"fault of the server: {type(error).__name__}"
+                if reason != self._fault:
+                    self._fault = reason
+                    self._log.exception("bus failed", connection=self._name)
+            self._on_failure(reason)
             await asyncio.sleep(self._backoff.next_delay())
 
     async def _live(self) -> str:
         """One connection's life; returns why it ended."""
         connection = await self._connect()
+        stood_at: float | None = None
         try:
             await self._set_up(connection)
-            self._failures = 0
-            self._backoff.reset()
-            self._log.info("bus is there", connection=self._name)
+            stood_at = self._timer()
             self._on_up(True)
             return await asyncio.shield(connection.closed)
         finally:
-            self._on_up(False)
-            await connection.close()
+            if stood_at is not None and self._timer() - stood_at >= STEADY_AFTER:
+                self._backoff.reset()
+                self._fault = ""
+            try:
+                self._on_up(False)
+            finally:
+                await connection.close()

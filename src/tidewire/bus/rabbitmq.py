@@ -7,12 +7,13 @@ that would hold up the acknowledgements, and with them the consuming that could 
 import asyncio
 import random
 import secrets
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp import Connection, connect
+from tidewire._amqp import Connection, address_of, connect
 from tidewire._bus_names import dead_letter_queue
 from tidewire.bus.consuming import Consumer
 from tidewire.bus.embedded import Bus
@@ -20,6 +21,7 @@ from tidewire.bus.forwarding import Forwarder
 from tidewire.bus.identity import Nameless, left_behind
 from tidewire.bus.link import Link
 from tidewire.bus.outgoing import Outgoing
+from tidewire.bus.presence import Presence
 from tidewire.bus_port import BusState, Sharing
 from tidewire.engine import Engine
 
@@ -53,9 +55,15 @@ class RabbitBus(Bus):
         """
         self._url = url
         self._on_away = on_away
-        self._up = {"incoming": False, "outgoing": False}
+        self._log = log
+        self._presence = Presence(
+            ("incoming", "outgoing"), address=address_of(url), timer=time.monotonic, log=log
+        )
         names = engine.shard.remembered.newest_first() if crashed else iter(())
-        self._outgoing = Outgoing([queue, dead_letter_queue(queue), *engine.shard.outbox_queues()])
+        chance = random.Random().random  # noqa: S311 - no secret comes of it
+        self._outgoing = Outgoing(
+            [queue, dead_letter_queue(queue), *engine.shard.outbox_queues()], chance=chance
+        )
         self._consumer = Consumer(
             engine=engine,
             queue=queue,
@@ -67,17 +75,10 @@ class RabbitBus(Bus):
             log=log,
             sharing=sharing,
         )
-        chance = random.Random().random  # noqa: S311 - no secret comes of it
-
-        def link(
-            name: str, set_up: Callable[[Connection], Awaitable[None]], on_up: Callable[[bool], None]
-        ) -> Link:
-            return Link(name=name, connect=self._connect, set_up=set_up, on_up=on_up, chance=chance, log=log)
-
-        self._incoming_link = link("incoming", self._consumer.set_up, self._incoming_moved)
-        self._outgoing_link = link("outgoing", self._outgoing.set_up, self._outgoing_moved)
+        self._incoming_link = self._link("incoming", self._consumer.set_up, self._incoming_moved, chance)
+        self._outgoing_link = self._link("outgoing", self._outgoing.set_up, self._outgoing_moved, chance)
         self._forwarders = [
-            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, log=log)
+            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, chance=chance, log=log)
             for name in engine.shard.outbox_queues()
         ]
         self._forwarding: list[asyncio.Task[None]] = []
@@ -107,25 +108,46 @@ class RabbitBus(Bus):
     def state(self) -> BusState:
         """Whether both connections stand, and what waits to be acknowledged."""
         waiting, lag = self._consumer.backlog()
-        return BusState(connected=all(self._up.values()), waiting=waiting, lag=lag)
+        return BusState(connected=self._presence.is_there, waiting=waiting, lag=lag)
 
     async def send(self, queue: str, body: bytes) -> None:
         """Publishes a notice into another shard's queue; returns once the broker has it."""
         await self._outgoing.send(queue, body, message_id=str(uuid.uuid4()))
 
+    def _link(
+        self,
+        name: str,
+        set_up: Callable[[Connection], Awaitable[None]],
+        on_up: Callable[[bool], None],
+        chance: Callable[[], float],
+    ) -> Link:
+        return Link(
+            name=name,
+            connect=self._connect,
+            set_up=set_up,
+            on_up=on_up,
+            on_failure=lambda reason: self._presence.failed(name, reason),
+            chance=chance,
+            timer=time.monotonic,
+            log=self._log,
+        )
+
     async def _connect(self) -> Connection:
         return await connect(self._url, name="tidewire")
 
     def _incoming_moved(self, up: bool) -> None:
+        self._note("incoming", up)
         if not up:
             self._consumer.lost()
-        self._note("incoming", up)
 
     def _outgoing_moved(self, up: bool) -> None:
+        self._note("outgoing", up)
         if not up:
             self._outgoing.lost()
-        self._note("outgoing", up)
 
     def _note(self, name: str, up: bool) -> None:
-        self._up[name] = up
-        self._on_away(not all(self._up.values()))
+        if up:
+            self._presence.up(name)
+        else:
+            self._presence.down(name)
+        self._on_away(not self._presence.is_there)

@@ -1,18 +1,18 @@
 """From a message of the bus to a notice (R8.4), and back for another try (R8.12)."""
 
-import hashlib
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tidewire._amqp import Delivery
+from tidewire._amqp_properties import digest_of_id
 from tidewire._bus_names import PARTS
 from tidewire.bus.identity import Nameless
-from tidewire.core.errors import InvalidNotice
 from tidewire.core.notice import Notice, decode_notice
 
 TRIES_KEY = "failed_tries"
 _MARK = b'"failed_tries"'
+MOST_TRIES = 4
 LONGEST_ID = 128
 
 
@@ -56,21 +56,21 @@ def _incoming(delivery: Delivery, nameless: Nameless) -> Incoming | None:
 
 
 def digest_of_nameless(delivery: Delivery) -> bytes | None:
-    """The digest of a delivery's notice; None when it has a name, or is none."""
+    """The digest of a delivery's notice; None when it has a name, or there is none that can be read."""
     if delivery.message_id:
         return None
     try:
         notice = _named(_without_tries(delivery.body)[0], mark := "?")
-    except InvalidNotice:
+    except Exception:  # noqa: BLE001 - should it come again, whoever reads it is told
         return None
     return notice.digest if notice.id == mark else None
 
 
-def usable_id(message_id: str) -> str:
-    """A message's id as a notice's, which has fewer characters."""
-    if len(message_id) <= LONGEST_ID:
-        return message_id
-    return hashlib.blake2b(message_id.encode(), digest_size=32).hexdigest()
+def usable_id(message_id: str | bytes) -> str:
+    """A message's id as a notice's, which has fewer characters and is text."""
+    if isinstance(message_id, bytes):
+        return digest_of_id(message_id)
+    return message_id if len(message_id) <= LONGEST_ID else digest_of_id(message_id.encode())
 
 
 def for_another_try(notice: Notice, tries: int) -> bytes:
@@ -105,5 +105,6 @@ def _without_tries(body: bytes) -> tuple[bytes, int]:
         return body, 0  # whoever decodes the notice says what is wrong
     if not isinstance(members, dict) or not isinstance(members.get(TRIES_KEY), int):
         return body, 0
-    tries = members.pop(TRIES_KEY)
+    # Anybody may have written it: below nothing it would never be reached, and it must stay a number that can be written.
+    tries = min(max(members.pop(TRIES_KEY), 0), MOST_TRIES)
     return msgspec.json.encode(members), tries

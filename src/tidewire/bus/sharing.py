@@ -7,7 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire.bus.reading import Incoming
 from tidewire.bus_port import Sharing
-from tidewire.core.errors import WireError
+from tidewire.core.errors import InternalError, WireError
 
 
 class Sharer:
@@ -43,21 +43,33 @@ class Sharer:
             batch = list(alike)
             try:
                 await self._sharing.carry_out([each.notice for each in batch])
+            except InternalError:
+                self._failed(batch, left)
+                size = 1
             except WireError as error:
                 if error.retry_helps:
                     return done, left, error
-                index = error.data.get("index")
+                index = place_of(error, len(batch))
                 if index is not None or len(batch) == 1:
                     self._bury(left.pop(index or 0), error)
                 else:
                     size = 1  # one of them is wrong, and then it is known which
             except Exception:  # noqa: BLE001 - a fault of ours must not stop the others
                 self._log.exception("notices of the bus failed")
-                if len(batch) == 1:
-                    self._send_back(left.pop(0))
-                else:
-                    size = 1
+                self._failed(batch, left)
+                size = 1
             else:
                 done += batch
                 del left[: len(batch)]
         return done, [], None
+
+    def _failed(self, batch: Sequence[Incoming], left: list[Incoming]) -> None:
+        """A fault, here or on another shard: of several it is not known whose, so each is tried by itself."""
+        if len(batch) == 1:
+            self._send_back(left.pop(0))
+
+
+def place_of(error: WireError, count: int) -> int | None:
+    """Which of so many notices an error is about; None when it does not say, or names none of them."""
+    index = error.data.get("index")
+    return index if type(index) is int and 0 <= index < count else None

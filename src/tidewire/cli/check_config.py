@@ -17,6 +17,7 @@ from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem, Settings, check_secret
 from tidewire.config.shard_settings import shard_map_of
 from tidewire.escaping import escaped
+from tidewire.storage.permissions import readable_by_others, writable_by_others
 from tidewire.traced import otel_module
 
 
@@ -86,7 +87,16 @@ def _directory(settings: Settings) -> Iterator[str]:
         raise _no_directory(f"{there}, which is no directory")
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
         raise _no_directory(f"{there}, which can't be written")
-    yield f"state directory  {directory}{'' if there == directory else ', to be made at the start'}"
+    if there != directory:
+        yield f"state directory  {directory}, to be made at the start"
+        return
+    problem = writable_by_others(directory)
+    if problem is not None:
+        raise ConfigError(
+            [Problem("settings", "storage.directory", "a directory that only its owner can write", problem)]
+        )
+    open_to_others = readable_by_others(directory)
+    yield f"state directory  {directory if open_to_others is None else open_to_others}"
 
 
 def _no_directory(found: str) -> ConfigError:

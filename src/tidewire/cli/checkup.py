@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tidewire.config.secret import OTHERS
+from tidewire.config.secret import OTHERS, ROOT
 from tidewire.config.shard_settings import shard_directory
 from tidewire.core.errors import StateError
 from tidewire.storage.contents import Contents, read_contents
 from tidewire.storage.files import DirectoryFiles
 from tidewire.storage.inspect import Look, Seen, in_use, look
+from tidewire.storage.permissions import writable_by_others
 
 Check: TypeAlias = Literal[
     "refused",
@@ -194,10 +195,17 @@ def _space(free: int, total: int, needs: int) -> Iterator[Finding]:
 
 
 def _permissions(directory: Path) -> Iterator[Finding]:
+    refused = writable_by_others(directory)
+    if refused is not None:
+        yield Finding(
+            check="permissions",
+            found=f"a start would be refused: others than the owner may write the directory (mode {_mode(directory):04o})",
+            advice=f"chmod 700 {directory}, and see that nobody has put anything into it",
+        )
     open_to_others = [
         path.name for path in sorted(directory.iterdir()) if path.is_file() and _mode(path) & OTHERS
     ]
-    if _mode(directory) & OTHERS:
+    if refused is None and _mode(directory) & OTHERS:
         yield Finding(
             check="permissions",
             found=f"others than the owner may use the directory (mode {_mode(directory):04o})",
@@ -209,11 +217,26 @@ def _permissions(directory: Path) -> Iterator[Finding]:
             found=f"others than the owner may use {_listed(open_to_others)}",
             advice="chmod 600 each of them; the files hold messages and the secret",
         )
+    yield from _owner_of_secret(directory)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         yield Finding(
             check="permissions",
             found="the user who asks can't write the directory",
             advice="nothing, if the server runs as another user; else make the directory its user's",
+        )
+
+
+def _owner_of_secret(directory: Path) -> Iterator[Finding]:
+    """The server takes no secret that another user than its own, or root, can change."""
+    try:
+        owner, own = (directory / SECRET).stat().st_uid, directory.stat().st_uid
+    except OSError:
+        return
+    if owner not in {own, ROOT}:
+        yield Finding(
+            check="permissions",
+            found=f"a start would be refused: {SECRET} belongs to the user with the number {owner}, who does not have the directory",
+            advice="make it the server's user's, or remove it: the next start makes another, which publishers need too",
         )
 
 

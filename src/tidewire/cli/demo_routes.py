@@ -46,7 +46,7 @@ class DemoRoutes:
     async def send_message(self, request: Request, site: Site) -> Answer:
         """`POST /api/v1/messages`: a message, direct or in a channel."""
         sender = await authenticated(request, site)
-        parameters = await parameters_of(request)
+        parameters = await parameters_of(request, site.turns)
         kind = parameters.required_text("type")
         to = parameters.required_text("to")
         draft = _draft(parameters, sender, request)
@@ -64,7 +64,7 @@ class DemoRoutes:
         """`POST /api/v1/messages/{message_id}/reactions`: an emoji on a message."""
         user = await authenticated(request, site)
         message_id = Parameters(request.path_params).required_integer("message_id")
-        parameters = await parameters_of(request)
+        parameters = await parameters_of(request, site.turns)
         parameters.text("message_id")  # the Python client repeats it
         name = parameters.required_text("emoji_name")
         code = parameters.text("emoji_code") or EMOJI.get(name)

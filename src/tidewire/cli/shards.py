@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from tidewire.cli.apply import Shard, apply_command, shards_of
-from tidewire.cli.plan import plan_command
 from tidewire.cli.settings import load_settings
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.shard_map import as_application_map, read_shard_map, write_toml
@@ -22,10 +21,9 @@ LOOK_FOR = 2.0
 
 @click.group("shards")
 def shards_command() -> None:
-    """Show, check, plan and change shards."""
+    """Show, check and change shards."""
 
 
-shards_command.add_command(plan_command)
 shards_command.add_command(apply_command)
 
 

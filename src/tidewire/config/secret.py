@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from tidewire.config.problems import ConfigError, Problem
@@ -12,6 +13,8 @@ SECRET_BYTES = 32  # 256 bits: beyond guessing, and 43 characters to paste
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """What nobody but the owner may do."""
 KEY = "server.secret_file"
+ROOT = 0
+"""The user who can change every file anyway."""
 
 
 def shared_secret(*, secret: str, secret_file: Path | None, directory: Path) -> str:
@@ -24,30 +27,41 @@ def shared_secret(*, secret: str, secret_file: Path | None, directory: Path) -> 
             is made, with the directory, when it is not there.
 
     Raises:
-        ConfigError: the file can't be read or made, is open to others than its owner, or holds no secret.
+        ConfigError: the file can't be read or made, is open to others than its owner, belongs to another user than the
+            server's or root, or holds no secret.
     """
     if secret:
         return secret
+    owners = {os.geteuid(), ROOT}
     if secret_file is not None:
-        return _read(secret_file)
+        return _read(secret_file, owners)
     kept = directory / "secret"
     _make_if_missing(kept)
-    return _read(kept)
+    return _read(kept, owners)
 
 
 def check_secret(*, secret: str, secret_file: Path | None, directory: Path) -> str:
     """Checks what `shared_secret` would use, makes nothing, and says in words where it comes from.
 
+    When root checks for a server that runs as another user, that is the user who has the state directory.
+
     Raises:
-        ConfigError: the file can't be read, is open to others than its owner, or holds no secret.
+        ConfigError: as `shared_secret`.
     """
     if secret:
         return "server.secret"
     kept = secret_file or directory / "secret"
     if secret_file is None and not _may_be_there(kept):
         return f"{kept}, to be made at the start"
-    _read(kept)
+    _read(kept, {os.geteuid(), ROOT, *_owner_for_root(directory)})
     return str(kept)
+
+
+def _owner_for_root(directory: Path) -> set[int]:
+    try:
+        return {directory.stat().st_uid} if os.geteuid() == ROOT else set()
+    except OSError:
+        return set()
 
 
 def _may_be_there(file: Path) -> bool:
@@ -60,14 +74,18 @@ def _may_be_there(file: Path) -> bool:
     return True
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, owners: Collection[int]) -> str:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:  # noqa: PTH123 - the mode is asked of the very file that is read
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            found = os.fstat(descriptor)
             content = stream.read()
     except OSError as error:
         raise _wrong(file, "a file that can be read", (error.strerror or str(error)).lower()) from None
+    if found.st_uid not in owners:
+        expected = f"a file of the user that the server runs as, so that nobody else can change it: chown USER {file}"
+        raise _wrong(file, expected, f"one of the user with the number {found.st_uid}")
+    mode = stat.S_IMODE(found.st_mode)
     if mode & OTHERS:
         expected = f"a file that only its owner can use: chmod 600 {file}"
         raise _wrong(file, expected, f"mode {mode:04o}")

@@ -109,7 +109,7 @@ class Console:
         if allowance is not None and allowance.retry_after:
             site.log.warning("console login refused", address=str(address), reason="too many attempts")
             raise RateLimitHit(allowance.retry_after)
-        form = await form_parameters(request, MAX_LOGIN_BYTES)
+        form = await form_parameters(request, site.turns, MAX_LOGIN_BYTES)
         try:
             site.access.check_secret(request.headers, form.get("secret"))
         except AccessDenied:

@@ -71,9 +71,9 @@ class Sessions:
 
 def has_token(session: Session, given: str | None) -> bool:
     """Whether a request shows the session's token, compared in constant time."""
-    shown = (given or "").encode("utf-8", "surrogateescape")
+    shown = (given or "").encode("utf-8", "surrogatepass")
     return hmac.compare_digest(shown, session.token.encode())
 
 
 def _digest(session_id: str) -> bytes:
-    return blake2b(session_id.encode("utf-8", "surrogateescape"), digest_size=DIGEST_SIZE).digest()
+    return blake2b(session_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()

@@ -23,7 +23,7 @@ from tidewire import TidewireError
 from tidewire.app import App
 from tidewire.config import Settings, load
 from tidewire.core.notice import decode_notice
-from tidewire.http.internal import publish
+from tidewire.http.publishing import publish
 from tidewire.http.slots import AsgiSlot
 from tidewire.initial_state import StateProvider
 from tidewire.living import Life

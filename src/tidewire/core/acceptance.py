@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from tidewire.core.capabilities import Capabilities
-from tidewire.core.narrow import Flags, Term, compile_narrow
+from tidewire.core.narrow import Flags, Term, compile_narrow, essential
 
 Event: TypeAlias = Mapping[str, Any]
 
@@ -29,10 +29,14 @@ class AcceptanceKey(NamedTuple):
 def acceptance_key(
     event_types: tuple[str, ...] | None, narrow: tuple[Term, ...], capabilities: Capabilities
 ) -> AcceptanceKey:
-    """The key for a registration; the order of its event types does not matter."""
+    """The key for a registration; the order of its event types and of its terms does not matter.
+
+    Raises:
+        BadRequest: the narrow has a term that is not supported (R12.4).
+    """
     return AcceptanceKey(
         None if event_types is None else tuple(sorted(set(event_types))),
-        narrow,
+        essential(narrow),
         capabilities.stream_typing_notifications,
         capabilities.user_settings_object,
         capabilities.include_deactivated_groups,

@@ -46,10 +46,10 @@ class Directory(Generic[W]):
             BadEventQueueId: there is none, or it is another user's; the client can't tell which (R2.10).
         """
         descriptor = self._by_id.get(QueueId(queue_id))
-        if descriptor is None:
-            raise BadEventQueueId(queue_id)
-        if descriptor.spec.user_id != user_id:
-            raise BadEventQueueId(queue_id, owner_id=descriptor.spec.user_id)
+        owner_id = None if descriptor is None else descriptor.spec.user_id
+        # One way for both: how long an answer takes must not say either.
+        if descriptor is None or owner_id != user_id:
+            raise BadEventQueueId(queue_id, owner_id=owner_id)
         return descriptor
 
     def of_user(self, user_id: UserId) -> Collection[Descriptor[W]]:

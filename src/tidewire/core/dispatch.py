@@ -86,6 +86,10 @@ class Dispatch(Generic[W]):
         """How people are shown."""
         return self._state.presentation
 
+    def recipients(self, notice: Notice) -> Collection[UserId]:
+        """The users of a notice, in order, without those who have no queue when it names many: most do nothing then."""
+        return self._state.directory.by_user.present(notice.users)
+
     def queues_of(self, user_id: UserId) -> Collection[Descriptor[W]]:
         """The user's queues, in order of creation, as far as they are in the notice's realm."""
         queues = self._queues_of(user_id)

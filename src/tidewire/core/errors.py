@@ -20,6 +20,7 @@
     │   ├── RequestTimeout        REQUEST_TIMEOUT 408, a retry helps
     │   ├── PayloadTooLarge       PAYLOAD_TOO_LARGE 413
     │   ├── TargetTooLong         TARGET_TOO_LONG 414
+    │   ├── ExpectationFailed     EXPECTATION_FAILED 417
     │   ├── RateLimitHit          RATE_LIMIT_HIT 429, a retry helps
     │   ├── HeadersTooLarge       HEADERS_TOO_LARGE 431
     │   ├── TooManyConnections    TOO_MANY_CONNECTIONS 503, a retry helps
@@ -214,6 +215,16 @@ class TargetTooLong(WireError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The path and query are longer than {most} bytes; send parameters in the body")
+
+
+class ExpectationFailed(WireError):
+    """The request has an `Expect` other than `100-continue`, the only one that there is."""
+
+    code = "EXPECTATION_FAILED"
+    http_status = 417
+
+    def __init__(self) -> None:
+        super().__init__("The only thing that a request may expect is '100-continue'; leave 'Expect' out")
 
 
 class HeadersTooLarge(WireError):

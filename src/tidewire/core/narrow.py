@@ -28,12 +28,45 @@ def compile_narrow(terms: Sequence[Term]) -> Predicate | None:
     Raises:
         BadRequest: an operator or operand that is not supported (R12.4).
     """
-    tests = tuple(_compile_term(operator, operand) for operator, operand in terms)
+    tests = tuple(_compile_term(operator, operand) for operator, operand in essential(terms))
     if not tests:
         return None
     if len(tests) == 1:
         return tests[0]
     return lambda message, flags: all(test(message, flags) for test in tests)
+
+
+def essential(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """As few terms as hold for the same messages, in an order of their own: one of each operator, and of each `is`.
+
+    A thousand terms could be asked of every message. But a message has one channel, one topic and one sender: of two
+    terms that name different ones at most one holds, so with two of them nothing passes, whatever the rest says.
+
+    Raises:
+        BadRequest: an operator or operand that is not supported (R12.4).
+    """
+    found: dict[str, Term] = {}
+    is_empty = False
+    for term in terms:
+        operator, operand = _plain(*term)
+        key = operator if operator != "is" else f"is:{operand}"
+        known = found.setdefault(key, (operator, operand))
+        is_empty = is_empty or known != (operator, operand)
+    return NOTHING_PASSES if is_empty else tuple(found[key] for key in sorted(found))
+
+
+NOTHING_PASSES: tuple[Term, ...] = (("is", "dm"), ("is", "resolved"))
+"""Terms of which never both hold: a direct message has no topic."""
+
+
+def _plain(operator: str, operand: str) -> Term:
+    """The term in its present words, and as it is compared."""
+    if operator == "is":
+        _is(operand)
+        return operator, IS_TODAY.get(operand, operand)
+    if operator not in OPERATORS:
+        raise BadRequest(f"Operator {operator} not supported.")
+    return ("channel" if operator in CHANNEL_OPERATORS else operator), operand.lower()
 
 
 def channel_operand(terms: Sequence[Term]) -> str | None:
@@ -117,6 +150,9 @@ IS_OPERANDS: Mapping[str, Predicate] = MappingProxyType(
         "resolved": _is_resolved,
     }
 )
+
+IS_TODAY: Mapping[str, str] = MappingProxyType({"private": "dm", "alerted": "mentioned"})
+"""Older words, and their present ones."""
 
 OPERATORS: Mapping[str, Callable[[str], Predicate]] = MappingProxyType(
     {

@@ -10,6 +10,10 @@ K = TypeVar("K", bound=Hashable)
 W = TypeVar("W")
 
 
+FEW = 100
+"""Keys of which it is not worth finding out first which have a queue."""
+
+
 class QueueIndex(Generic[K, W]):
     """Which queues belong to which key; a key without queues takes no room."""
 
@@ -46,6 +50,13 @@ class QueueIndex(Generic[K, W]):
         if owned is None:
             return ()
         return (owned,) if isinstance(owned, Descriptor) else owned.values()
+
+    def present(self, keys: Collection[K]) -> Collection[K]:
+        """Those of the keys that have a queue, in their order; of a few keys all, for looking each up costs no more."""
+        if len(keys) <= FEW:
+            return keys
+        queues = self._queues
+        return [key for key in keys if key in queues]
 
     def keys(self) -> list[K]:
         """The keys that have a queue."""

@@ -11,7 +11,8 @@ Rules of this file:
 5. `W`, a waiter's token, is stored and handed back, never called.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -53,6 +54,7 @@ from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, State
 from tidewire.core.statistics import Stopwatch
+from tidewire.core.work import Work
 
 W = TypeVar("W")
 
@@ -101,6 +103,22 @@ class Shard(Looking[W]):
     def decide_publish(self, notices: Sequence[Notice]) -> list[Part]:
         """See `decisions.decide_publish`."""
         return decisions.decide_publish(self._state, notices)
+
+    def check_batch(self, notices: Sequence[Notice], ids: dict[str, bytes]) -> Work[None]:
+        """See `decisions.check_batch`."""
+        return decisions.check_batch(self._state, notices, ids)
+
+    @contextmanager
+    def promising(self) -> Iterator[dict[str, bytes]]:
+        """Keeps ids for a batch that is carried out in parts, as long as it lasts; they are entered by `check_batch`."""
+        ids: dict[str, bytes] = {}
+        promised = self._state.promised
+        promised.append(ids)
+        try:
+            yield ids
+        finally:
+            # By identity: another batch may have the same ids.
+            del promised[next(place for place, each in enumerate(promised) if each is ids)]
 
     def decide_part(self, part: Part, *, now: float) -> Published:
         """See `decisions.decide_part`."""

@@ -81,6 +81,7 @@ class State(Generic[W]):
         "outbox",
         "over",
         "presentation",
+        "promised",
         "ready",
         "recorded_at",
         "reload_set",
@@ -106,6 +107,8 @@ class State(Generic[W]):
         self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
         self.tombstones = Tombstones(most=limits.tombstones_max)
         self.moves = Moves()
+        self.promised: list[dict[str, bytes]] = []
+        """For each batch that is carried out in parts, its notices' ids with their digests."""
         self.revoked: dict[UserId, None] = {}
         """Users who get no queue, because a notice said so."""
         self.heartbeats: Deadlines[Descriptor[W]] = Deadlines()
@@ -138,6 +141,11 @@ class State(Generic[W]):
         self._counted = EVENT_TYPE_NAMES | rules.keys()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()
+
+    def promised_digest(self, notice_id: str) -> bytes | None:
+        """The digest that a batch which is not carried out to its end has for the id; None when none has the id."""
+        found = (ids[notice_id] for ids in self.promised if notice_id in ids)
+        return next(found, None) if self.promised else None
 
     def counted_as(self, kind: str) -> str:
         """Under which name events of a type are counted: publishers may make up any number of types."""
@@ -190,7 +198,7 @@ class State(Generic[W]):
         self.idle.cancel(descriptor, descriptor.idle_second)
         self.seen.pop(descriptor, None)
         self.reload_set.pop(descriptor.queue_id, None)
-        self._acceptances.release(descriptor.spec.acceptance_key)
+        self._acceptances.release(descriptor.acceptance.key)
         self._shapes.release(descriptor.spec.shape_key)
 
     def forget_ended(self) -> None:

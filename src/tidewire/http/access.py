@@ -95,8 +95,13 @@ class Access:
         given = _bearer(headers) or form_secret
         if given is None:
             raise MissingParameter("secret")
-        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.secret.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.secret.encode()):
             raise AccessDenied
+
+    @staticmethod
+    def shows_secret(headers: Headers) -> bool:
+        """Whether a secret stands in the headers, right or wrong; then none in a form counts."""
+        return _bearer(headers) is not None
 
     def limited_address(self, peer: str | None, headers: Headers) -> Address | None:
         """What requests are counted by: where they began, else who passed them on."""

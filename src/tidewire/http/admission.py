@@ -4,7 +4,7 @@ Nothing here knows a framework. Internal requests that have shown the secret are
 """
 
 from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
-from tidewire.core.errors import BadRequest, InvalidToken, RateLimitHit, WireError
+from tidewire.core.errors import BadRequest, InternalError, InvalidToken, RateLimitHit, WireError
 from tidewire.core.users import User
 from tidewire.http.limits import Allowance
 from tidewire.http.neighbours import Neighbours
@@ -51,9 +51,21 @@ def admit_user(note: Note, site: Site) -> User:
 
 
 def _named(note: Note, site: Site) -> User:
-    if site.door is None:
-        return site.authenticator.authenticate(note.headers.get("authorization"), note.headers.get("host"))
-    note.admitted = site.door.known(credentials_of(note), site.now())
+    """Who asks. Whoever judges may fail, and then it is nobody: counted like any other, and answered as a fault of ours.
+
+    Raises:
+        WireError, MustAsk: as `admit_user`; `InternalError` with its cause when judging failed.
+    """
+    try:
+        if site.door is None:
+            return site.authenticator.authenticate(
+                note.headers.get("authorization"), note.headers.get("host")
+            )
+        note.admitted = site.door.known(credentials_of(note), site.now())
+    except (WireError, MustAsk):
+        raise
+    except Exception as error:
+        raise InternalError from error
     return note.admitted.user
 
 
@@ -82,7 +94,12 @@ async def admit_user_asking(note: Note, site: Site) -> User:
 async def _asked(note: Note, site: Site) -> Admitted:
     if site.door is None:  # which has nobody ask
         raise MustAsk
-    return await site.door.ask(credentials_of(note), site.now())
+    try:
+        return await site.door.ask(credentials_of(note), site.now())
+    except WireError:
+        raise
+    except Exception as error:
+        raise InternalError from error
 
 
 def credentials_of(note: Note) -> Credentials:

@@ -1,9 +1,11 @@
 """The ASGI application: routes, and what becomes of errors (R6.5, R6.6)."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +32,7 @@ from tidewire.http.site import Site
 LEGACY_CLIENTS = ("ZulipTerminal", "zulip-term")
 """Clients that only recover when they read the older sentence (R6.95)."""
 
-DRAINED_SILENTLY = 65_536
+DRAINED_SILENTLY = 16_384
 """Bytes of an unread body that the connection swallows and is kept for: less work than a new connection."""
 
 LINGER = 2.0
@@ -40,6 +42,9 @@ still under way, and with it the answer."""
 
 UNMATCHED = "unmatched"
 """What is counted in place of a path that is no route, and of a method that it doesn't have."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""No path of a route has one. Unlike here, a pattern that ends in `$` fits a path with a line break behind it."""
 
 NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
@@ -51,8 +56,15 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
         Route(path, Endpoint(methods, site, log, path))
         for path, methods in {**all_routes(), **more_routes}.items()
     ]
+    nowhere = Endpoint(None, site, log)
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
-    return Router(routes, redirect_slashes=False, default=Endpoint(None, site, log))
+    router = Router(routes, redirect_slashes=False, default=nowhere)
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen: ASGIApp = nowhere if _CONTROL.search(scope["path"]) else router
+        await chosen(scope, receive, send)
+
+    return Sheltered(routed, site)
 
 
 def request_log(site: Site) -> RequestLog:
@@ -65,6 +77,50 @@ def request_log(site: Site) -> RequestLog:
         ids=site.request_ids,
         control=site.log_control,
     )
+
+
+class Sheltered:
+    """The application as whoever serves it sees it: it never raises before its answer has begun.
+
+    `Endpoint` answers what views raise. What fails around them, on the way to a view or from its answer to the wire, is
+    answered here, in the same envelope.
+    """
+
+    def __init__(self, application: ASGIApp, site: Site) -> None:
+        self._application = application
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request.
+
+        Raises:
+            Exception: the answer had begun and can't be finished: whoever serves must close the connection.
+        """
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._application(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise
+            note = Note(
+                method=scope.get("method", ""),
+                path=scope.get("path", ""),
+                peer=None,
+                headers=Headers(),
+                began=0.0,
+                number=self._site.request_ids.take(),
+            )
+            answer = failure_of(error, note, self._site)
+            self._site.statistics.answers[UNMATCHED, UNMATCHED, answer.status] += 1
+            lines = list(head_lines(answer, close=True))
+            await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+            await send({"type": "http.response.body", "body": answer.body})
 
 
 class Endpoint:
@@ -182,37 +238,29 @@ async def _drain(incoming: _Incoming) -> None:
 def failure_of(error: Exception, note: Note, site: Site) -> Answer:
     """The answer to a request that raised something; what nobody foresaw is logged."""
     known = error if isinstance(error, WireError) else InternalError()
-    site.statistics.errors[known.code] += 1
+    fault = (error.__cause__ or error) if isinstance(known, InternalError) else None
     if isinstance(known, BadEventQueueId):
         known = _worded(known, note, site)
-    if known is not error:
+    try:
+        answer = answers.failure(known)
+    except Exception as unwritten:  # noqa: BLE001 - an error quotes requests, which may hold what can't be written
+        fault, known = unwritten, InternalError()
+        answer = answers.failure(known)
+    site.statistics.errors[known.code] += 1
+    if fault is not None:
         request_id = site.request_ids.shown(note.number)
         site.log.error(
-            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=error
+            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=fault
         )
-    return answers.failure(known)
+    return answer
 
 
 def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
-    if error.owner_id is not None:
-        _log_foreign(queue_id, error.owner_id, note, site)
+    site.foreign.note(queue_id, error.owner_id, note.user, note.number)
     wanted = site.compat.bad_queue_text
     name = client_of(None, note.headers.get("user-agent")).name
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error
-
-
-def _log_foreign(queue_id: str, owner_id: int, note: Note, site: Site) -> None:
-    """R11.9."""
-    user, descriptor = note.user, site.engine.shard.find(queue_id)
-    site.log.warning(
-        "queue of another user asked for",
-        queue_id=queue_id,
-        user_id=None if user is None else user.id,
-        owner=owner_id,
-        client=None if descriptor is None else descriptor.spec.client_type_name,
-        request_id=site.request_ids.shown(note.number),
-    )

@@ -2,46 +2,58 @@
 
 from urllib.parse import parse_qsl
 
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
-from starlette.types import Message, Receive
+from starlette.requests import ClientDisconnect, Request
 
 from tidewire.core.errors import BadRequest, PayloadTooLarge
+from tidewire.core.work import finished
+from tidewire.http.forms import (
+    MAX_FIELDS,
+    MULTIPART,
+    UNQUOTE_BYTES,
+    URLENCODED,
+    check_multipart,
+    kind_of,
+    read_multipart,
+    read_urlencoded,
+    text_of,
+)
 from tidewire.http.parameters import Parameters
+from tidewire.http.turns import Turns
 
 MAX_FORM_BYTES = 1024 * 1024
 """Of a form: parameters are short."""
 
-MAX_FIELDS = 100
-"""Of a form or a query string: the longest list of parameters that a client sends has twenty."""
-
-
-def bounded(request: Request, max_bytes: int) -> Request:
-    """The same request, whose body raises `PayloadTooLarge` beyond `max_bytes`, before it is read in."""
-    if int(request.headers.get("content-length") or 0) > max_bytes:
-        raise PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
-    return Request(request.scope, _bounded_receive(request.receive, max_bytes))
-
-
-def _bounded_receive(receive: Receive, max_bytes: int) -> Receive:
-    left = max_bytes
-
-    async def receive_bounded() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
-        return message
-
-    return receive_bounded
+SMALL_BYTES = 16 * 1024
+"""Of a form that gives a few words."""
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, as it came."""
-    return await bounded(request, max_bytes).body()
+    """The whole body, as it came.
+
+    Args:
+        request: whose body nobody has read.
+        max_bytes: how long it may be.
+
+    Raises:
+        PayloadTooLarge: it is longer, or says that it will be; no more of it is read.
+        ClientDisconnect: the client went away in the middle of it.
+    """
+    too_large = PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
+    if int(request.headers.get("content-length") or 0) > max_bytes:
+        raise too_large
+    chunks: list[bytes] = []
+    left = max_bytes
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        left -= len(chunk)
+        if left < 0:
+            raise too_large
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
 
 
 def query_parameters(request: Request) -> dict[str, str]:
@@ -58,56 +70,42 @@ def query_parameters(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-async def form_parameters(request: Request, max_bytes: int = MAX_FORM_BYTES) -> dict[str, str]:
-    """The parameters of a form, urlencoded or multipart; empty when the body is something else."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        body = await read_body(request, max_bytes)
-        try:
-            pairs = parse_qsl(
-                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-            )
-        except ValueError:
-            raise BadRequest("The form is not UTF-8, or has too many fields") from None
-        return dict(pairs)
-    if kind == "multipart/form-data":
-        return await _multipart(request, max_bytes)
+def has_form(request: Request) -> bool:
+    """Whether the body is one that parameters are read from."""
+    return kind_of(request.headers.get("content-type", "")) in {URLENCODED, MULTIPART}
+
+
+async def form_fields(body: bytes, content_type: str, turns: Turns) -> dict[str, bytes]:
+    """The fields of a form that was read, urlencoded or multipart; empty when it is something else.
+
+    Raises:
+        BadRequest: it can't be read.
+    """
+    kind = kind_of(content_type)
+    if kind == URLENCODED:
+        work = read_urlencoded(body)
+        return finished(work) if len(body) <= UNQUOTE_BYTES else await turns.do(work)
+    if kind == MULTIPART:
+        return await read_multipart(body, content_type, turns)
     return {}
 
 
-async def _multipart(request: Request, max_bytes: int) -> dict[str, str]:
-    parser = MultiPartParser(
-        Headers({"Content-Type": _bytewise(request.headers["content-type"])}),
-        bounded(request, max_bytes).stream(),
-        max_files=0,
-        max_fields=MAX_FIELDS,
-        max_part_size=max_bytes,
-    )
-    try:
-        fields = await parser.parse()
-    except MultiPartException as error:
-        raise BadRequest(f"The form can't be read: {error.message}") from None
-    try:
-        return {_utf8(name): _utf8(value) for name, value in fields.multi_items() if isinstance(value, str)}
-    except UnicodeDecodeError:
-        raise BadRequest("The form is not UTF-8") from None
+async def form_parameters(request: Request, turns: Turns, max_bytes: int = MAX_FORM_BYTES) -> dict[str, str]:
+    """The parameters of a form; a body of another kind is not read, and gives none.
 
-
-def _bytewise(content_type: str) -> str:
-    """The header with a charset that keeps every byte: which one is decoded by is not the sender's choice.
-
-    Python has charsets that fail in ways of their own, and some that give text which is no Unicode.
+    Raises:
+        BadRequest: it can't be read.
+        PayloadTooLarge: it is larger than `max_bytes`.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"").decode("latin-1")
-    if not boundary or '"' in boundary or "\\" in boundary:
-        raise BadRequest("The form can't be read: its Content-Type gives no boundary")
-    return f'multipart/form-data; boundary="{boundary}"; charset=latin-1'
+    if not has_form(request):
+        return {}
+    content_type = request.headers["content-type"]
+    if kind_of(content_type) == MULTIPART:
+        check_multipart(int(request.headers.get("content-length") or 0))
+    fields = await form_fields(await read_body(request, max_bytes), content_type, turns)
+    return {name: text_of(value) for name, value in fields.items()}
 
 
-def _utf8(text: str) -> str:
-    return text.encode("latin-1").decode()
-
-
-async def parameters_of(request: Request) -> Parameters:
-    """All parameters of a request; a form's win over those of the query string."""
-    return Parameters(query_parameters(request) | await form_parameters(request))
+async def parameters_of(request: Request, turns: Turns) -> Parameters:
+    """All parameters of a request that was let in; a form's win over those of the query string."""
+    return Parameters(query_parameters(request) | await form_parameters(request, turns))

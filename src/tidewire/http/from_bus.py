@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import msgspec
 
 from tidewire.bus_port import Sharing
-from tidewire.core.errors import InvalidNotice, Unavailable, WireError
+from tidewire.core.errors import InternalError, InvalidNotice, Unavailable, WireError
 from tidewire.core.notice import Notice
 from tidewire.http.answers import Answer
-from tidewire.http.internal import publish_everywhere
 from tidewire.http.neighbours import Neighbours
+from tidewire.http.publishing import publish_everywhere
 from tidewire.http.site import Site
 
 FAULT = 500
@@ -47,7 +47,9 @@ def _error_of(refusal: Answer) -> WireError:
         said = msgspec.json.decode(refusal.body, type=_Refusal)
     except msgspec.DecodeError:
         return Unavailable(f"Another shard answers {refusal.status}")
-    if refusal.status >= FAULT:
+    if refusal.status == FAULT:
+        return InternalError()  # of this notice, perhaps; to wait for it to pass would hold up all others
+    if refusal.status > FAULT:
         return Unavailable(said.msg)
     place = {} if said.index is None else {"index": said.index}
     return InvalidNotice(f"{said.msg} ({said.code})", **place)

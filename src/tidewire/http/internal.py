@@ -1,36 +1,73 @@
 """The internal views: the application's side of queues, and publishing (6E)."""
 
-import logging
-
 from starlette.requests import Request
 
-from tidewire.core.errors import BadRequest, WireError
+from tidewire.core.errors import BadRequest
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import Notice, decode_notice, decode_notices
+from tidewire.core.notice import Notice, decode_in_slices
+from tidewire.core.notice_body import decode_notices, read_notices
+from tidewire.core.work import finished
 from tidewire.http import answers
 from tidewire.http.admission import admit_internal, check_internal_address
 from tidewire.http.answers import Answer
-from tidewire.http.body import form_parameters, query_parameters, read_body
+from tidewire.http.body import (
+    MAX_FORM_BYTES,
+    SMALL_BYTES,
+    form_fields,
+    has_form,
+    query_parameters,
+    read_body,
+)
+from tidewire.http.forms import find_secret, text_of
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
-from tidewire.http.publishing import Spread
+from tidewire.http.publishing import publish_batch
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
-from tidewire.http.slots import AsgiSlot
-from tidewire.http.wrong_shard import check_hop, hops_of, internal_from_elsewhere
-from tidewire.ports import Slot
+from tidewire.http.wrong_shard import hops_of, internal_from_elsewhere
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
-"""Of one request to publish: thousands of notices, decoded in well under a second."""
+"""Of one request to publish: thousands of notices."""
 
 
-async def internal_parameters(request: Request, site: Site) -> Parameters:
+async def internal_parameters(request: Request, site: Site, max_bytes: int = SMALL_BYTES) -> Parameters:
     """The parameters of a request that may only come from inside, its secret checked and taken out."""
+    fields = await internal_fields(request, site, max_bytes)
+    return _parameters(request, {name: text_of(value) for name, value in fields.items()})
+
+
+async def internal_fields(request: Request, site: Site, max_bytes: int) -> dict[str, bytes]:
+    """The form of such a request, its secret checked and taken out.
+
+    What the head says is judged first: the address, and a secret that stands there. Without one the body is taken in to
+    find it, and nothing else of it is looked at before it has proven right.
+
+    Raises:
+        AccessDenied: the request comes from elsewhere, or its secret is wrong.
+        MissingParameter: it has none.
+        PayloadTooLarge, BadRequest: the form is too large, or can't be read.
+    """
     note = note_of(request)
     check_internal_address(note, site)
-    form = await form_parameters(request, MAX_NOTICES_BYTES)
-    admit_internal(note, site, form.pop("secret", None))
+    is_shown = site.access.shows_secret(note.headers)
+    if is_shown or not has_form(request):
+        admit_internal(note, site, None)
+    if not has_form(request):
+        return {}
+    content_type = request.headers["content-type"]
+    body = await read_body(request, max_bytes)
+    if not is_shown:
+        search = find_secret(body, content_type)
+        admit_internal(
+            note, site, finished(search) if len(body) <= SMALL_BYTES else await site.turns.do(search)
+        )
+    fields = await form_fields(body, content_type, site.turns)
+    fields.pop("secret", None)
+    return fields
+
+
+def _parameters(request: Request, form: dict[str, str]) -> Parameters:
     parameters = Parameters(query_parameters(request) | form)
     noted_client(request, parameters)
     return parameters
@@ -50,7 +87,7 @@ def check_internal(request: Request, site: Site) -> None:
 
 async def events_internal(request: Request, site: Site) -> Answer:
     """`POST /api/v1/events/internal`: makes or reads a queue on a user's behalf (R6.68)."""
-    parameters = await internal_parameters(request, site)
+    parameters = await internal_parameters(request, site, MAX_FORM_BYTES)
     owner = _owner(parameters, site)
     form = dict(parameters.given)
     elsewhere = await internal_from_elsewhere(request, site, form, owner.user_id, owner.realm_id)
@@ -74,8 +111,16 @@ def _owner(parameters: Parameters, site: Site) -> Owner:
 
 async def notify_tornado(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notify_tornado`: one notice in the form field `data` (R6.69)."""
-    parameters = await internal_parameters(request, site)
-    notice = decode_notice(parameters.required_text("data").encode())
+    fields = await internal_fields(request, site, MAX_NOTICES_BYTES)
+    # Not made a text of: it may be long, and is decoded from bytes.
+    data = fields.pop("data", None)
+    parameters = _parameters(request, {name: text_of(value) for name, value in fields.items()})
+    if data is None:
+        data = parameters.required_text("data").encode()
+    else:
+        parameters.text("data")  # it was asked for, wherever else it stands
+    work = decode_in_slices(data)
+    notice = finished(work) if len(data) <= SMALL_BYTES else await site.turns.do(work)
     failed = await _publish([notice], request, site)
     return failed or answers.success({}, ignored=parameters.ignored())
 
@@ -84,9 +129,10 @@ async def notices(request: Request, site: Site) -> Answer:
     """`POST /api/internal/notices`: one notice, a list, or one a line; answered once all are durable."""
     check_internal(request, site)
     body = await read_body(request, MAX_NOTICES_BYTES)
-    taken = notices_of(body)
+    taken = await read_notices_of(body, site)
+    count = len(taken)
     failed = await _publish(taken, request, site)
-    return failed or answers.success({"accepted": len(taken)})
+    return failed or answers.success({"accepted": count})
 
 
 async def web_reload_clients(request: Request, site: Site) -> Answer:
@@ -112,70 +158,31 @@ async def revoke_session(request: Request, site: Site) -> Answer:
 
 async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
     """Has the notices of a request carried out, here and elsewhere; None when they were, else another shard's refusal."""
-    return await publish_everywhere(taken, site, hops=hops_of(request))
+    return await publish_batch(taken, site, hops=hops_of(request))
 
 
-async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
-    """Has notices carried out that were sent on so many times; None when they were, else another shard's refusal.
-
-    Raises:
-        WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
-    """
-    slot: AsgiSlot[int] = AsgiSlot()
-    neighbours = site.neighbours
-    if neighbours is None:
-        publish(taken, site, slot)
-        await slot.wait()
-        return None
-    await neighbours.hold(taken)
-    # From here to the publication nothing waits: who is where stays as it is.
-    with neighbours.splitting():
-        spread = Spread(taken, neighbours, hops=hops)
-        if spread.goes_elsewhere:
-            check_hop(hops + 1, neighbours)
-        site.lifecycle.check_serving()
-        if spread.own:
-            # First: what is refused here is sent to nobody.
-            try:
-                publish(spread.own, site, slot)
-            except WireError as error:
-                spread.place_again(error)
-                raise
-        refusal = await spread.publish_elsewhere()
-        if spread.own:
-            await slot.wait()
-    return refusal
-
-
-def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
-    """Hands notices to the engine, which answers the slot with how many there were.
-
-    Raises:
-        WireError: they can't be taken; none was.
-    """
-    site.lifecycle.check_serving()
-    began = site.timer()
-    site.engine.publish(taken, slot)
-    if site.log.is_enabled_for(logging.DEBUG):
-        _log_notices(taken, site, site.timer() - began)
-
-
-def notices_of(body: bytes) -> list[Notice]:
-    """The notices of a request body, at least one.
+async def read_notices_of(body: bytes, site: Site) -> list[Notice]:
+    """The notices of a request body, at least one; others are served in between.
 
     Raises:
         InvalidNotice: one of them is wrong.
         BadRequest: there is none.
     """
-    taken = decode_notices(body)
+    if len(body) <= SMALL_BYTES:
+        return notices_of(body)
+    return _at_least_one(await site.turns.do(read_notices(body)))
+
+
+def notices_of(body: bytes) -> list[Notice]:
+    """The same for a short body.
+
+    Raises:
+        InvalidNotice, BadRequest: as before.
+    """
+    return _at_least_one(decode_notices(body))
+
+
+def _at_least_one(taken: list[Notice]) -> list[Notice]:
     if not taken:
         raise BadRequest("The request has no notice in its body")
     return taken
-
-
-def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:
-    """R11.12; the time is that of the whole request, whose notices are carried out as one."""
-    for notice in taken:
-        site.log.debug(
-            "notice", type=notice.kind, users=len(notice.users), duration_ms=round(seconds * 1000, 3)
-        )

@@ -13,7 +13,7 @@ from tidewire.core.listing import SORTS, Wanted
 from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.body import query_parameters, read_body
-from tidewire.http.internal import MAX_NOTICES_BYTES, check_internal, notices_of
+from tidewire.http.internal import MAX_NOTICES_BYTES, check_internal, read_notices_of
 from tidewire.http.looking import listed, surveyed
 from tidewire.http.parameters import Parameters
 from tidewire.http.site import Site
@@ -96,7 +96,7 @@ async def dry_run(request: Request, site: Site) -> Answer:
     parameters = _asked(request, site)
     limit = _limit(parameters, "limit", USUAL_OUTCOMES)
     payload = parameters.boolean("payload", default=False)
-    taken = notices_of(await read_body(request, MAX_NOTICES_BYTES))
+    taken = await read_notices_of(await read_body(request, MAX_NOTICES_BYTES), site)
     if len(taken) != 1:
         raise BadRequest("The request must have exactly one notice in its body")
     rehearsed = site.engine.shard.rehearse(taken[0], most=limit, payload=payload)

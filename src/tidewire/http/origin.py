@@ -11,15 +11,17 @@ OWN = frozenset({"same-origin", "none"})
 """Values of `Sec-Fetch-Site` with which no other site has to do; `none` is an address that somebody typed."""
 
 
-def check_origin(note: Note, allowed: Collection[str]) -> None:
+def check_origin(note: Note, allowed: Collection[str], *, changes: bool = False) -> None:
     """Refuses what may have been begun by another site.
 
-    The browser says so in `Origin` or `Sec-Fetch-Site`, and no page can change that. A method that is not safe must come
-    with one of them, or with a `Referer` of the own site.
+    The browser says so in `Origin` or `Sec-Fetch-Site`, and no page can change that. A request that changes something must
+    come with one of them, or with a `Referer` of the own site; an address that somebody was led to type or to follow is not
+    enough for it.
 
     Args:
         note: the request.
         allowed: origins that count as the own one.
+        changes: it changes something, whatever its method says.
 
     Raises:
         CsrfFailed: it is not known to come from the own site.
@@ -32,7 +34,7 @@ def check_origin(note: Note, allowed: Collection[str]) -> None:
         return
     if site is not None and site not in OWN:
         raise CsrfFailed("The request comes from a page of another site")
-    if note.method in SAFE or site == "same-origin":
+    if site == "same-origin" or (note.method in SAFE and not changes):
         return
     referer = headers.get("referer")
     if referer is None or not _is_own(referer, headers.get("host"), allowed):

@@ -13,11 +13,12 @@ from tidewire.core.users import described
 from tidewire.http import answers
 from tidewire.http.admission import admit_anybody, expired
 from tidewire.http.answers import Answer
-from tidewire.http.body import parameters_of
+from tidewire.http.body import parameters_of, query_parameters
 from tidewire.http.client_name import MAX_LENGTH
 from tidewire.http.login import authenticated
 from tidewire.http.note import Note
 from tidewire.http.noting import note_of, noted_client
+from tidewire.http.origin import check_origin
 from tidewire.http.parameters import Parameters
 from tidewire.http.registering import create_queue
 from tidewire.http.registration import (
@@ -36,7 +37,7 @@ async def get_events(request: Request, site: Site) -> Answer:
     elsewhere = await answer_from_elsewhere(request, site, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request)
+    parameters = await parameters_of(request, site.turns)
     client = noted_client(request, parameters)
     owner = Owner.of(user, rights=site.authenticator.rights(user.id))
     return await poll_or_create(request, site, parameters, owner=owner, client=client.name)
@@ -61,9 +62,11 @@ async def poll_or_create(
     if queue_id is None:
         if not dont_block:
             raise BadRequest("Missing 'queue_id' argument")
+        if (note := note_of(request)).is_session:
+            check_origin(note, site.session_origins, changes=True)  # a GET, and yet it makes something
         payload = {
             "events": [],
-            "queue_id": await create_queue(site, spec, note_of(request)),
+            "queue_id": await create_queue(site, spec, note),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return answers.success(payload, ignored=parameters.ignored())
@@ -139,7 +142,7 @@ async def delete_events(request: Request, site: Site) -> Answer:
     elsewhere = await answer_from_elsewhere(request, site, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request)
+    parameters = await parameters_of(request, site.turns)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
     slot: AsgiSlot[QueueId] = AsgiSlot()
@@ -151,7 +154,7 @@ async def delete_events(request: Request, site: Site) -> Answer:
 async def server_settings(request: Request, site: Site) -> Answer:
     """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
     admit_anybody(note_of(request), site)
-    parameters = await parameters_of(request)
+    parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     payload: dict[str, Any] = {
         **site.compat.versions,
@@ -168,6 +171,6 @@ async def server_settings(request: Request, site: Site) -> Answer:
 async def users_me(request: Request, site: Site) -> Answer:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
     user = await authenticated(request, site)
-    parameters = await parameters_of(request)
+    parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     return answers.success(described(user), ignored=parameters.ignored())

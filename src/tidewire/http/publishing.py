@@ -1,19 +1,40 @@
 """Publishing to all shards that a request's notices concern, and saying so once all of them have theirs (R8.5)."""
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from tidewire.core.errors import WireError
 from tidewire.core.notice import Notice, decode_notice
+from tidewire.core.work import Work
 from tidewire.http.answers import Answer
 from tidewire.http.calling import Reply
 from tidewire.http.neighbours import Neighbours
-from tidewire.http.wrong_shard import answer_of
+from tidewire.http.site import Site
+from tidewire.http.slots import AsgiSlot
+from tidewire.http.wrong_shard import answer_of, check_hop
+from tidewire.ports import Slot
 
 PATH = "/api/internal/notices"
+
+AT_ONCE = 100
+"""What notices may weigh (`weight_of`) that become one record: a millisecond or two to decide, write and apply."""
+
+FIRST_PART = 10
+"""The same of a batch's first part, before it is known how many queues its notices reach."""
+
+DELIVERED_AT_ONCE = 500
+"""Deliveries of one part of a batch, or of one notice: each takes a microsecond or two."""
+
+USERS_OF_ONE = 20
+"""Users that weigh as much as a notice."""
+
+BYTES_OF_ONE = 2000
+"""Bytes that do."""
 
 WITHIN = 30.0
 """Seconds: a large request is carried out in well under one."""
@@ -84,10 +105,182 @@ class Spread:
 
     def _placed(self, shard: int, reply: Reply) -> Reply:
         """A refusal whose `index` counts in the request as it came here."""
-        try:
-            refusal = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
-            index = msgspec.json.decode(refusal["index"], type=int)
-        except (msgspec.DecodeError, KeyError):
-            return reply
-        refusal["index"] = msgspec.Raw(b"%d" % self._elsewhere[shard][index][0])
-        return Reply(reply.status, reply.headers, msgspec.json.encode(refusal) + b"\n")
+        body = _placed(reply.body, lambda index: self._elsewhere[shard][index][0])
+        return Reply(reply.status, reply.headers, body)
+
+
+def shifted(refusal: Answer, begin: int) -> Answer:
+    """Another shard's refusal of a part of a request that begins so far in it, with its `index` counted there."""
+    return replace(refusal, body=_placed(refusal.body, lambda index: index + begin))
+
+
+def _placed(body: bytes, place: Callable[[int], int]) -> bytes:
+    try:
+        refusal = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        index = msgspec.json.decode(refusal["index"], type=int)
+    except (msgspec.DecodeError, KeyError):
+        return body
+    refusal["index"] = msgspec.Raw(b"%d" % place(index))
+    return msgspec.json.encode(refusal) + b"\n"
+
+
+async def publish_batch(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
+    """Has the notices of a request carried out, as one or, when they are many, in parts; as `publish_everywhere`."""
+    if is_at_once(taken):
+        return await publish_everywhere(taken, site, hops=hops)
+    return await Batch(taken, site, hops=hops).carry_out()
+
+
+async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
+    """Has notices carried out that were sent on so many times; None when they were, else another shard's refusal.
+
+    Raises:
+        WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
+    """
+    slot: AsgiSlot[int] = AsgiSlot()
+    neighbours = site.neighbours
+    if neighbours is None:
+        publish(taken, site, slot)
+        await slot.wait()
+        return None
+    await neighbours.hold(taken)
+    # From here to the publication nothing waits: who is where stays as it is.
+    with neighbours.splitting():
+        spread = Spread(taken, neighbours, hops=hops)
+        if spread.goes_elsewhere:
+            check_hop(hops + 1, neighbours)
+        site.lifecycle.check_serving()
+        if spread.own:
+            # First: what is refused here is sent to nobody.
+            try:
+                publish(spread.own, site, slot)
+            except WireError as error:
+                spread.place_again(error)
+                raise
+        refusal = await spread.publish_elsewhere()
+        if spread.own:
+            await slot.wait()
+    return refusal
+
+
+def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+    """Hands notices to the engine, which answers the slot with how many there were.
+
+    Raises:
+        WireError: they can't be taken; none was.
+    """
+    site.lifecycle.check_serving()
+    _hand_over(taken, site, slot)
+
+
+def _hand_over(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+    began = site.timer()
+    site.engine.publish(taken, slot)
+    if site.log.is_enabled_for(logging.DEBUG):
+        _log_notices(taken, site, site.timer() - began)
+
+
+class Batch:
+    """Many notices of one request, carried out in parts so that others are served in between.
+
+    All of them are checked before the first is taken, so one that is wrong still refuses them all. A part is a record of
+    its own. What breaks off between two, a crash or a full disk, leaves the first of them taken; nothing was confirmed
+    then, and a repetition with the same ids takes the others.
+    """
+
+    def __init__(self, notices: list[Notice], site: Site, *, hops: int) -> None:
+        self._notices = notices
+        self._site = site
+        self._hops = hops
+        self._room = FIRST_PART
+        """How much the next part may weigh."""
+
+    async def carry_out(self) -> Answer | None:
+        """As `publish_everywhere`."""
+        site, shard = self._site, self._site.engine.shard
+        site.lifecycle.check_serving()
+        with shard.promising() as ids:
+            await site.turns.do(shard.check_batch(self._notices, ids))
+            if site.neighbours is not None:
+                return await self._everywhere()
+            slots: list[AsgiSlot[int]] = []
+            await site.turns.do(self._here(slots))
+            # Answers leave in the order of their records.
+            await slots[-1].wait()
+        return None
+
+    def _here(self, slots: list[AsgiSlot[int]]) -> Work[None]:
+        statistics = self._site.engine.shard.statistics
+        begin = 0
+        while begin < len(self._notices):
+            part = self._part(begin)
+            delivered = statistics.delivered
+            slots.append(AsgiSlot())
+            try:
+                _hand_over(part, self._site, slots[-1])
+            except WireError as error:
+                _shift(error, begin)
+                raise
+            begin = self._let_go(begin, part)
+            self._fit(statistics.delivered - delivered)
+            yield
+
+    async def _everywhere(self) -> Answer | None:
+        begin = 0
+        while begin < len(self._notices):
+            part = self._part(begin)
+            try:
+                refusal = await publish_everywhere(part, self._site, hops=self._hops)
+            except WireError as error:
+                _shift(error, begin)
+                raise
+            if refusal is not None:
+                return shifted(refusal, begin)
+            begin = self._let_go(begin, part)
+            await asyncio.sleep(0)
+        return None
+
+    def _let_go(self, begin: int, part: list[Notice]) -> int:
+        """Drops a part that was carried out, because dropping all in the end would hold the loop; where the next begins."""
+        end = begin + len(part)
+        self._notices[begin:end] = [part[-1]] * len(part)
+        return end
+
+    def _part(self, begin: int) -> list[Notice]:
+        weight = 0
+        end = begin
+        while end < len(self._notices) and weight < self._room:
+            weight += weight_of(self._notices[end])
+            end += 1
+        return self._notices[begin:end]
+
+    def _fit(self, delivered: int) -> None:
+        """Has the next part take as long as it should, going by this one: what a notice reaches is known afterwards."""
+        if delivered > DELIVERED_AT_ONCE:
+            self._room = max(1, self._room * DELIVERED_AT_ONCE // delivered)
+        else:
+            self._room = min(AT_ONCE, 2 * self._room)
+
+
+def is_at_once(notices: list[Notice]) -> bool:
+    """Whether notices are carried out as one: they are few and short, or one, which is never parted."""
+    return len(notices) == 1 or (len(notices) <= AT_ONCE and sum(map(weight_of, notices)) <= AT_ONCE)
+
+
+def weight_of(notice: Notice) -> int:
+    """What it takes to carry a notice out, as far as that is known before: 1 for a short one."""
+    return 1 + len(notice.users) // USERS_OF_ONE + len(notice.raw) // BYTES_OF_ONE
+
+
+def _shift(error: WireError, begin: int) -> None:
+    index = error.data.get("index")
+    if isinstance(index, int):
+        error.data["index"] = index + begin
+
+
+def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:
+    """R11.12; the time is that of the whole request, whose notices are carried out as one."""
+    for notice in taken:
+        site.log.debug(
+            "notice", type=notice.kind, users=len(notice.users), duration_ms=round(seconds * 1000, 3)
+        )

@@ -43,7 +43,7 @@ async def register(request: Request, site: Site) -> Answer:
     elsewhere = await answer_from_elsewhere(request, site, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request)
+    parameters = await parameters_of(request, site.turns)
     user_agent = request.headers.get("user-agent")
     client = noted_client(request, parameters)
     spec = queue_spec(

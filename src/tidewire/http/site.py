@@ -14,12 +14,14 @@ from tidewire.counting import HttpStatistics
 from tidewire.engine import Engine
 from tidewire.http.access import Access
 from tidewire.http.cors import Cors
+from tidewire.http.foreign import ForeignQueues
 from tidewire.http.hand_over import HandOver
 from tidewire.http.limits import RateLimits
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.request_ids import RequestIds
 from tidewire.http.request_log import Lines
 from tidewire.http.sessions import Sessions
+from tidewire.http.turns import Turns
 from tidewire.initial_state import StateSource
 from tidewire.log_control import LogControl
 from tidewire.ports import Authenticator
@@ -106,7 +108,9 @@ class Site:
         hand_over: has users move to them.
         door: who lets requests in; None: the users file alone, and no browser sessions.
         sessions: which queues belong to which session.
+        foreign: who asked for queues of others.
         session_origins: origins whose pages may use browser sessions, beside the own one.
+        turns: for work that would hold the loop.
         state: where `register` has the initial state from; None: it answers without.
         log_control: by which the log is changed while the server runs, if it can be.
         request_ids: names requests in the log.
@@ -137,7 +141,9 @@ class Site:
     state: StateSource | None = None
     door: Door | None = None
     sessions: Sessions = field(init=False)
+    foreign: ForeignQueues = field(default_factory=ForeignQueues)
     session_origins: frozenset[str] = frozenset()
+    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
         """Gives it the sessions of its own engine."""

@@ -136,7 +136,7 @@ class _Round:
             del self._names[name]
 
     def _answered(self, delivery: Delivery) -> None:
-        queue = self._names.get(delivery.message_id or "")
+        queue = self._names.get(str(delivery.message_id))
         if queue is not None:
             self._left.discard(queue)
             self._changed.set()

@@ -47,6 +47,7 @@ from tidewire.storage.frames import title
 from tidewire.storage.journal import SEGMENT_BYTES, SegmentJournal
 from tidewire.storage.legacy import LEGACY_NAME, RETIRED
 from tidewire.storage.null_journal import NullJournal
+from tidewire.storage.permissions import check_directory
 from tidewire.storage.recovering import VERSION, Found, find, records
 from tidewire.storage.segments import FoundSegment, segment_name, segment_serials
 from tidewire.storage.snapshots import DRAFT, Draft, snapshot_frames, snapshot_name, snapshot_positions
@@ -276,6 +277,7 @@ def open_directory(directory: Path, *, durability: Durability) -> DirectoryStore
     """The store in a real directory, made if it is not there.
 
     Raises:
-        StateError: it can't be made or written, or another server uses it.
+        StateError: it can't be made or written, others than its owner can write it, or another server uses it.
     """
+    check_directory(directory)
     return DirectoryStore(DirectoryFiles(directory), durability=durability)

@@ -47,6 +47,7 @@ def kind(issuer: Issuer, *, revoked: Revoked | None = None) -> TokenKind:
         users=Directory(),
         revoked=revoked or Revoked(),
         report=failures.append,
+        on_fault=failures.append,
     )
 
 

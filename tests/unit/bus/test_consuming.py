@@ -1,177 +1,13 @@
 """What becomes of deliveries, without a broker: the engine's answers are scripted."""
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
-import structlog
 
-from tidewire._amqp import Connection, Delivery
-from tidewire._bus_names import FENCE
+from support.bus_rig import Rig, turn
+from tidewire._amqp import Delivery
 from tidewire.bus import consuming
-from tidewire.bus.consuming import Consumer
-from tidewire.bus.identity import Nameless
-from tidewire.bus.outgoing import Outgoing
-from tidewire.core.errors import InvalidNotice, Unavailable
-from tidewire.core.notice import Notice
-from tidewire.core.remembered import RememberedIds
-from tidewire.engine import Engine
-from tidewire.ports import Slot
-
-
-class Shard:
-    """What the consumer looks at."""
-
-    remembered = RememberedIds()
-
-
-class ScriptedEngine:
-    """Refuses notices of the type `bad`, fails at `fault`, or at `late` when all is right; is full while `full` is set."""
-
-    shard = Shard()
-
-    def __init__(self) -> None:
-        self.full = False
-        self.taken: list[str | None] = []
-        self.waiting: list[tuple[Slot[int], int]] = []
-
-    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
-        """As the engine does it."""
-        for index, notice in enumerate(notices):
-            if notice.kind == "bad":
-                raise InvalidNotice("bad", index=index)
-            if notice.kind == "fault":
-                raise ZeroDivisionError
-        if self.full:
-            raise Unavailable("full")
-        if any(notice.kind == "late" for notice in notices):
-            raise ZeroDivisionError
-        self.taken += [notice.id for notice in notices]
-        self.waiting.append((slot, len(notices)))
-
-    def make_durable(self) -> None:
-        """Confirms all that was taken."""
-        for slot, count in self.waiting:
-            slot.complete(count)
-        self.waiting.clear()
-
-
-class Sent(Outgoing):
-    """Keeps what is put, and confirms when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__([])
-        self.headers: list[Mapping[str, Any]] = []
-        self.answers: list[tuple[str, str]] = []
-        self.put_into: list[tuple[str, str, dict[str, Any]]] = []
-        self.waiting: list[Callable[[], None]] = []
-
-    def put(
-        self,
-        queue: str,
-        body: bytes,
-        *,
-        message_id: str,
-        headers: Mapping[str, Any] | None,
-        done: Callable[[], None],
-    ) -> None:
-        """Keeps it."""
-        self.headers.append(headers or {})
-        self.put_into.append((queue, message_id, json.loads(body)))
-        self.waiting.append(done)
-
-    def answer(self, queue: str, *, kind: str, message_id: str, done: Callable[[], None]) -> None:
-        """Keeps it."""
-        assert kind == FENCE
-        self.answers.append((queue, message_id))
-        self.waiting.append(done)
-
-    def confirm(self) -> None:
-        """Confirms all that was put."""
-        for done in self.waiting:
-            done()
-        self.waiting.clear()
-
-
-class StubChannel:
-    """A channel that keeps what is acknowledged."""
-
-    def __init__(self) -> None:
-        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.acknowledged: list[int] = []
-        self.take: Callable[[Delivery], None] = lambda _: None
-
-    async def consume(self, _queue: str, *, take: Callable[[Delivery], None], **_more: object) -> str:
-        """Notes whom deliveries go to."""
-        self.take = take
-        return "tag"
-
-    def acknowledge(self, through: int) -> None:
-        """Keeps it."""
-        self.acknowledged.append(through)
-
-
-class StubConnection:
-    """A connection with one channel."""
-
-    def __init__(self) -> None:
-        self.opened = StubChannel()
-
-    async def ensure_queue(self, _name: str) -> None:
-        """Always there."""
-
-    async def channel(self) -> StubChannel:
-        """The one."""
-        return self.opened
-
-    def give_up(self, _reason: str) -> None:
-        """Nothing to close."""
-
-
-class Rig:
-    """A consumer with everything around it scripted."""
-
-    def __init__(self) -> None:
-        self.engine = ScriptedEngine()
-        self.sent = Sent()
-        self.logged: list[tuple[str, Any]] = []
-        self.consumer = Consumer(
-            engine=cast("Engine", self.engine),
-            queue="q",
-            prefetch=100,
-            nameless=Nameless(run="a", window=100),
-            outgoing=self.sent,
-            log=structlog.wrap_logger(None, processors=[self._keep]),
-        )
-        self.connection = StubConnection()
-        self._tag = 0
-
-    def _keep(self, _logger: Any, level: str, entry: Any) -> Any:
-        self.logged.append((level, entry["event"]))
-        raise structlog.DropEvent
-
-    async def connect(self) -> StubChannel:
-        """Begins on a new connection."""
-        self.connection = StubConnection()
-        await self.consumer.set_up(cast("Connection", self.connection))
-        return self.connection.opened
-
-    def deliver(self, *kinds: str, tries: int = 0, redelivered: bool = False) -> None:
-        """Has notices of these types delivered, named n1, n2 and so on."""
-        for kind in kinds:
-            self._tag += 1
-            body: dict[str, Any] = {"event": {"type": kind}, "users": [1]}
-            if tries:
-                body["failed_tries"] = tries
-            raw = json.dumps(body).encode()
-            self.connection.opened.take(Delivery(self._tag, redelivered, f"n{self._tag}", raw))
-
-    def fence(self, reply_to: str | None = "answers") -> None:
-        """Has a publisher's fence delivered, named like a notice."""
-        self._tag += 1
-        self.connection.opened.take(Delivery(self._tag, False, f"n{self._tag}", b"{}", FENCE, {}, reply_to))
 
 
 @pytest.fixture
@@ -179,12 +15,6 @@ async def rig() -> Rig:
     made = Rig()
     await made.connect()
     return made
-
-
-async def turn() -> None:
-    """Lets what is due have its turn."""
-    for _ in range(3):
-        await asyncio.sleep(0)
 
 
 async def test_what_arrives_together_is_one_batch_and_acknowledged_once_durable(rig: Rig) -> None:
@@ -278,6 +108,8 @@ async def test_while_nothing_can_be_taken_everything_waits_in_order(
     rig.deliver("a")
     await turn()
     assert rig.engine.taken == []
+    await asyncio.sleep(0.02)  # several tries, of which one line is written
+    assert rig.logged.count(("warning", "notices of the bus wait")) == 1
     rig.engine.full = False
     async with asyncio.timeout(10):
         while len(rig.engine.taken) < 3:  # noqa: ASYNC110 - the engine is no part of the loop

@@ -104,3 +104,23 @@ def test_a_secret_is_never_shown(folder: Path) -> None:
         result = check("--set", setting)
         assert result.exit_code == 0
         assert "planted-secret" not in result.output
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_state_directory_that_others_can_write_is_a_problem(folder: Path, mode: int) -> None:
+    state = folder / "state"
+    state.mkdir()
+    state.chmod(mode)
+    result = check("--set", f"storage.directory={state}")
+    assert result.exit_code == 2
+    assert f"chmod 700 {state}" in result.stderr
+    assert f"mode {mode:04o}" in result.stderr
+
+
+def test_one_that_others_can_read_is_told_of_and_no_problem(folder: Path) -> None:
+    state = folder / "state"
+    state.mkdir()
+    state.chmod(0o755)
+    result = check("--set", f"storage.directory={state}")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"chmod 700 {state}" in result.stdout

@@ -1,6 +1,7 @@
 """`tidewire doctor`: each finding with what to do, for a stopped directory and a running one, and nothing changed."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.events import notice
 from support.stores import begin, numbered
 from tidewire.cli.main import main
 from tidewire.config import load
+from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
 from tidewire.core.notice import decode_notice
 from tidewire.core.shard import Shard
@@ -200,6 +202,27 @@ def test_what_others_may_read(crashed: Lived) -> None:
     report = doctor(crashed.directory)
     assert checks(report) == ["permissions", "permissions"]
     assert crashed.segment().name in report["findings"][1]["found"]
+
+
+def test_a_directory_that_others_can_write_would_be_refused(crashed: Lived) -> None:
+    crashed.directory.chmod(0o777)
+    report = doctor(crashed.directory)
+    assert checks(report) == ["permissions"]
+    assert "a start would be refused" in report["findings"][0]["found"]
+    assert f"chmod 700 {crashed.directory}" in report["findings"][0]["advice"]
+    with pytest.raises(StateError, match="chmod 700"):
+        open_directory(crashed.directory, durability="process")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_of_somebody_else_would_be_refused(crashed: Lived) -> None:
+    secret = crashed.directory / "secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    os.chown(secret, 12345, -1)
+    report = doctor(crashed.directory)
+    assert checks(report) == ["permissions"]
+    assert "12345" in report["findings"][0]["found"]
 
 
 def test_files_that_were_kept_aside_and_files_of_others(crashed: Lived) -> None:

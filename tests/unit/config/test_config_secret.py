@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidewire.config import ConfigError, shared_secret
+from tidewire.config import ConfigError, check_secret, shared_secret
 from tidewire.config import secret as module
 
 
@@ -69,6 +69,30 @@ def test_a_secret_open_to_others_is_refused_with_the_command_that_helps(tmp_path
         assert f"chmod 600 {file}" in message
         assert f"mode {mode:04o}" in message
         assert "from-file" not in message
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@as_root
+def test_a_secret_of_somebody_else_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = kept(tmp_path / "secret")
+    os.chown(file, 12345, -1)
+    for message in (refused(file, tmp_path), refused(None, tmp_path)):
+        assert f"chown USER {file}" in message
+        assert "12345" in message
+        assert "from-file" not in message
+    with pytest.raises(ConfigError):
+        check_secret(secret="", secret_file=file, directory=tmp_path)
+
+
+@as_root
+def test_root_may_check_for_the_user_who_has_the_state_directory(tmp_path: Path) -> None:
+    file = kept(tmp_path / "secret")
+    for path in (file, tmp_path):
+        os.chown(path, 12345, -1)
+    assert check_secret(secret="", secret_file=None, directory=tmp_path) == str(file)
+    refused(None, tmp_path)  # but a server of root's own does not take it
 
 
 @pytest.mark.parametrize("content", ["", " \n", "two words", "geheimnisträger"])

@@ -11,7 +11,7 @@ from support.whole_messages import message_event, recipient
 from tidewire.core.errors import BadEventQueueId, BadRequest, Unavailable
 from tidewire.core.limits import Limits
 from tidewire.core.memory import BODY, ENTRY, QUEUE
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.records import Removed
 from tidewire.core.shard import Shard
 

@@ -6,7 +6,7 @@ from support.core_rig import KeepingSlot, Rig
 from support.events import Json, flags, notice
 from support.messages import message
 from tidewire.core.errors import InvalidNotice
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.processors import CHECKS, PROCESSORS
 from tidewire.core.records import Published
 

@@ -8,7 +8,7 @@ from tidewire.core.descriptor import Descriptor
 from tidewire.core.errors import BadEventQueueId, BadRequest
 from tidewire.core.ids import UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.shard import Shard
 from tidewire.engine import PollSlot
 from tidewire.pace import Pace

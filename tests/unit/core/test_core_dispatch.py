@@ -2,7 +2,7 @@
 
 from support.core_rig import KeepingSlot, Rig, spec
 from support.events import notice
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.processors import PROCESSORS, cleanup_queue, generic, processor_for
 
 DEPLOY = {"type": "deploy"}

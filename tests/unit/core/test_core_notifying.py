@@ -14,7 +14,7 @@ from tidewire.core.batches import DEPENDENCES, QUEUES, parted
 from tidewire.core.errors import InvalidNotice, Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.notifications.candidates import NOBODY
 from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE, wire_record
 from tidewire.core.notifications.outcomes import Missed

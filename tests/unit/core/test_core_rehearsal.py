@@ -12,7 +12,8 @@ from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import InvalidNotice, NoticeIdReused
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import Notice, decode_notice, decode_notices
+from tidewire.core.notice import Notice, decode_notice
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.rehearsal import Rehearsed
 from tidewire.core.snapshot import encode_snapshot
 from tidewire.reference.samples import RECIPIENT, samples

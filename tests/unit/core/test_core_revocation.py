@@ -8,7 +8,7 @@ from support.events import Json, notice
 from support.whole_messages import message_event, recipient
 from tidewire.core.errors import BadEventQueueId, UserDeactivated
 from tidewire.core.ids import UserId
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.core.records import Published
 
 DEPLOY = {"type": "deploy"}

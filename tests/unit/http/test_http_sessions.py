@@ -97,6 +97,39 @@ async def test_a_page_of_another_site_makes_no_queue(
     assert (site.engine.shard.queues() == 1) is (status == 200)
 
 
+@pytest.mark.parametrize("path", ["/json/events", "/json/v1/events"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"sec-fetch-site": "none"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"referer": "http://evil.example/"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"referer": "http://test.example/page"}, 200),
+        (OWN, 200),
+    ],
+)
+async def test_a_get_that_makes_a_queue_needs_what_a_post_needs(
+    local: LocalSite, path: str, headers: dict[str, str], status: int
+) -> None:
+    site, _ = with_door(local)
+    answer = await site.ask(
+        None, "GET", path, query={"dont_block": True}, headers={**COOKIE, "host": "test.example", **headers}
+    )
+    assert answer.status == status, answer
+    assert site.engine.shard.queues() == (1 if status == 200 else 0)
+    if status == 403:
+        assert answer.json["code"] == "CSRF_FAILED"
+
+
+async def test_a_get_of_a_program_makes_a_queue_as_ever(local: LocalSite) -> None:
+    site, _ = with_door(local)
+    answer = await site.ask(None, "GET", "/api/v1/events", query={"dont_block": True}, headers=BEARER)
+    assert (answer.status, site.engine.shard.queues()) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

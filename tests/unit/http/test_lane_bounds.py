@@ -1,53 +1,9 @@
-"""Bounds of heads, the count of connections, and deadlines without timers."""
+"""The count of connections, and deadlines without timers."""
 
 import pytest
 
-from tidewire.core.errors import BadRequest, HeadersTooLarge, TargetTooLong
 from tidewire.http.lane.bounds import Admission, Bounds
-from tidewire.http.lane.head import Head, HeadReader
 from tidewire.http.lane.waitlist import Waitlist
-
-BOUNDS = Bounds(head_bytes=200, headers=3, target_bytes=20)
-
-
-def head(raw: bytes) -> Head:
-    read = HeadReader().read(raw)
-    assert read is not None
-    return read
-
-
-@pytest.mark.parametrize(
-    ("raw", "problem"),
-    [
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", None),
-        (b"GET / HTTP/1.0\r\n\r\n", None),
-        (b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 19), None),
-        (b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 20), TargetTooLong),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: %b\r\n\r\n" % (b"a" * 200), HeadersTooLarge),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n\r\n", None),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n", HeadersTooLarge),
-        (b"GET / HTTP/1.1\r\n\r\n", BadRequest),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", BadRequest),
-        (b"GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", BadRequest),
-    ],
-)
-def test_a_head_has_bounds_and_one_host(raw: bytes, problem: type[Exception] | None) -> None:
-    found = BOUNDS.problem(head(raw), len(raw))
-    assert (None if found is None else type(found)) is problem
-
-
-@pytest.mark.parametrize(
-    ("received", "problem"),
-    [
-        (b"GET /" + b"a" * 15, None),
-        (b"GET /" + b"a" * 60, TargetTooLong),
-        (b"GET / HTTP/1.1\r\nA: " + b"a" * 100, None),
-        (b"GET / HTTP/1.1\r\nA: " + b"a" * 200, HeadersTooLarge),
-    ],
-)
-def test_a_head_that_has_not_ended_has_them_too(received: bytes, problem: type[Exception] | None) -> None:
-    found = BOUNDS.unfinished_problem(received)
-    assert (None if found is None else type(found)) is problem
 
 
 def test_connections_are_bounded_in_all_and_by_address() -> None:

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewire.core.ids import UserId
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.head import Head, parse_head
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.target import Poll, parse_poll
 from tidewire.http.request_log import NO_LINE
@@ -19,8 +21,14 @@ def request(
     return b"GET %b HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %b\r\n\r\n" % (target, key)
 
 
+def digest(raw: bytes, bounds: Bounds = Bounds()) -> tuple[int, bytes] | None:  # noqa: B008 - frozen
+    head = parse_head(raw)
+    assert isinstance(head, Head), head
+    return digest_of(head, bounds)
+
+
 def known(raw: bytes) -> Repoll:
-    found = digest_of(raw)
+    found = digest(raw)
     assert found is not None
     return Repoll(*found, generation=1, queue_id="q", user_id=UserId(1), block=True, line=NO_LINE)
 
@@ -121,12 +129,20 @@ def test_digits_can_not_move_between_the_number_and_what_stands_beside_it() -> N
     [
         request(before=b"last_event_id=5&"),
         request(before=b"my_last_event_id=5&"),
-        b"GET /api/v1/events HTTP/1.1\r\nlast_event_id=5: x\r\n\r\n",
+        b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nX: last_event_id=5\r\n\r\n",
         request(b"x"),
     ],
 )
 def test_what_does_not_name_its_event_once_is_not_remembered(raw: bytes) -> None:
-    assert digest_of(raw) is None
+    assert digest(raw) is None
+
+
+def test_what_a_longer_number_would_take_beyond_a_bound_is_not_remembered() -> None:
+    raw = request()
+    target = len(raw.split(b" ")[1])
+    assert digest(raw, Bounds(head_bytes=len(raw) + 18, target_bytes=target + 18)) is not None
+    assert digest(raw, Bounds(head_bytes=len(raw) + 17)) is None
+    assert digest(raw, Bounds(target_bytes=target + 17)) is None
 
 
 @given(st.binary(max_size=300), st.integers(-1, 10**18 - 1))

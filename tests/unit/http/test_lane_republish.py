@@ -3,7 +3,9 @@
 import pytest
 from starlette.datastructures import Headers
 
-from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.head import Head, parse_head
+from tidewire.http.lane.publishing import MAX_BYTES
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.request_log import NO_LINE
 
@@ -11,10 +13,16 @@ START = b"POST /api/internal/notices HTTP/1.1\r\nHost: x\r\nContent-Length: "
 REST = b"\r\nAuthorization: Bearer s\r\n\r\n"
 
 
+def parts(raw: bytes, bounds: Bounds = Bounds()) -> tuple[bytes, bytes] | None:  # noqa: B008 - frozen
+    head = parse_head(raw)
+    assert isinstance(head, Head), head
+    return parts_of(head, bounds)
+
+
 def known(head: bytes = START + b"2" + REST) -> Republish:
-    parts = parts_of(head)
-    assert parts is not None
-    return Republish(*parts, Headers(), NO_LINE)
+    found = parts(head)
+    assert found is not None
+    return Republish(*found, Headers(), NO_LINE)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"", b"x" * 1000, b"\r\n\r\n"])
@@ -47,10 +55,15 @@ def test_whatever_else_differs_is_looked_at_from_the_beginning(request_: bytes) 
 
 
 def test_what_is_too_long_is_looked_at_from_the_beginning() -> None:
-    length = MAX_NOTICES_BYTES + 1
+    length = MAX_BYTES + 1
     assert known().body_of(START + b"%d" % length + REST + bytes(length)) is None
 
 
-def test_a_head_that_says_its_length_twice_is_not_known() -> None:
-    assert parts_of(START + b"2\r\ncontent-length: 2" + REST) is None
-    assert parts_of(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n") is None
+def test_a_head_that_does_not_say_its_length_is_not_known() -> None:
+    assert parts(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n") is None
+
+
+def test_a_head_that_a_longer_length_would_take_beyond_the_bound_is_not_known() -> None:
+    raw = START + b"2" + REST
+    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_BYTES)))) is not None
+    assert parts(raw, Bounds(head_bytes=len(raw) + len(str(MAX_BYTES)) - 1)) is None

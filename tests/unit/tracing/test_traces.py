@@ -13,7 +13,7 @@ from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import InvalidNotice, NoticeIdReused, Unavailable
 from tidewire.core.ids import UserId
 from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notices
+from tidewire.core.notice_body import decode_notices
 from tidewire.reference.samples import REALM, RECIPIENT, samples
 from tidewire.tracing.traces import MOST_PUBLISHING, Losses
 

@@ -101,9 +101,9 @@ class App {
 
   #route({ focus }) {
     if (!this.loggedIn) return;
-    const [, id] = location.hash.match(/^#\/queue\/(.+)$/) ?? [];
-    if (id === undefined) this.page = this.pages[location.hash] ?? this.pages["#/"];
-    else if (this.page?.id !== decodeURIComponent(id)) this.page = new Queue(this, decodeURIComponent(id));
+    const id = queueOf(location.hash);
+    if (id === null) this.page = Object.hasOwn(this.pages, location.hash) ? this.pages[location.hash] : this.pages["#/"];
+    else if (this.page?.id !== id) this.page = new Queue(this, id);
     document.title = `${this.page.title} · Tidewire console`;
     this.attempt(() => this.page.beat());
     if (focus) this.wanted ??= "main";
@@ -199,6 +199,17 @@ class App {
             : nothing}
       </div>
     `;
+  }
+}
+
+/** The queue that a place names, or null. Anybody may type a place: what is not encoded as it should be stands for itself. */
+function queueOf(place) {
+  const [, id] = place.match(/^#\/queue\/(.+)$/s) ?? [];
+  if (id === undefined) return null;
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
   }
 }
 

@@ -29,7 +29,7 @@ export const eventBadge = (name) => (name === "waiting" ? html`<span class="badg
 export const stateOf = (row) => (row.waiting ? "waiting" : row.offline ? "offline" : "away");
 
 export const time = (seconds) =>
-  seconds === null
+  seconds === null || Number.isNaN(new Date(seconds * 1000).getTime())
     ? nothing
     : html`<time datetime=${new Date(seconds * 1000).toISOString()} title=${moment(seconds)}>${clock(seconds)}</time>`;
 

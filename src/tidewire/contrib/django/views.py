@@ -33,7 +33,7 @@ def _for_the_server(secret_of: Callable[[HttpRequest], str]) -> Callable[[View],
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest) -> HttpResponse:
-            given = secret_of(request).encode("utf-8", "surrogateescape")
+            given = secret_of(request).encode("utf-8", "surrogatepass")
             if not conf().secret or not hmac.compare_digest(given, conf().secret.encode()):
                 return JsonResponse({"msg": "Access denied"}, status=403)
             return view(request)

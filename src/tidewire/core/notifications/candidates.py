@@ -120,6 +120,10 @@ def _of_edit(notice: Notice) -> Candidates:
     return Candidates(_id(event.get("message_id"), "message_id"), editor_id, users) if users else NOBODY
 
 
+MANY = 1000
+"""Users of a notice from which on it is looked first at what is said of any."""
+
+
 class Judged(NamedTuple):
     """What follows from one set of facts."""
 
@@ -153,11 +157,13 @@ class Inputs:
         """
         users = notice.users
         # One quick pass: for most notices it is all that happens here, for every recipient.
-        flagged = {
-            user_id
-            for user_id, more in users.items()
-            if more and (flags := more.get("flags")) and not FLAGS.isdisjoint(flags)
-        }
+        if len(users) <= MANY:
+            flagged = {user_id for user_id, more in users.items() if more and _is_flagged(more)}
+        else:
+            # Of many users much the same is said, by the same object (`core/notice.py`).
+            said = {id(more): more for more in users.values()}
+            worth = {key for key, more in said.items() if _is_flagged(more)}
+            flagged = {user_id for user_id, more in users.items() if id(more) in worth} if worth else set()
         listed = [self._lists[name] for name in _NAMED_BY_LIST if name in self._lists]
         if not flagged and not listed:
             return ()
@@ -185,6 +191,11 @@ class Inputs:
         """Whether one of the users is in one of the lists."""
         wanted = set(user_ids)
         return any(not wanted.isdisjoint(self._lists.get(name, ())) for name in names)
+
+
+def _is_flagged(more: Mapping[str, Any]) -> bool:
+    flags = more.get("flags")
+    return bool(flags and not FLAGS.isdisjoint(flags))
 
 
 def _user_set(event: Mapping[str, Any], name: str) -> frozenset[int]:

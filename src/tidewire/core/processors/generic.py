@@ -15,6 +15,6 @@ def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
 def deliver(notice: Notice, dispatch: Dispatch[Any], event: Event, *, withheld: str | None = None) -> None:
     """Delivers one set of bytes to all; the filter is asked once per distinct acceptance."""
     shaped = dispatch.represent(event, withheld=withheld)
-    for user_id in notice.users:
+    for user_id in dispatch.recipients(notice):
         for descriptor in dispatch.queues_of(user_id):
             dispatch.deliver(descriptor, shaped)

@@ -48,7 +48,8 @@ def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
         if user_id not in notice.users:
             delivery.put(descriptor, delivery.audience((), user_id not in hidden_from))
     missed = dispatch.missed
-    for user_id, said in notice.users.items():
+    for user_id in dispatch.recipients(notice):
+        said = notice.users[user_id]
         queues = dispatch.queues_of(user_id)
         if queues:
             audience = delivery.audience(tuple(said.get("flags", ())), user_id not in hidden_from)

@@ -22,7 +22,8 @@ TOPICS = ("orig_subject", "subject")
 def process(notice: Notice, dispatch: Dispatch[Any]) -> None:
     """Delivers the template to each queue of each user, with what the notice says of that user."""
     edit = _Edit(notice, dispatch)
-    for user_id, said in notice.users.items():
+    for user_id in dispatch.recipients(notice):
+        said = notice.users[user_id]
         queues = dispatch.queues_of(user_id)
         if queues:
             own = {name: value for name, value in said.items() if name not in PRIVATE and name != "type"}

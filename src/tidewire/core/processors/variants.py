@@ -24,7 +24,7 @@ def deliver_variants(
 ) -> None:
     """Gives each queue of each user what `variant_for` answers for its capabilities (R4.4)."""
     chosen: dict[Shape, Variant] = {}
-    for user_id in notice.users:
+    for user_id in dispatch.recipients(notice):
         for descriptor in dispatch.queues_of(user_id):
             variant = chosen.get(descriptor.shape)
             if variant is None:

@@ -115,7 +115,7 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             parameters=(parameters.NOTICE_TEXT, parameters.CLIENT, parameters.SECRET),
         ),
         "POST /api/internal/notices": Operation(
-            "Publishes notices. All are taken or none; answered once all are durable.",
+            "Publishes notices. All are checked before any is taken; answered once all are durable.",
             Access.INTERNAL,
             (errors.InvalidNotice, errors.NoticeIdReused, errors.Unavailable, *_FORM),
             answers.ACCEPTED,

@@ -16,7 +16,7 @@ from tidewire.http.description.kinds import (
 )
 from tidewire.http.description.rows import Parameter
 from tidewire.http.outbox import MOST_RECORDS, USUAL_RECORDS
-from tidewire.http.parameters import MAX_VALUES
+from tidewire.http.parameters import MAX_LIST_ITEMS
 from tidewire.http.registration import DECLARED, IDLE_TIMEOUT_NAMES
 from tidewire.log_control import LEVELS
 
@@ -120,7 +120,7 @@ REGISTER_CAPABILITIES = (
                 **{name: {**BOOLEAN, "description": DESCRIPTIONS[name]} for name in DECLARED},
             },
             "additionalProperties": BOOLEAN,
-            "maxProperties": MAX_VALUES,
+            "maxProperties": MAX_LIST_ITEMS,
         },
         example={"notification_settings_null": True, "bulk_message_deletion": True},
     ),

@@ -1,1 +1,1 @@
-"""The fast lane: polls and publishing, answered on the connection itself (D5)."""
+"""Connections: where their requests end, and polls and publishing answered on the connection itself (D5)."""

@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 
-from tidewire.core.errors import HeadersTooLarge, TargetTooLong, WireError
-from tidewire.http.admission import host_problem
-from tidewire.http.lane.head import Head
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
@@ -32,22 +28,6 @@ class Bounds:
     target_bytes: int = 8_192
     connections: int = 0
     connections_per_address: int = 0
-
-    def problem(self, head: Head, size: int) -> WireError | None:
-        """What is wrong with a head of `size` bytes, whatever it asks for."""
-        if len(head.target) > self.target_bytes:
-            return TargetTooLong(self.target_bytes)
-        if size > self.head_bytes or len(head.headers) > self.headers:
-            return HeadersTooLarge(self.head_bytes, self.headers)
-        return host_problem(len(head.values(b"host")), head.version)
-
-    def unfinished_problem(self, received: bytes | bytearray) -> WireError | None:
-        """What is wrong with the beginning of a head, as long as its end has not come."""
-        if len(received) > self.target_bytes + len("DELETE  HTTP/1.1") and b"\r\n" not in received:
-            return TargetTooLong(self.target_bytes)
-        if len(received) > self.head_bytes:
-            return HeadersTooLarge(self.head_bytes, self.headers)
-        return None
 
 
 class Admission:

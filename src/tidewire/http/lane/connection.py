@@ -12,21 +12,21 @@ from tidewire.core.wire import encode_answer
 from tidewire.http.admission import admit_user, expired, is_for_sessions, is_served_here
 from tidewire.http.answers import Answer
 from tidewire.http.application import failure_of
-from tidewire.http.internal import publish
 from tidewire.http.lane import publishing
-from tidewire.http.lane.framing import FramedConnection
 from tidewire.http.lane.head import Head
 from tidewire.http.lane.lane import Lane
 from tidewire.http.lane.rendering import Renderer
 from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
+from tidewire.http.lane.transport import HttpConnection
 from tidewire.http.note import Note
 from tidewire.http.noting import client_of_note
+from tidewire.http.publishing import publish
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
 
 
-class LaneConnection(FramedConnection):
+class LaneConnection(HttpConnection):
     """A connection that serves polls and publishing, and the slot of the poll that waits on it."""
 
     __slots__ = (
@@ -37,6 +37,7 @@ class LaneConnection(FramedConnection):
         "_number",
         "_parked",
         "_path",
+        "_publishes",
         "_repoll",
         "_republish",
         "_waits_on",
@@ -48,6 +49,8 @@ class LaneConnection(FramedConnection):
         """The queue that a poll waits on here."""
         self._repoll: Repoll | None = None
         self._republish: Republish | None = None
+        self._publishes: Note | None = None
+        """The request to publish whose body is on its way."""
         self._line = NO_LINE
         """What the log says of the poll under way."""
         self._number = 0
@@ -69,12 +72,12 @@ class LaneConnection(FramedConnection):
             site.engine.lost(self._waits_on, self)
             self._waits_on = None
 
-    def _take(self, head: Head, raw: bytes) -> bool:
+    def _take(self, head: Head) -> bool:
         """Serves a request here if it is one of the two kinds; False when it is for the ordinary routes."""
         if head.method == b"GET":
-            return self._take_poll(head, raw)
+            return self._take_poll(head)
         if head.method == b"POST" and head.target == publishing.PATH:
-            return self._take_notices(head, raw)
+            return self._take_notices(head)
         return False
 
     def _take_again(self, data: bytes) -> bool:
@@ -87,7 +90,7 @@ class LaneConnection(FramedConnection):
             return body is not None and self._publish_again(republish, body)
         return False
 
-    def _take_poll(self, head: Head, raw: bytes) -> bool:
+    def _take_poll(self, head: Head) -> bool:
         poll = parse_poll(head.target)
         unusual = head.has_body or head.value(b"expect") is not None or head.value(b"origin") is not None
         if poll is None or unusual:
@@ -99,8 +102,6 @@ class LaneConnection(FramedConnection):
         if lane.site.neighbours is not None and not is_served_here(note, lane.site, lane.site.neighbours):
             return False
         lane.statistics.polls += 1
-        self._keep_alive = head.keep_alive
-        self._buffer = self._buffer[len(raw) :]
         self._repoll = self._republish = None
         self._path, self._began, self._number = poll.path, note.began, note.number
         self._ends_at = math.inf
@@ -115,12 +116,11 @@ class LaneConnection(FramedConnection):
         except MustAsk:
             # The ordinary route can wait for those who know.
             lane.statistics.polls -= 1
-            self._buffer = raw + self._buffer
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.polls_of[self._path])
             return True
-        found = digest_of(raw) if head.keep_alive and note.allowance is None else None
+        found = digest_of(head, lane.bounds) if head.keep_alive and note.allowance is None else None
         if found is not None:
             self._repoll = Repoll(
                 *found,
@@ -217,29 +217,29 @@ class LaneConnection(FramedConnection):
         note.is_session = self._path == SESSION_POLL_PATH
         self._fail(note, expired(note), self._lane.polls_of[self._path])
 
-    def _take_notices(self, head: Head, raw: bytes) -> bool:
+    def _take_notices(self, head: Head) -> bool:
         lane = self._lane
-        size, length = len(raw), publishing.body_length(head)
         note = self._note(head, "POST", PUBLISH_PATH)
-        if length is None or publishing.is_detour(head) or not publishing.is_admitted(note, lane.site):
+        if publishing.body_length(head) is None or publishing.is_detour(head):
             return False
-        total = size + length
-        if len(self._buffer) < total:
-            self._needed = total
-            self._buffer = bytearray(self._buffer)
-            lane.sending.add(self, lane.now)
-            return True
-        lane.sending.discard(self)
-        self._needed = 0
-        body = bytes(self._buffer[size:total])
-        taken = publishing.read_notices(body)
-        if not publishing.is_all_for_here(taken, lane.site):
+        if not publishing.is_admitted(note, lane.site):
             return False
-        self._buffer = bytes(self._buffer[total:])
-        self._keep_alive = head.keep_alive
+        self._publishes = note
+        if not head.has_body:
+            return self._take_whole(head, b"")
+        self._take_body(head)
+        return True
+
+    def _take_whole(self, head: Head, body: bytes) -> bool:
+        lane, note = self._lane, self._publishes
+        self._publishes = None
+        taken = publishing.read_notices(body, lane.site)
+        if note is None or taken is None:
+            return False
+        note.began = lane.site.timer()
         self._repoll = None
         note.internal = True
-        self._remember(raw, note)
+        self._remember(head, note)
         lane.statistics.publishes += 1
         if isinstance(taken, Exception):
             self._fail(note, taken, lane.internal)
@@ -251,9 +251,9 @@ class LaneConnection(FramedConnection):
             self._fail(note, error, lane.internal)
         return True
 
-    def _remember(self, raw: bytes, note: Note) -> None:
+    def _remember(self, head: Head, note: Note) -> None:
         """Notes the head of a publisher that was let in, for the next of its requests."""
-        parts = parts_of(raw) if self._keep_alive else None
+        parts = parts_of(head, self._lane.bounds) if self._keep_alive else None
         line = self._lane.log.known_line
         self._republish = None if parts is None else Republish(*parts, note.headers, line(note))
 
@@ -261,8 +261,8 @@ class LaneConnection(FramedConnection):
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
         began = lane.site.timer()
-        taken = publishing.read_notices(body)
-        if isinstance(taken, Exception) or not publishing.is_all_for_here(taken, lane.site):
+        taken = publishing.read_notices(body, lane.site)
+        if taken is None or isinstance(taken, Exception):
             return False
         lane.idle.discard(self)
         number = lane.site.request_ids.take()

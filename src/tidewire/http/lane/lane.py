@@ -1,16 +1,20 @@
 """What all connections of the fast lane share."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from starlette.types import ASGIApp
+
 from tidewire.http.application import request_log
+from tidewire.http.head import written
 from tidewire.http.lane.bounds import Admission, Bounds
-from tidewire.http.lane.head import HeadReader
 from tidewire.http.lane.rendering import HeaderLines, Renderer
 from tidewire.http.lane.waitlist import Waitlist
 from tidewire.http.request_log import POLL_PATH, SESSION_POLL_PATH
 from tidewire.http.site import Site
+
+LINGER = 2.0
+"""Seconds that a peer has to read its last answer and to stop sending what nobody reads."""
 
 
 class Peer(Protocol):
@@ -37,7 +41,8 @@ class Lane:
         site: Site,
         *,
         bounds: Bounds,
-        ordinary: Callable[[Any, asyncio.Transport], asyncio.Protocol],
+        application: ASGIApp,
+        start: Callable[[Coroutine[Any, Any, None]], object],
         default_headers: Callable[[], HeaderLines],
         connections: set[Any],
         call_soon: Callable[[Callable[[], None]], object],
@@ -48,7 +53,8 @@ class Lane:
         Args:
             site: the server's parts, the same that the ordinary routes use.
             bounds: sizes, times and numbers.
-            ordinary: has a connection's transport served the ordinary way, until it is given back.
+            application: the ordinary routes, for requests that the lane does not answer itself.
+            start: has one of them run, as a task that a stop waits for.
             default_headers: the headers that every answer begins with; a new list when they change.
             connections: where open connections are entered, for the time of a stop.
             call_soon: calls a function on the loop's next turn.
@@ -56,12 +62,13 @@ class Lane:
         """
         self.site = site
         self.bounds = bounds
-        self.ordinary = ordinary
+        self.application = application
+        self.start = start
         self.connections = connections
         self.call_soon = call_soon
-        self.reader = HeadReader()
         self.log = request_log(site)
         self.polls = Renderer(default_headers, site.cors.lines(None))
+        self._default_headers = default_headers
         self.internal = Renderer(default_headers, ())
         self.polls_of = {POLL_PATH: self.polls, SESSION_POLL_PATH: self.internal}
         """By path: what pages of other origins may never read has no lines of CORS."""
@@ -77,12 +84,19 @@ class Lane:
         self.expiring: dict[Peer, float] = {}
         """Peers whose poll waits, and when what it was let in by ends."""
         self.idle: Waitlist[Peer] = Waitlist(bounds.keep_alive, lambda peer: peer.end())
+        self.ending: Waitlist[Peer] = Waitlist(LINGER, lambda peer: peer.abort())
+        """Peers that have had their last answer, and may still be sending."""
         self.blocked: Waitlist[Peer] = Waitlist(bounds.write_deadline, lambda peer: peer.abort())
+
+    def default_lines(self) -> bytes:
+        """The header lines that every answer begins with, as bytes."""
+        return written(self._default_headers())
 
     def sweep(self, now: float) -> None:
         """Once a second, with the loop's time: ends what takes too long."""
         self.now = now
         self.idle.sweep(now)
+        self.ending.sweep(now)
         for waiting in (self.slow, self.sending, self.blocked):
             self.statistics.timed_out += waiting.sweep(now)
         if self.expiring:
@@ -93,6 +107,6 @@ class Lane:
 
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
-        for waiting in (self.idle, self.slow, self.sending, self.blocked):
+        for waiting in (self.idle, self.slow, self.sending, self.ending, self.blocked):
             waiting.discard(peer)
         self.expiring.pop(peer, None)

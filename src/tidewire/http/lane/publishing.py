@@ -7,15 +7,26 @@ from tidewire.core.errors import WireError
 from tidewire.core.notice import Notice
 from tidewire.http import answers
 from tidewire.http.answers import Answer
-from tidewire.http.internal import MAX_NOTICES_BYTES, notices_of
+from tidewire.http.body import SMALL_BYTES
+from tidewire.http.internal import notices_of
 from tidewire.http.lane.head import Head
 from tidewire.http.neighbours import FORWARDED
 from tidewire.http.note import Note
+from tidewire.http.publishing import is_at_once
 from tidewire.http.request_log import PUBLISH_PATH
 from tidewire.http.site import Site
 from tidewire.http.wrong_shard import hops_said
 
 PATH = PUBLISH_PATH.encode()
+
+MAX_BYTES = 64 * 1024
+"""Of a body that is served here: a few dozen notices, or one for some thousand users."""
+
+MAX_OBJECTS = 400
+"""In it: no more notices than take a millisecond."""
+
+MAX_VALUES = 20_000
+"""In it, by its commas: no more than take a millisecond."""
 
 COUNTS = 64
 """Answers that are kept: publishers send single notices, or batches of the same size."""
@@ -57,12 +68,11 @@ def confirmation(accepted: int) -> Answer:
 
 
 def body_length(head: Head) -> int | None:
-    """How long the body is; None when the request is for the ordinary route: chunked, too long, or asking first."""
-    lengths = head.values(b"content-length")
-    if len(lengths) != 1 or head.value(b"transfer-encoding") is not None or head.value(b"expect") is not None:
+    """How long the body is; None when the request is for the ordinary route: no length, too long, or asking first."""
+    length = head.length
+    if length is None or length > MAX_BYTES or head.value(b"expect") is not None:
         return None
-    length = int(lengths[0])
-    return length if length <= MAX_NOTICES_BYTES else None
+    return length if head.value(b"content-length") is not None else None
 
 
 def is_detour(head: Head) -> bool:
@@ -84,14 +94,18 @@ def is_admitted(note: Note, site: Site) -> bool:
     return True
 
 
-def read_notices(body: bytes) -> list[Notice] | Exception:
-    """The notices of a body, or what is wrong with it, to be raised once the request is taken."""
+def read_notices(body: bytes, site: Site) -> list[Notice] | Exception | None:
+    """The notices of a body, or what is wrong with it, to be raised once the request is taken.
+
+    None when it is for the ordinary route: reading or carrying them out would hold the loop, so that is done there in
+    slices; or some are for other shards.
+    """
+    if len(body) > SMALL_BYTES and (body.count(b"{") > MAX_OBJECTS or body.count(b",") > MAX_VALUES):
+        return None
     try:
-        return notices_of(body)
+        taken = notices_of(body)
     except Exception as error:  # noqa: BLE001 - whatever it is, the connection gets an answer
         return error
-
-
-def is_all_for_here(taken: list[Notice] | Exception, site: Site) -> bool:
-    """Whether no other shard has a part in it; those that are for others too take the ordinary route."""
-    return site.neighbours is None or isinstance(taken, Exception) or site.neighbours.serves_all(taken)
+    if not is_at_once(taken) or not (site.neighbours is None or site.neighbours.serves_all(taken)):
+        return None
+    return taken

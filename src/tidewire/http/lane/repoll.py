@@ -11,12 +11,17 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from tidewire.core.ids import UserId
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.head import Head
 from tidewire.http.request_log import KnownLine
 
 DIGEST_SIZE = 16
 
 NUMBER = re.compile(rb"-1|0|[1-9][0-9]{0,17}")
 """An event id as clients write it, in 64 bits; others take the long way."""
+
+NUMBER_BYTES = 18
+"""Of an event id at most."""
 
 
 class Repoll(NamedTuple):
@@ -49,8 +54,17 @@ class Repoll(NamedTuple):
         return int(number[0])
 
 
-def digest_of(request: bytes) -> tuple[int, bytes] | None:
-    """Where the number stands in a request, and the digest of the rest; None when it can't be told from others."""
+def digest_of(head: Head, bounds: Bounds) -> tuple[int, bytes] | None:
+    """Where the number stands in a request, and the digest of the rest.
+
+    None when it can't be told from others, or when a longer number would be beyond the bounds.
+    """
+    request = head.raw
+    if (
+        len(request) + NUMBER_BYTES > bounds.head_bytes
+        or len(head.target) + NUMBER_BYTES > bounds.target_bytes
+    ):
+        return None
     line = request.partition(b"\r\n")[0]
     name = b"last_event_id="
     if line.count(name) != 1:

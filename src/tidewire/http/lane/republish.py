@@ -9,11 +9,13 @@ import re
 from typing import NamedTuple
 
 from tidewire.http.access import Headers
-from tidewire.http.internal import MAX_NOTICES_BYTES
+from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.head import Head
+from tidewire.http.lane.publishing import MAX_BYTES
 from tidewire.http.request_log import KnownLine
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
-_MOST_DIGITS = len(str(MAX_NOTICES_BYTES))
+_MOST_DIGITS = len(str(MAX_BYTES))
 
 
 class Republish(NamedTuple):
@@ -42,13 +44,19 @@ class Republish(NamedTuple):
         if end < 0 or not digits.isdigit() or not request.startswith(after, end):
             return None
         length, body_at = int(digits), end + len(after)
-        if length > MAX_NOTICES_BYTES or len(request) != body_at + length:
+        if length > MAX_BYTES or len(request) != body_at + length:
             return None
         return request[body_at:]
 
 
-def parts_of(raw: bytes) -> tuple[bytes, bytes] | None:
-    """A head before and behind the length of its body; None when that can't be told from others."""
+def parts_of(head: Head, bounds: Bounds) -> tuple[bytes, bytes] | None:
+    """A head before and behind the length of its body.
+
+    None when that can't be told from others, or when a longer number would be beyond the bounds.
+    """
+    raw = head.raw
+    if len(raw) + _MOST_DIGITS > bounds.head_bytes:
+        return None
     found = _LENGTH.search(raw)
     if found is None or _LENGTH.search(raw, found.start() + 1) is not None:
         return None

@@ -1,0 +1,40 @@
+"""Fixtures of the attacks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.server_process import ServerProcess, StartServer
+
+
+@pytest.fixture(scope="module")
+def attacked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for a module's attacks; at its end it must still run, stop in order, and have no traceback in its log."""
+    server = ServerProcess(tmp_path_factory.mktemp("attacked"), "log.level=warning")
+    server.start()
+    try:
+        yield server
+        assert server.is_running(), server.log
+        assert server.stop() == 0, server.log
+        assert "Traceback" not in server.log, server.log
+    finally:
+        server.destroy()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers with `section.key=value` settings; all are gone after the test."""
+    started: list[ServerProcess] = []
+
+    def start(*settings: str) -> ServerProcess:
+        directory = tmp_path / f"server-{len(started)}"
+        directory.mkdir()
+        server = ServerProcess(directory, *settings)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.destroy()
