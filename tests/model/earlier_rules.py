@@ -1,4 +1,4 @@
-"""The rules by which the server relocated users at first, kept because five windows were found in them.
+"""The rules by which the server relocated users at first, kept because windows were found in them.
 
 A model that finds nothing wrong is worth something only if it would have found what was. So the rules are written down
 here as they were in the code, without improvement, and a test has the checker find each of the windows.
