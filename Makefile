@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak attack check lint types contracts bench docs screenshots wheel lock clean .packages .clients
+.PHONY: help run test soak attack memory check lint types contracts bench docs screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (
 
 attack: .packages .venv/.dev ## every form of request smuggling at each proxy, for half an hour (ARGS="--tries 2000 --seed 7")
 	@$(BIN)/python tests/attack.py $(ARGS)
+
+memory: .venv/.dev ## random load against a memory budget, with kills, for ten minutes (ARGS="--minutes 2 --budget 100 --seed 7")
+	@$(BIN)/python tests/memory.py $(ARGS)
 
 check: lint types contracts ## lint, types, import contracts
 

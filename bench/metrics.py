@@ -133,6 +133,7 @@ def _sources(statistics: Any, times: EventTimes) -> Sources:
         skipped=(),
         failures=0,
         upgraded=(),
+        gave_way=(),
         damage=(),
         snapshot_size=0,
         seconds=0.0,

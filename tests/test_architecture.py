@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "tidewire"
 FILES = sorted(SRC.rglob("*.py"))
-MAX_FILE = 450
+MAX_FILE = 600
 MAX_FUNCTION = 60
 
 MUTABLE_DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)

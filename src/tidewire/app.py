@@ -75,7 +75,10 @@ class App:
         try:
             if comeback.anything:
                 self.engine.begin(
-                    resumed=comeback.resumed, upgraded=comeback.upgraded, rights=self.authenticator.rights
+                    resumed=comeback.resumed,
+                    upgraded=comeback.upgraded,
+                    gave_way=comeback.gave_way,
+                    rights=self.authenticator.rights,
                 )
                 if comeback.queues:
                     self.announce_restart()
@@ -328,6 +331,8 @@ def _recovered(
         stopwatch=stopwatch,
     )
     written_under = fingerprint_of(settings, rules)
+    # Before anything is there: what the process grows by from here on is compared with what is counted.
+    shard.account(resident=resident_memory())
     return shard, recover(store, shard, fingerprint=written_under), written_under
 
 

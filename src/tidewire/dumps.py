@@ -32,10 +32,10 @@ class Dumps:
 
     def __init__(
         self,
-        *,
         shard: Shard[Slot[Batch]],
         clock: Clock,
         commit: Callable[[Record], None],
+        settle: Callable[[], None],
         answer: Callable[[Slot[Any], object], None],
     ) -> None:
         """Takes everything it needs as arguments.
@@ -44,11 +44,13 @@ class Dumps:
             shard: whose queues.
             clock: the shard's time.
             commit: journals a record and carries it out.
+            settle: ends what has passed a bound.
             answer: completes a slot once everything written so far is durable.
         """
         self._shard = shard
         self._clock = clock
         self._commit = commit
+        self._settle_bounds = settle
         self._answer = answer
 
     def take(
@@ -57,7 +59,7 @@ class Dumps:
         """Makes queues from a dump, and says what became of them; with the event `restart` they are told (R10.9).
 
         Raises:
-            Unavailable: the journal can't be written; none was made, or of many a first few.
+            Unavailable: there is no memory left, or the journal can't be written; none was made, or of many a first few.
         """
         now = self._clock.now()
         records, known = self._shard.decide_import(dumped, now=now)
@@ -66,6 +68,7 @@ class Dumps:
             if restart is not None:
                 made = [QueueId(image.queue_id) for image in record.queues]
                 self._commit(self._shard.decide_restart(restart, now=now, queue_ids=made))
+            self._settle_bounds()
         self._answer(slot, Imports(len(dumped) - len(known), known))
 
     def settle(self, slot: Slot[None]) -> None:

@@ -60,6 +60,8 @@ class Enforcer:
         try:
             for record in self._shard.decide_overflow(now=self._clock.now()):
                 self._commit(record)
+            for peer in self._shard.take_unread():
+                peer.abort()
             while records := self._shard.decide_pressure(now=self._clock.now()):
                 for record in records:
                     self._commit(record)

@@ -11,6 +11,8 @@ exactly once, at once or later. An answer leaves only when the journal has made 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from msgspec import structs
+
 from tidewire.acknowledging import Acknowledging
 from tidewire.answering import Answering
 from tidewire.core.batches import Part
@@ -20,7 +22,7 @@ from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notice import Notice
 from tidewire.core.outbox import OutboxPage
-from tidewire.core.records import Announced, Record, Restarted, Ticked
+from tidewire.core.records import Announced, Record, Removed, Restarted, Ticked
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch
@@ -80,13 +82,13 @@ class Engine:
         self._collect_at = clock.now() + self._pace.collect_every
         self._watch = Watch(shard=shard, clock=clock, reporter=reporter)
         self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
-        self.dumps = Dumps(shard=shard, clock=clock, commit=self._commit, answer=self._gate.answer)
         self._answering = Answering(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
         self._acknowledging = Acknowledging(shard, clock, self._commit, call_soon)
         ending = self._answering.silence
         self._enforcer = Enforcer(
             shard=shard, clock=clock, commit=self._commit, silence=ending, resident=resident
         )
+        self.dumps = Dumps(shard, clock, self._commit, self._enforcer.settle, self._gate.answer)
         self.handing = Handing(shard, clock, self._commit, self._gate.answer, ending)
         self._keeper = Keeper(
             shard=shard,
@@ -105,6 +107,7 @@ class Engine:
         *,
         resumed: bool,
         upgraded: Iterable[QueueId] = (),
+        gave_way: Iterable[Removed] = (),
         rights: Callable[[UserId], bytes] | None = None,
     ) -> None:
         """Takes over what an earlier process left; comes before everything else (D4).
@@ -112,6 +115,7 @@ class Engine:
         Args:
             resumed: records were applied on top of a snapshot, or without one.
             upgraded: queues that end because records of other rules may have changed them.
+            gave_way: ends of queues that had no room when the state was loaded.
             rights: what a user's queues rest on now; those that were made under other rights end.
 
         Raises:
@@ -119,7 +123,8 @@ class Engine:
         """
         now = self._clock.now()
         self._commit(Restarted(now=now, resumed=resumed))
-        for record in self._shard.decide_upgrade(upgraded, now=now):
+        ends = [structs.replace(record, now=now) for record in gave_way]
+        for record in (*ends, *self._shard.decide_upgrade(upgraded, now=now)):
             self._commit(record)
         if rights is not None:
             self._enforcer.revoke_changed(rights)

@@ -120,6 +120,7 @@ class Keeper:
         while True:
             self._write(draft, capture, draft.position, clean=True)
             if capture.done:
+                capture.end()
                 break
         draft.commit()
         self._finished(None)
@@ -138,6 +139,7 @@ class Keeper:
             self._fail(error)
             return
         if capture.done:
+            capture.end()
             self._capture = None
             self._committing = True
             self._aside(draft.commit, self._finished)
@@ -162,11 +164,16 @@ class Keeper:
         self._reporter.snapshot_kept(queues=self._shard.queues(), size=self._size)
 
     def _fail(self, error: Exception) -> None:
-        self._draft = self._capture = None
+        self._let_go()
         self._next_at = self._clock.now() + RETRY
         self._reporter.snapshot_failed(error)
 
     def _abandon(self) -> None:
         if self._draft is not None:
             self._draft.abandon()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._capture is not None:
+            self._capture.end()
         self._draft = self._capture = None

@@ -24,6 +24,9 @@ from tidewire.http.site import Site
 BACKLOG = 4096
 """Connections that may wait to be accepted: a restart brings all clients back at once."""
 
+UNSENT_BYTES = 131_072
+"""Bytes that the system takes of what can't be sent yet. What is on its way comes on top, so this slows nobody down."""
+
 STOP_GRACE = 3
 """Seconds that busy connections have at a stop; then they are cut off."""
 
@@ -51,6 +54,9 @@ def bind(host: str, port: int) -> socket.socket:
     except UnicodeError:
         raise ListenError(f"{host} is no address to listen on: no name is written like this") from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections have it from here. What a peer does not read is to be memory of ours, which has a bound, and not of the
+    # system's, which takes up to 4 MB of it for each connection.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -153,6 +153,7 @@ class Life:
                 seconds=round(comeback.seconds, 3),
                 crashed=comeback.resumed,
                 upgraded=len(comeback.upgraded),
+                gave_way=len(comeback.gave_way),
                 failures=comeback.failures,
                 damaged=len(comeback.damage),
             )

@@ -1,5 +1,6 @@
-"""What the machine says of memory: how much there is, and how much this process takes."""
+"""What the machine says of memory: how much there is, how much this process takes, and how it is given back."""
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -11,6 +12,24 @@ def memory_of_machine(*, process: Path = PROCESS, cgroups: Path = CGROUPS) -> in
     """Bytes that the machine has, or the container if that is less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_limits(process, cgroups)])
+
+
+M_MMAP_THRESHOLD = -3
+"""Of `mallopt`, from glibc's malloc.h."""
+
+LARGE = 131_072
+"""Bytes from which on a piece of memory is the system's own, and goes back to it at once. It is glibc's own figure to begin
+with, but each larger piece that is freed raises it, up to 32 MB. Bodies, answers and slices of snapshots then lie among
+small things that stay, and what they leave is lost: a server with a budget of 200 MB grew to 250 MB within half a minute
+of mixed load, and takes 200 MB with this."""
+
+
+def give_large_back() -> bool:
+    """Has large pieces of memory go back to the system whenever they are freed; whether this C library can."""
+    try:
+        return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE))
+    except (AttributeError, OSError):
+        return False
 
 
 def _limits(process: Path, cgroups: Path) -> list[int]:

@@ -9,6 +9,7 @@ import msgspec
 
 from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
+from tidewire.core.records import Removed
 from tidewire.core.recovery import KeptRecord
 from tidewire.core.restoring import Skipped
 from tidewire.core.shard import Shard
@@ -30,6 +31,7 @@ class Comeback:
         skipped: queues that could not be made again.
         failures: how many deliveries failed.
         upgraded: queues that end, because records of other rules may have changed them.
+        gave_way: ends of queues that had no room in memory, to be journalled.
         damage: what could not be read.
         snapshot_size: bytes of the snapshot.
         seconds: how long it took.
@@ -42,6 +44,7 @@ class Comeback:
     skipped: Sequence[Skipped]
     failures: int
     upgraded: Sequence[QueueId]
+    gave_way: Sequence[Removed]
     damage: Sequence[Damage]
     snapshot_size: int
     seconds: float
@@ -67,6 +70,7 @@ def recover(store: StateStore, shard: Shard[W], *, fingerprint: str) -> Comeback
         skipped=recovered.skipped,
         failures=len(recovered.failures),
         upgraded=recovered.upgraded,
+        gave_way=recovered.gave_way,
         damage=found.damage,
         snapshot_size=frames.size,
         seconds=time.monotonic() - began,
@@ -89,6 +93,7 @@ class _Frames(Iterable[Snapshot]):
         for frame in self._found.frames:
             self.parts += 1
             self.size += len(frame)
+            part: Snapshot | None
             try:
                 part = decode_snapshot(frame)
             except msgspec.DecodeError as error:
@@ -96,7 +101,9 @@ class _Frames(Iterable[Snapshot]):
                     f"The snapshot is not in a form that this version can read: {error}"
                 ) from error
             self.clean = part.clean
-            yield part
+            # So that this generator does not keep it while it is put in place.
+            handed, part = [part], None
+            yield handed.pop()
 
 
 def _records(found: Recovery) -> Iterator[KeptRecord]:

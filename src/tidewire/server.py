@@ -32,6 +32,7 @@ from tidewire.listening import Listener, bind, most_connections, taken_over
 from tidewire.living import Life
 from tidewire.log_control import LogControl
 from tidewire.logs import ForwardingHandler
+from tidewire.machine import give_large_back
 from tidewire.request_lines import RequestLines
 
 GC_THRESHOLDS = (2_000, 10, 5_000)
@@ -82,6 +83,7 @@ def run(
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
     gc.set_threshold(*GC_THRESHOLDS)
+    give_large_back()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         life = _Life(
             settings,

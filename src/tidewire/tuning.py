@@ -79,6 +79,7 @@ def limits(settings: Settings) -> Limits:
         max_bytes=settings.queues.max_bytes,
         max_per_user=settings.queues.max_per_user,
         memory_budget=memory_budget(settings.queues.memory_budget),
+        registration_bytes=settings.limits.registration_bytes,
         explain_bytes=settings.explain.queue_bytes,
         explain_ended=settings.explain.ended_queues,
     )

@@ -144,6 +144,8 @@ SEEN_ELSEWHERE = {
     "tidewire_journal_written_bytes_total",
     "tidewire_log_suppressed_total",
     "tidewire_memory_exhausted",
+    "tidewire_memory_given_way_total",
+    "tidewire_memory_part_bytes",
     "tidewire_other_realm_total",
     "tidewire_process_skipped_seconds_total",
     "tidewire_process_start_time_seconds",

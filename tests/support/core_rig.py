@@ -382,7 +382,12 @@ class Rig:
         }
         self._go_on(shard)
         if comeback.anything:
-            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded, rights=rights)
+            self.engine.begin(
+                resumed=comeback.resumed,
+                upgraded=comeback.upgraded,
+                gave_way=comeback.gave_way,
+                rights=rights,
+            )
         return comeback
 
     def _go_on(self, shard: Shard[PollSlot]) -> None:

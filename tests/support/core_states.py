@@ -1,6 +1,7 @@
 """Looking into a shard: what must hold between its parts, and its durable state in a comparable form."""
 
 import json
+from sys import getsizeof
 from typing import Any
 
 from tidewire.core.descriptor import Descriptor
@@ -10,10 +11,12 @@ from tidewire.core.limits import Limits
 from tidewire.core.memory import BODY
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Record, Seen
+from tidewire.core.registration import size_of
+from tidewire.core.remembered import REMEMBERED
 from tidewire.core.shard import Shard
 from tidewire.core.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state import State
-from tidewire.core.tombstones import Tombstone
+from tidewire.core.tombstones import TOMBSTONE, Tombstone
 from tidewire.core.wire import Entry, entry_size
 
 
@@ -37,7 +40,7 @@ def check_indexes(state: State[Any]) -> None:
     assert len(set(state.ready)) == len(state.ready)
     assert all(descriptor.ready for descriptor in state.ready)
     assert set(state.reload_set) <= {descriptor.queue_id for descriptor in live}
-    for interner in (state._shapes, state._acceptances):
+    for interner in (state._shapes, state._acceptances, state._kept):
         assert _holders(interner) == len(live)
     assert set(state.over) <= set(live)
     assert not {tombstone[0] for tombstone in _tombstones(state)} & {
@@ -58,6 +61,10 @@ def _check_memory(state: State[Any], live: list[Descriptor[Any]]) -> None:
     memory = state.memory
     assert memory.entries == sum(len(descriptor.queue) for descriptor in live)
     memory.sweep_all()
+    assert memory.registrations == sum(map(size_of, {descriptor.spec.kept for descriptor in live}))
+    assert state.tombstones.size == sum(TOMBSTONE + getsizeof(one[0]) for one in _tombstones(state))
+    assert state.remembered.size == sum(REMEMBERED + getsizeof(one[0]) for one in state.remembered)
+    assert (memory.transit.bodies, memory.transit.unread) == (0, 0)
     bodies = [*memory._young, *(body for piece in memory._old for body in piece)]
     assert memory.bodies == sum(len(body) + BODY for body in bodies)
     assert len({id(body) for body in bodies}) == len(bodies)

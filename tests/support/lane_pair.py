@@ -83,6 +83,9 @@ class MemoryTransport(asyncio.Transport):
         assert not self.reading
         self.reading = True
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is ever buffered."""
+
     def get_write_buffer_size(self) -> int:
         """Nothing waits."""
         return 0

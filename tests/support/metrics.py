@@ -76,6 +76,7 @@ class Watched:
                     skipped=(),
                     failures=0,
                     upgraded=(),
+                    gave_way=(),
                     damage=(),
                     snapshot_size=0,
                     seconds=0.5,

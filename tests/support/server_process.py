@@ -115,6 +115,14 @@ class ServerProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    def resident(self, figure: str = "VmRSS") -> int:
+        """Bytes of memory that it takes, or with `VmHWM` the most that it ever took."""
+        assert self._process is not None
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith(f"{figure}:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(figure)
+
     def limit_files(self, size: int | None) -> None:
         """Lets no file of the server grow beyond `size` bytes, which is what a full disk is like; None lifts it."""
         assert self._process is not None

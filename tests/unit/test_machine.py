@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tidewire.machine import memory_of_machine, resident_memory
+from tidewire.machine import LARGE, give_large_back, memory_of_machine, resident_memory
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -51,3 +51,15 @@ def test_the_resident_memory_is_that_of_this_process_or_unknown(tmp_path: Path) 
     assert resident_memory(process=tmp_path) == 7 * os.sysconf("SC_PAGE_SIZE")
     assert resident_memory(process=tmp_path / "nowhere") == 0
     assert 0 < resident_memory() < PHYSICAL
+
+
+@pytest.mark.skipif(not give_large_back(), reason="this C library has no mallopt")
+def test_large_pieces_of_memory_go_back_to_the_system_when_they_are_freed() -> None:
+    kept = []
+    before = resident_memory()
+    for _ in range(200):
+        large = bytearray(3 * LARGE)
+        kept.append(bytes(600))
+        del large
+    assert resident_memory() - before < 20 * LARGE
+    assert len(kept) == 200

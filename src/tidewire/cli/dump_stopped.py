@@ -79,7 +79,8 @@ class Stopped:
         shared: dict[bytes, bytes] = {}
         for place, pair in enumerate(pairs):
             try:
-                dumped.append(read_pair(pair, shared))
+                most = self.shard.registration_bytes
+                dumped.append(read_pair(pair, shared, registration_bytes=most))
                 places.append(place)
             except Unreadable as error:
                 skipped.append(Skipped(place, error.queue_id, error.message, exists=False))
@@ -105,7 +106,11 @@ class Stopped:
             for record in shard.decide_upgrade(self.comeback.upgraded, now=now):
                 shard.apply(record)
         dumps = Dumps(
-            shard=shard, clock=self.clock, commit=_refuse, answer=lambda slot, answer: slot.complete(answer)
+            shard=shard,
+            clock=self.clock,
+            commit=_refuse,
+            settle=lambda: None,
+            answer=lambda slot, answer: slot.complete(answer),
         )
         return dumps.write()
 
@@ -114,7 +119,11 @@ class Stopped:
         if self._engine is None:
             engine = self._new_engine()
             if self.comeback.anything:
-                engine.begin(resumed=self.comeback.resumed, upgraded=self.comeback.upgraded)
+                engine.begin(
+                    resumed=self.comeback.resumed,
+                    upgraded=self.comeback.upgraded,
+                    gave_way=self.comeback.gave_way,
+                )
             self._engine = engine
         return self._engine
 

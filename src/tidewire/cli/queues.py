@@ -92,18 +92,24 @@ def _lines(queue: Mapping[str, Any], now: float) -> Iterator[str]:
         state = "waiting" if row["waiting"] else "offline" if row["offline"] else "away"
         yield f"state         {state}, last active {seconds(now - row['last_active'])} ago"
         yield f"holds         {row['events']} events, {size(row['size'])}"
-    types = queue["event_types"]
-    yield f"event types   {'all' if types is None else ', '.join(types)}"
-    yield f"narrow        {' '.join(':'.join(term) for term in queue['narrow']) or '-'}"
-    yield f"public        {'all channels' if queue['all_public_streams'] else 'what names its owner'}"
-    yield f"capabilities  {', '.join(queue['capabilities']) or '-'}"
-    yield f"idle timeout  {seconds(queue['idle_timeout'])}"
+    if row is not None:
+        yield from _registered(queue)
     yield f"next id       {queue['next_event_id']}, acknowledged up to {queue['newest_pruned_id']}"
     for event in queue["contents"]:
         shown = "" if event["event"] is None else f"  {event['event']}"
         yield f"  holds {event['id']} {event['type']}, {size(event['size'])}, {event['state']}{shown}"
     for step in queue["timeline"]:
         yield f"  {_step(step)}"
+
+
+def _registered(queue: Mapping[str, Any]) -> Iterator[str]:
+    """What its client registered with; of a queue that ended nobody knows it."""
+    types = queue["event_types"]
+    yield f"event types   {'all' if types is None else ', '.join(types)}"
+    yield f"narrow        {' '.join(':'.join(term) for term in queue['narrow']) or '-'}"
+    yield f"public        {'all channels' if queue['all_public_streams'] else 'what names its owner'}"
+    yield f"capabilities  {', '.join(queue['capabilities']) or '-'}"
+    yield f"idle timeout  {seconds(queue['idle_timeout'])}"
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -40,6 +40,8 @@ def stats_command(*, url: str, secret: str | None, as_json: bool) -> None:
 
 def _totals(stats: Mapping[str, Any]) -> Iterator[str]:
     yield from _now(stats)
+    parts = sorted(stats["memory_parts"].items(), key=lambda part: -part[1])
+    yield table(("MEMORY", "BYTES"), [(name, size(taken)) for name, taken in parts if taken])
     rows = [(name, str(count)) for name, count in stats["totals"].items()]
     for kind in ("notices", "refused", "removed"):
         rows += [(f"{kind} ({name})", str(count)) for name, count in sorted(stats[kind].items())]

@@ -29,6 +29,14 @@ LIMITS = (
         zero="no limit",
     ),
     Setting(
+        name="limits.registration_bytes",
+        kind=Integer(),
+        default=65_536,
+        meaning="How much memory the event types, narrow and client's name of one registration may take: some 330 event types, or 130 narrow terms. A larger one is refused with `REGISTRATION_TOO_LARGE`, and skipped in a dump.",
+        unit="bytes",
+        zero="no bound",
+    ),
+    Setting(
         name="limits.header_deadline",
         kind=Integer(),
         default=10,

@@ -134,6 +134,7 @@ class Limits:
     user_requests_per_minute: int
     address_requests_per_minute: int
     dump_max_bytes: int
+    registration_bytes: int
     header_deadline: int
     request_deadline: int
     write_deadline: int

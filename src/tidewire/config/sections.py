@@ -180,7 +180,7 @@ QUEUES = (
         name="queues.memory_budget",
         kind=Budget(),
         default="auto",
-        meaning='How much memory the queues of a shard may take together; "auto" is half of what the machine or container has. Beyond it queues end with the reason `memory`, those first whose oldest event has waited for longest.',
+        meaning='How much memory a shard may take for what its clients and publishers give it to keep, from events to unread answers; "auto" is half of what the machine or container has. Beyond it queues end with the reason `memory`, those first whose oldest event has waited for longest.',
         unit="bytes",
         zero="no bound",
     ),

@@ -2,14 +2,16 @@
 
 - A queue that has passed `max_events` or `max_bytes` ends (`overflow`).
 - A user who has `max_per_user` queues loses the one that is idle for longest when another registers (`limit`).
-- A shard that takes more memory than its budget ends queues (`memory`): those first whose oldest event waits for
-  longest, because nobody may ever come for it; those whose client waits for an answer last. When none is left
+- A shard that takes more memory than its budget gives up, in this order: what explains ended queues; the connections
+  of peers that don't read their answers, whose queues stay; queues (`memory`): those first whose oldest event waits
+  for longest, because nobody may ever come for it; those whose client waits for an answer last. When none is left
   that holds anything, registrations and publications are refused until there is room.
+- Remembered ids, the outbox and tombstones each have a share of the budget, and lose their oldest when they pass it.
 """
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tidewire.core.descriptor import Descriptor
 from tidewire.core.endings import decide_ends
@@ -23,6 +25,9 @@ W = TypeVar("W")
 
 ROOM = 0.05
 """Share of the budget that is free after queues gave way, so that it is not done again with the next event."""
+
+GIVE_WAY = ("explanations", "unread_answers")
+"""What gives way before any queue, in this order."""
 
 ENTRIES_AT_ONCE = 200_000
 """Entries that give way before other work gets a turn: some fifty milliseconds."""
@@ -73,36 +78,60 @@ def check_memory(state: State[W], what: str) -> None:
         raise Unavailable("The memory budget of the server is used up")
 
 
-def decide_pressure(state: State[W], now: float) -> list[Removed]:
-    """The end of queues that give way; to be repeated until there is none, since much is done in parts."""
+def decide_pressure(state: State[W], now: float, left: dict[int, int] | None = None) -> list[Removed]:
+    """The end of queues that give way; to be repeated until there is none, since much is done in parts.
+
+    Args:
+        state: whose queues they are.
+        now: the time.
+        left: how many entries bodies have, by their `id`, where that can't be told by who refers to them.
+    """
     memory = state.memory
     if is_pressed(state):
         memory.sweep_all()
-    if is_pressed(state):
+        state.count_tables()
+    if is_pressed(state) and len(state.ended):
         state.forget_ended()
+        state.count_tables()
     if not is_pressed(state):
         memory.exhausted = False
         return []
     target = state.limits.memory_budget * (1 - ROOM)
-    ending = list(_giving_way(state, memory.used(len(state.directory)) - target))
+    ending = list(_giving_way(state, memory.used(len(state.directory)) - target, left or {}))
     memory.exhausted = not ending
     return decide_ends(state, ending, "memory", now)
 
 
-def _giving_way(state: State[W], excess: float) -> Iterator[Descriptor[W]]:
+def take_unread(state: State[W]) -> list[Any]:
+    """The peers whose unread answers have to give way: their connections are to be dropped, and their queues stay.
+
+    Nobody is told by that but the peer itself, which did not listen anyway.
+    """
+    memory = state.memory
+    transit = memory.transit
+    peers = transit.surplus()
+    if len(transit) and is_pressed(state):
+        excess = memory.used(len(state.directory)) - state.limits.memory_budget * (1 - ROOM)
+        peers += transit.drop(excess / memory.correction)
+    state.statistics.gave_way["unread_answers"] += len(peers)
+    return peers
+
+
+def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterator[Descriptor[W]]:
     """As many queues, in their order, as take `excess` bytes, or a first few of them."""
     absent = state.moves.absent
     holding = [queue for queue in state.directory if queue.queue and queue.spec.user_id not in absent]
     holding.sort(key=lambda descriptor: (descriptor.waiter is not None, descriptor.queue.since))
-    left: dict[int, int] = {}
     entries = 0
+    numbered = state.memory.all_numbered() if state.memory.numbered else ()
     for descriptor in holding:
         if excess <= 0 or entries > ENTRIES_AT_ONCE:
             return
         queue = descriptor.queue
         waiting = chain.from_iterable(group.contributors for group in queue.groups())
-        gone = QUEUE + freed((entry[1] for entry in chain(queue.entries, waiting)), left)
-        excess -= gone * state.memory.correction
+        gone = freed((entry[1] for entry in chain(queue.entries, waiting)), left, numbered)
+        state.memory.promised += gone.later
+        excess -= (QUEUE + gone.total) * state.memory.correction
         entries += len(queue)
         yield descriptor
 
@@ -111,6 +140,8 @@ def account(state: State[W], resident: int) -> None:
     """Brings the account of memory up to date, once a second; `resident` is what the process takes (0: unknown)."""
     memory = state.memory
     memory.connections = len(state.heartbeats)
+    state.count_tables()
+    memory.transit.fade()
     memory.sweep()
     memory.compare(resident, len(state.directory))
     memory.exhausted = memory.exhausted and is_pressed(state)

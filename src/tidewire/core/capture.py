@@ -1,10 +1,13 @@
 """Taking a snapshot, in slices (`core/snapshot.py` says what that is)."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
-from tidewire.core.images import Bodies, QueueImage, queue_image
+from msgspec.structs import replace
+
+from tidewire.core.images import BYTE_EFFORT, Bodies, QueueImage, queue_image
 from tidewire.core.merge import describe_rules
 from tidewire.core.moves import MovesImage
 from tidewire.core.outbox import OutboxImage, OutboxQueueImage
@@ -18,6 +21,21 @@ T = TypeVar("T")
 
 AT_ONCE = 1000
 """Ids of users on their way that are in one piece."""
+
+NUMBERED = 130
+"""Bytes that the number of a distinct body takes until the snapshot is taken: measured by numbering 200,000."""
+
+SPLIT_ABOVE = 1.2
+"""Times the effort of a slice that its bodies may cost: some 6 MB, which are encoded and written in one piece each, so
+that they are in memory three times."""
+
+COPIES = 3
+"""Of the bodies of a slice: in the slice, encoded, and as they are written."""
+
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType(
+    {"remembered": (), "tombstones": (), "revoked": (), "moves": None, "given": (), "tables": ()}
+)
+"""What slices of bodies don't say again."""
 
 QUEUE_EFFORT = 10.0
 ID_EFFORT = 0.5
@@ -49,18 +67,44 @@ class Capture(Generic[W]):
             for piece in _pieces(table.ids())
         )
         self._bodies = Bodies()
+        self._rest: Snapshot | None = None
+        """What is left of a slice that was too large."""
 
     @property
     def done(self) -> bool:
         """Whether everything is captured."""
-        return not (self._in_tables() or self._queues) and self._tombstones == deque()
+        left = self._rest is not None or self._in_tables() or self._queues
+        return not left and self._tombstones == deque()
 
     def _in_tables(self) -> bool:
         """Whether a table is not captured whole yet; they come before all queues."""
         return bool(self._pieces or self._outbox or self._given or self._tables)
 
     def take(self, *, position: int, now: float, effort: float, clean: bool = False) -> Snapshot:
-        """The next slice, at the position reached now; it ends with the queue that makes it cost `effort`."""
+        """The next slice, at the position reached now; it ends with the queue that makes it cost `effort`.
+
+        Where that is much more, as with a queue that holds many megabytes, its bodies are in slices of their own before
+        it. The queues are then those of the position that was reached when their first slice was asked for.
+        """
+        if self._rest is None:
+            self._rest = self._take(position, now, effort, clean=clean)
+        part = self._rest
+        self._state.memory.numbered = self._bodies.numbers
+        self._state.memory.snapshot = self._bodies.count * NUMBERED + COPIES * sum(map(len, part.bodies))
+        count = _fitting(part.bodies, effort)
+        if count == len(part.bodies):
+            self._rest = None
+            return part
+        self._rest = replace(
+            part,
+            bodies=part.bodies[count:],
+            first_body=part.first_body + count,
+            outbox=OutboxImage(self._outbox_number),
+            **NOTHING_MORE,
+        )
+        return replace(part, bodies=part.bodies[:count], queues=())
+
+    def _take(self, position: int, now: float, effort: float, *, clean: bool) -> Snapshot:
         bodies = self._bodies
         first_body = bodies.count
         bodies.new, bodies.effort = [], 0.0
@@ -96,6 +140,11 @@ class Capture(Generic[W]):
             given=tuple(given),
             tables=tuple(tables),
         )
+
+    def end(self) -> None:
+        """It is not taken any further."""
+        self._bodies = Bodies()
+        self._state.memory.end_snapshot()
 
     def _take_ids(self, effort: float) -> tuple[int, list[RememberedId]]:
         first, remembered = self._next_id, list[RememberedId]()
@@ -133,6 +182,16 @@ class Capture(Generic[W]):
             taken += self._tombstones.popleft()
             effort -= PIECE * TOMBSTONE_EFFORT
         return tuple(taken)
+
+
+def _fitting(bodies: Sequence[bytes], effort: float) -> int:
+    """How many of the bodies are in one slice: at least one, and up to `SPLIT_ABOVE` times the effort."""
+    left = effort * SPLIT_ABOVE
+    for count, body in enumerate(bodies):
+        left -= len(body) * BYTE_EFFORT
+        if left < 0:
+            return max(count, 1)
+    return len(bodies)
 
 
 def _pieces(whole: Sequence[T]) -> list[Sequence[T]]:

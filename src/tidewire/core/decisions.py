@@ -32,6 +32,7 @@ from tidewire.core.records import (
     Seen,
     Ticked,
 )
+from tidewire.core.registration import check_size
 from tidewire.core.remembered import reused
 from tidewire.core.state import RELOAD, State
 from tidewire.core.work import Work
@@ -67,6 +68,7 @@ def decide_register(
     Raises:
         UserMoving: the user is just moving to another shard.
         UserDeactivated: the user's rights were revoked.
+        RegistrationTooLarge: it would keep too much.
         BadRequest: the narrow is not supported (R12.4, R6.55), or the user has too many queues that can't end
             (R6.56).
         Unavailable: the memory budget is used up.
@@ -74,6 +76,7 @@ def decide_register(
     state.moves.check_here(spec.user_id)
     if spec.user_id in state.revoked:
         raise UserDeactivated("Account is deactivated")
+    check_size(spec.kept, state.limits.registration_bytes)
     Acceptance(spec.acceptance_key)
     check_memory(state, "register")
     return [
@@ -85,7 +88,12 @@ def decide_register(
 def decide_import(
     state: State[W], dumped: Sequence[DumpedQueue], now: float
 ) -> tuple[list[Imported], list[int]]:
-    """Queues from a dump, in records of a bounded size; and the places of those that are there already."""
+    """Queues from a dump, in records of a bounded size; and the places of those that are there already.
+
+    Raises:
+        Unavailable: the memory budget is used up.
+    """
+    check_memory(state, "import")
     fresh: dict[QueueId, DumpedQueue] = {}
     known: list[int] = []
     for place, queue in enumerate(dumped):
@@ -260,7 +268,9 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
         expired=tuple(descriptor.queue_id for descriptor in expired),
         offline=tuple(descriptor.queue_id for descriptor in offline),
         forget=state.remembered.surplus(
-            before=now - state.limits.remember_ids_for, keep=state.limits.remember_ids_max
+            before=now - state.limits.remember_ids_for,
+            keep=state.limits.remember_ids_max,
+            most_bytes=state.limits.remembered_bytes,
         ),
         # Together: a user whose queues leave in one run is told once (D-5).
         notified=notifying.notified_by_leaving(state, expired + offline),

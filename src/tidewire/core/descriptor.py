@@ -10,6 +10,7 @@ from tidewire.core.deadlines import NOT_BOOKED
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.narrow import Term
 from tidewire.core.queue import EventQueue
+from tidewire.core.registration import Kept
 from tidewire.core.shape import Shape, client_class
 from tidewire.core.trails import Trail
 
@@ -41,6 +42,11 @@ class QueueSpec(Struct, frozen=True, kw_only=True):
     def acceptance_key(self) -> AcceptanceKey:
         """Under which the queue's acceptance is shared."""
         return acceptance_key(self.event_types, self.narrow, self.capabilities)
+
+    @property
+    def kept(self) -> Kept:
+        """What queues that were registered alike share."""
+        return (self.event_types, self.narrow, self.capabilities, self.client_type_name)
 
     @property
     def shape_key(self) -> tuple[Capabilities, str]:

@@ -1,18 +1,28 @@
-"""Ended queues whose trails are still there to be asked: a few of the newest, so that "why did it end?" has an answer."""
+"""Ended queues whose trails are still there to be asked: a few of the newest, so that "why did it end?" has an answer.
+
+Nothing of what their clients registered with is kept but the client's name, shortened.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.ids import QueueId
+from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.trails import Trail
+
+ENDED = 400
+"""Bytes of an ended queue beside its trail: what is said below, and its place; measured with an id of 36 characters."""
+
+MOST_NAME = 100
+"""Characters of a client's name that are kept: more than tell one program from another."""
 
 
 class Ended(NamedTuple):
     """What is left of a queue; `notice` is the number of the newest notice then."""
 
     queue_id: QueueId
-    spec: QueueSpec
+    user_id: UserId
+    realm_id: RealmId
+    client: str
     trail: Trail
     next_event_id: int
     newest_pruned_id: int | None

@@ -7,7 +7,8 @@
     │   │   ├── ParameterConflict REQUEST_CONFUSING_VAR 400
     │   │   ├── BadEventQueueId   BAD_EVENT_QUEUE_ID 400
     │   │   ├── InvalidNotice     INVALID_NOTICE 400
-    │   │   └── NoticeIdReused    NOTICE_ID_REUSED 409
+    │   │   ├── NoticeIdReused    NOTICE_ID_REUSED 409
+    │   │   └── RegistrationTooLarge  REGISTRATION_TOO_LARGE 413
     │   ├── Unauthorized          UNAUTHORIZED 401
     │   ├── InvalidApiKey         INVALID_API_KEY 401
     │   ├── InvalidToken          INVALID_TOKEN 401
@@ -113,6 +114,21 @@ class NoticeIdReused(BadRequest):
 
     code = "NOTICE_ID_REUSED"
     http_status = 409
+
+
+class RegistrationTooLarge(BadRequest):
+    """What a queue was to be registered with takes more memory than a registration may."""
+
+    code = "REGISTRATION_TOO_LARGE"
+    http_status = 413
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            f"The registration would take {size} bytes of memory, and may take {most}; "
+            "name fewer or shorter event types and narrow terms",
+            size=size,
+            most=most,
+        )
 
 
 class Unauthorized(WireError):

@@ -16,7 +16,7 @@ from msgspec import Struct
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.dispatch import FAILED
 from tidewire.core.errors import NotFound
-from tidewire.core.ids import QueueId, UserId
+from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.queue import EventQueue
 from tidewire.core.state import State
 from tidewire.core.steps import LIFE, Known, Step, What
@@ -79,10 +79,13 @@ class Story(Struct, frozen=True, kw_only=True):
 
 
 class Subject(NamedTuple):
-    """A queue that there is, or what is left of one."""
+    """A queue that there is, or what is left of one, which is without `spec` and `queue`."""
 
     queue_id: QueueId
-    spec: QueueSpec
+    user_id: UserId
+    realm_id: RealmId
+    client: str
+    spec: QueueSpec | None
     trail: Trail
     steps: Sequence[Step]
     next_event_id: int
@@ -105,6 +108,9 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
         steps = _in_order([*state.trails.steps(descriptor.trail), *_held(state, descriptor)])
         return Subject(
             descriptor.queue_id,
+            descriptor.spec.user_id,
+            descriptor.spec.realm_id,
+            descriptor.spec.client_type_name,
             descriptor.spec,
             descriptor.trail,
             steps,
@@ -117,7 +123,10 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
         steps = _in_order(state.trails.steps(ended.trail))
         return Subject(
             ended.queue_id,
-            ended.spec,
+            ended.user_id,
+            ended.realm_id,
+            ended.client,
+            None,
             ended.trail,
             steps,
             ended.next_event_id,
@@ -187,7 +196,7 @@ def explain_last(
         live = (
             [queue.queue_id for queue in state.directory.by_user.of(user_id)] if user_id is not None else []
         )
-        gone = [ended.queue_id for ended in state.ended if ended.spec.user_id == user_id]
+        gone = [ended.queue_id for ended in state.ended if ended.user_id == user_id]
         subjects = [subject_of(state, name) for name in dict.fromkeys(chain(gone, live))]
     offered = [
         ((step.notice, step.at or 0.0, place), subject, step)
@@ -215,7 +224,7 @@ def _is_offered(step: Step) -> bool:
 def _absent(subject: Subject, known: Known) -> str:
     """Why a notice left nothing in a queue or its trail."""
     trail, number = subject.trail, known.number
-    if known.realm_id is not None and known.realm_id != subject.spec.realm_id:
+    if known.realm_id is not None and known.realm_id != subject.realm_id:
         return "other_realm"
     if subject.newest_notice is not None and number > subject.newest_notice:
         return "too_late"
@@ -227,7 +236,7 @@ def _absent(subject: Subject, known: Known) -> str:
 def _bare(subject: Subject, state: str) -> Story:
     return Story(
         queue_id=subject.queue_id,
-        user_id=subject.spec.user_id,
+        user_id=subject.user_id,
         state=state,
         ended=subject.ended,
         ended_at=subject.ended_at,

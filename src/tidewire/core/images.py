@@ -83,7 +83,7 @@ class Bodies:
     """Many small dictionaries: one that grows to a million bodies takes too long each time it is enlarged."""
 
     def __init__(self) -> None:
-        self._numbers: list[dict[bytes, int]] = [{} for _ in range(self.TABLES)]
+        self.numbers: list[dict[bytes, int]] = [{} for _ in range(self.TABLES)]
         self.count = 0
         self.new: list[bytes] = []
         """Bodies since the last slice."""
@@ -96,7 +96,7 @@ class Bodies:
 
     def _number(self, body: bytes) -> int:
         self.effort += ENTRY_EFFORT
-        numbers = self._numbers[hash(body) % self.TABLES]
+        numbers = self.numbers[hash(body) % self.TABLES]
         number = numbers.get(body)
         if number is None:
             number = numbers[body] = self.count

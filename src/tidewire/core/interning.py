@@ -21,13 +21,14 @@ class Interner(Generic[T]):
         self._entries[key] = (value, count + 1)
         return value
 
-    def release(self, key: Hashable) -> None:
-        """Gives back one `acquire` of `key`; the last one drops the object."""
+    def release(self, key: Hashable) -> bool:
+        """Gives back one `acquire` of `key`; the last one drops the object, and is answered with True."""
         value, count = self._entries[key]
         if count == 1:
             del self._entries[key]
-        else:
-            self._entries[key] = (value, count - 1)
+            return True
+        self._entries[key] = (value, count - 1)
+        return False
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -5,6 +5,20 @@ from dataclasses import dataclass
 
 from tidewire.core.wire import ENTRY_FRAME
 
+REMEMBERED_SHARE = 4
+OUTBOX_SHARE = 8
+TOMBSTONES_SHARE = 20
+"""Remembered ids may take a quarter of the memory budget, the outbox an eighth, tombstones a twentieth. All have bounds of
+their own too, but a million ids take 300 MB, and with a small budget that would leave the queues nothing."""
+
+TRANSIT_SHARE = 8
+"""Request bodies may take an eighth, and unread answers as much: both are there for as long as a stranger likes, while
+what queues hold is what the memory is for. As much is kept free at most for carrying one of them out."""
+
+TRANSIT_LEAST = 33_554_432
+"""Bytes that each of these two may take however small the budget is: room for the largest request to publish, which has
+16 MB, and for clients that read answers of a megabyte slowly."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -20,7 +34,8 @@ class Limits:
         max_events: events of one queue; 0: no bound (D-13).
         max_bytes: their bytes; 0: no bound.
         max_per_user: queues of one user; 0: no bound.
-        memory_budget: bytes that all queues may take; 0: no bound (D8).
+        memory_budget: bytes that everything may take; 0: no bound (D8).
+        registration_bytes: memory of what one queue is registered with; 0: no bound.
         tombstones_max: ended queues whose reason is remembered.
         tombstones_for: for how long.
         explain_bytes: of each queue's records of what became of its events; 0: nothing is recorded.
@@ -37,6 +52,7 @@ class Limits:
     max_bytes: int = 67_108_864
     max_per_user: int = 100
     memory_budget: int = 0
+    registration_bytes: int = 65_536
     tombstones_max: int = 100_000
     tombstones_for: float = 86_400.0
     explain_bytes: int = 2048
@@ -47,3 +63,28 @@ class Limits:
         """Bytes up to which a queue can't have passed a bound, however short its events are."""
         by_events = self.max_events * (ENTRY_FRAME + len(b'{"type":"a"')) or math.inf
         return min(by_events, self.max_bytes or math.inf)
+
+    @property
+    def remembered_bytes(self) -> float:
+        """Bytes that remembered ids may take."""
+        return self.memory_budget / REMEMBERED_SHARE or math.inf
+
+    def outbox_most(self, each: int) -> int:
+        """How many notifications of `each` bytes may wait; 0: no bound."""
+        room = self.memory_budget // OUTBOX_SHARE
+        return min(self.outbox_max or room, room // each or 1) if room else self.outbox_max
+
+    @property
+    def tombstone_bytes(self) -> float:
+        """Bytes that tombstones may take."""
+        return self.memory_budget / TOMBSTONES_SHARE or math.inf
+
+    @property
+    def transit_bytes(self) -> float:
+        """Bytes that request bodies, and unread answers, may each take."""
+        return max(self.memory_budget / TRANSIT_SHARE, TRANSIT_LEAST) if self.memory_budget else math.inf
+
+    @property
+    def work_bytes(self) -> float:
+        """Bytes that are kept free at most for carrying out a request with a large body."""
+        return self.memory_budget / TRANSIT_SHARE or math.inf

@@ -41,6 +41,11 @@ class Looking(Generic[W]):
         """Bytes that all queues take, as far as that can be counted (D8)."""
         return round(self._state.memory.used(len(self._state.directory)))
 
+    @property
+    def registration_bytes(self) -> int:
+        """Bytes that a registration may take; 0: no bound."""
+        return self._state.limits.registration_bytes
+
     def queues(self) -> int:
         """How many queues there are."""
         return len(self._state.directory)

@@ -1,19 +1,26 @@
-"""What a shard's queues take of memory, counted so that delivering costs nothing more (D8).
+"""What a shard takes of memory, counted so that delivering costs nothing more (D8).
 
 - *Entries* are counted where they are added and dropped, many at once.
 - *Bodies* are shared by many queues, so each is counted once, when it was encoded. Nobody tells when its last
   entry goes. Instead a list holds every body, and is looked through now and then: a body that nothing but the
   list refers to is gone. Young ones every second, since most are acknowledged at once; old ones in turns, so that
   each is looked at within some ten seconds.
-- Everything else is a constant for each queue and each connection.
+- Queues and connections are a constant each. What a queue was registered with is counted once for all that were
+  registered alike.
+- Tables (remembered ids, tombstones, the outbox, ended queues) are looked at once a second.
+- What connections hold on its way is counted where the wire is read (`core/transit.py`).
 
 The constants were measured, and another machine or interpreter may differ. So what the process has grown by since
 its start is compared once a second with what was counted, and the count corrected (`compare`).
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from sys import getrefcount
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from tidewire.core.transit import Transit
 
 MARK = 160
 """Bytes of what is kept of a body so that it can be explained (`core/trails.py`)."""
@@ -22,7 +29,7 @@ ENTRY = 110
 """Bytes of an entry without its body: a tuple, its number, and its place in a list."""
 
 QUEUE = 1400
-"""Bytes of an empty queue with its registration and its places in the indexes."""
+"""Bytes of an empty queue with its places in the indexes, beside what it was registered with."""
 
 CONNECTION = 16_000
 """Bytes of a connection with its request, whose poll waits or was just answered."""
@@ -67,6 +74,16 @@ def _referred(bodies: Iterable[bytes]) -> list[bytes]:
     return [body for body in bodies if getrefcount(body) > _ALONE]
 
 
+def others(bodies: list[bytes]) -> list[int]:
+    """How many refer to each body beside this list, which has each once, and the account."""
+    return [count - _ALONE - 1 for count in _references(bodies)]
+
+
+FADING = 0.999
+"""Of a height, each second, as far as comparing is concerned: for a tenth less it takes two minutes. What lies between
+things that went and things that stay is lost to both, and grows for as long as they come and go."""
+
+
 class Memory:
     """The account of one shard.
 
@@ -76,6 +93,12 @@ class Memory:
         connections: how many polls wait or were just answered.
         correction: by which what is counted is multiplied.
         trails: bytes of what queues record to be explained (`core/trails.py`).
+        registrations: bytes of what queues were registered with (`core/registration.py`).
+        snapshot: bytes that a snapshot on its way takes beside the state.
+        numbered: the bodies that it holds, each in one of these.
+        promised: bytes of bodies whose queues gave way, and which go when it is taken.
+        tables: bytes of the tables, by name, as of the last look.
+        transit: what connections hold.
         marks: where bodies came from, by their `id`, for as long as they are here.
         exhausted: the budget is used up, and no queue is left that could give way.
     """
@@ -86,6 +109,7 @@ class Memory:
         "_old_count",
         "_peak",
         "_sweep_at",
+        "_tables",
         "_young",
         "bodies",
         "connections",
@@ -93,10 +117,25 @@ class Memory:
         "entries",
         "exhausted",
         "marks",
+        "numbered",
+        "promised",
+        "registrations",
+        "snapshot",
+        "tables",
         "trails",
+        "transit",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, transit: Transit[Any] | None = None) -> None:
+        """Takes what connections report to."""
+        # It is empty, and so false, to begin with.
+        self.transit: Transit[Any] = Transit() if transit is None else transit
+        self.registrations = 0
+        self.snapshot = 0
+        self.numbered: Sequence[Mapping[bytes, int]] = ()
+        self.promised = 0
+        self.tables: Mapping[str, int] = MappingProxyType({})
+        self._tables = 0
         self.entries = 0
         self.bodies = 0
         self.connections = 0
@@ -120,8 +159,44 @@ class Memory:
 
     def counted(self, queues: int) -> int:
         """Bytes that all of it takes, uncorrected."""
-        held = self.bodies + self.trails + len(self.marks) * MARK
+        transit = self.transit
+        held = self.bodies + self.trails + len(self.marks) * MARK + self.registrations + self._tables
+        held += transit.bodies + transit.unread + transit.work + self.snapshot - self.promised
         return held + self.entries * ENTRY + queues * QUEUE + self.connections * CONNECTION
+
+    def all_numbered(self) -> set[int]:
+        """The bodies that a snapshot on its way holds, by their `id`."""
+        return {id(body) for table in self.numbered for body in table}
+
+    def end_snapshot(self) -> None:
+        """There is no snapshot on its way any more."""
+        self.snapshot = 0
+        if self.promised:
+            self.promised = 0
+            self.numbered = ()
+            self.sweep_all()
+        self.numbered = ()
+
+    def look_at(self, tables: Mapping[str, int]) -> None:
+        """Takes what the tables take now."""
+        self.tables = tables
+        self._tables = sum(tables.values())
+
+    def parts(self, queues: int) -> dict[str, int]:
+        """What `counted` is the sum of."""
+        return {
+            "events": self.bodies - self.promised,
+            "entries": self.entries * ENTRY,
+            "queues": queues * QUEUE,
+            "registrations": self.registrations,
+            "connections": self.connections * CONNECTION,
+            "explanations": self.trails + len(self.marks) * MARK,
+            "snapshot": self.snapshot,
+            "request_bodies": self.transit.bodies,
+            "unread_answers": self.transit.unread,
+            "work": self.transit.work,
+            **self.tables,
+        }
 
     def used(self, queues: int) -> float:
         """Bytes that all of it takes."""
@@ -169,28 +244,42 @@ class Memory:
     def compare(self, resident: int, queues: int) -> None:
         """Corrects the count by what the process has grown to.
 
-        Only at a new height: memory that was freed need not have gone back to the system.
+        Only at the height of late (`FADING`): memory that was freed need not have gone back to the system.
         """
         counted = self.counted(queues)
         if self._base is None:
             self._base = resident - counted
-        elif resident and counted > self._peak:
+            return
+        self._peak = max(self._peak * FADING, COMPARABLE)
+        if resident and counted > self._peak:
             self._peak = counted
             self.correction = min(max(1.0, (resident - self._base) / counted), MOST_CORRECTION)
 
 
-def freed(bodies: Iterable[bytes], left: dict[int, int]) -> int:
-    """Bytes that go when these entries go too; `left` is how many are left of each body, of one run.
+class Freed(NamedTuple):
+    """Bytes that go with some entries: all of them, and those that stay until a snapshot on its way is taken."""
 
-    A body whose last entry is among them counts, one that others share doesn't.
+    total: int
+    later: int
+
+
+def freed(bodies: Iterable[bytes], left: dict[int, int], numbered: Container[int] = ()) -> Freed:
+    """What goes when these entries go too; `left` is how many are left of each body, of one run.
+
+    A body whose last entry is among them counts, one that others share doesn't. The `numbered`, by their `id`, are held
+    by a snapshot too.
     """
-    total = 0
+    total = later = 0
     for body in bodies:
         key = id(body)
+        is_numbered = key in numbered
         count = left.get(key)
         if count is None:
             # The list's, the loop's, the call's.
-            count = getrefcount(body) - _ALONE
+            count = getrefcount(body) - _ALONE - is_numbered
         left[key] = count = count - 1
-        total += ENTRY + (0 if count > 0 else len(body) + BODY)
-    return total
+        total += ENTRY
+        if count <= 0:
+            total += len(body) + BODY
+            later += is_numbered * (len(body) + BODY)
+    return Freed(total, later)

@@ -11,6 +11,9 @@ from msgspec import Struct
 from tidewire.core.errors import BadRequest, NotFound
 from tidewire.core.notifications.formats import Kind, Notification, Notified, queue_names, queue_of
 
+NOTIFICATION = 280
+"""Bytes of a notification in memory; measured by adding 100,000."""
+
 PIECE = 1000
 """Records of one piece of a snapshot."""
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from tidewire.core.capabilities import CAPABILITY_NAMES
+from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.explaining import Subject, subject_of
 from tidewire.core.groups import entry_id
 from tidewire.core.listing import QueueRow, queue_row
@@ -54,7 +54,7 @@ class TrailStep(Struct, frozen=True, kw_only=True):
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
-    """One queue in full; of one that ended, what is left.
+    """One queue in full; of one that ended, what is left: what its client registered with is null then.
 
     Attributes:
         capabilities: those that its client has.
@@ -67,12 +67,12 @@ class QueueView(Struct, frozen=True, kw_only=True):
     user_id: int
     realm_id: int
     client: str
-    idle_timeout: int
+    idle_timeout: int | None
     event_types: tuple[str, ...] | None
-    narrow: tuple[tuple[str, str], ...]
-    all_public_streams: bool
-    capabilities: tuple[str, ...]
-    client_class: str
+    narrow: tuple[tuple[str, str], ...] | None
+    all_public_streams: bool | None
+    capabilities: tuple[str, ...] | None
+    client_class: str | None
     next_event_id: int
     newest_pruned_id: int | None
     ended: str | None
@@ -99,11 +99,13 @@ class Overview(Struct, frozen=True, kw_only=True):
     memory_used: int
     memory_budget: int
     memory_trails: int
+    memory_parts: dict[str, int]
     totals: dict[str, int]
     notices: dict[str, int]
     refused: dict[str, int]
     removed: dict[str, int]
     turned_away: dict[str, int]
+    gave_way: dict[str, int]
 
 
 COUNTED: tuple[str, ...] = (
@@ -136,15 +138,15 @@ def view_queue(state: State[W], queue_id: str, *, most: int, payload: bool) -> Q
     spec = subject.spec
     return QueueView(
         queue_id=subject.queue_id,
-        user_id=spec.user_id,
-        realm_id=spec.realm_id,
-        client=spec.client_type_name,
-        idle_timeout=spec.idle_timeout,
-        event_types=spec.event_types,
-        narrow=spec.narrow,
-        all_public_streams=spec.all_public_streams,
-        capabilities=tuple(name for name in CAPABILITY_NAMES if getattr(spec.capabilities, name)),
-        client_class=client_class(spec.client_type_name),
+        user_id=subject.user_id,
+        realm_id=subject.realm_id,
+        client=subject.client,
+        idle_timeout=None if spec is None else spec.idle_timeout,
+        event_types=None if spec is None else spec.event_types,
+        narrow=None if spec is None else spec.narrow,
+        all_public_streams=None if spec is None else spec.all_public_streams,
+        capabilities=None if spec is None else _names(spec.capabilities),
+        client_class=None if spec is None else client_class(spec.client_type_name),
         next_event_id=subject.next_event_id,
         newest_pruned_id=subject.newest_pruned_id,
         ended=subject.ended,
@@ -153,6 +155,10 @@ def view_queue(state: State[W], queue_id: str, *, most: int, payload: bool) -> Q
         contents=[] if subject.queue is None else list(_contents(subject.queue, most, payload=payload)),
         timeline=_timeline(subject, most),
     )
+
+
+def _names(capabilities: Capabilities) -> tuple[str, ...]:
+    return tuple(name for name in CAPABILITY_NAMES if getattr(capabilities, name))
 
 
 class _Typed(Struct):
@@ -221,9 +227,11 @@ def overview(state: State[W], survey: Survey[W]) -> Overview:
         memory_used=tables.memory_used,
         memory_budget=state.limits.memory_budget,
         memory_trails=memory.trails,
+        memory_parts=tables.memory_parts,
         totals={name: getattr(statistics, name) for name in COUNTED},
         notices=dict(statistics.notices.most_common(MOST_TYPES)),
         refused=dict(statistics.refused),
         removed=dict(statistics.removed),
         turned_away=dict(statistics.turned_away),
+        gave_way=dict(statistics.gave_way),
     )

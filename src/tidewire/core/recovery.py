@@ -13,6 +13,10 @@ correctly after it*, under the rules that it was given. It rests on four things:
 4. Ids that answers gave out and no record tells of are accepted by a queue that is *resumed* (rule 5 of
    `core/queue.py`).
 
+What is loaded stays within the memory budget: when it passes it, queues give way as they would live, and are ended
+again by records of this process, which also tell their owners. Whether an owner has seen more than is known at that
+moment, nobody asks: the budget is passed in recovery only when it was lowered, or by a hair.
+
 Records that were written under other rules (another *fingerprint*) are applied with ours, which may number or
 merge events in another way. Every queue that one of them may have changed in such a way ends, and says so.
 """
@@ -34,10 +38,12 @@ from tidewire.core.records import (
     Published,
     Record,
     Registered,
+    Removed,
     Restarted,
     Sealed,
     Ticked,
 )
+from tidewire.core.relief import Relief
 from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot, restore_queues, restore_tables
 from tidewire.core.state import State
@@ -63,12 +69,14 @@ class Recovered(NamedTuple):
         skipped: queues that could not be made again.
         failures: deliveries that failed, now or already when they were live.
         upgraded: queues to be ended, because records of other rules may have changed them.
+        gave_way: ends of queues that had no room; to be journalled, and carried out for whom they notify.
     """
 
     records: int
     skipped: Sequence[Skipped]
     failures: Sequence[Failure]
     upgraded: Sequence[QueueId]
+    gave_way: Sequence[Removed]
 
 
 def recover(
@@ -89,6 +97,7 @@ def recover(
         recovery.failures,
         # Those that other records have ended since need no end.
         [queue_id for queue_id in recovery.touched if state.directory.get(queue_id) is not None],
+        recovery.relief.ends(),
     )
 
 
@@ -100,6 +109,7 @@ class _Recovery(Generic[W]):
         self._slices = slices
         self._fingerprint = fingerprint
         self._bodies: list[bytes] = []
+        self.relief = Relief(state, self._bodies)
         self._pending: Snapshot | None = None
         self._late: list[Descriptor[W]] = []
         self.applied = 0
@@ -112,11 +122,13 @@ class _Recovery(Generic[W]):
         self._pending = None
         for part in self._slices:
             restore_tables(self._state, part)
-            self._bodies += part.bodies
+            self._bodies.extend(part.bodies)
             self._state.recorded_at = max(self._state.recorded_at, part.now)
             if part.queues:
                 self._pending = part
                 return
+        # Nothing names them by number any more.
+        self._bodies.clear()
 
     def apply(self, kept: KeptRecord) -> None:
         """Applies a record to everything that does not hold it yet."""
@@ -141,6 +153,8 @@ class _Recovery(Generic[W]):
                 self._note_late([image.queue_id for image in record.queues])
             case _:
                 self.failures += apply_record(self._state, record)
+        self.relief.note(record)
+        self.relief.look()
 
     def finish(self) -> None:
         """Puts in place what is left, and everything in its order."""
@@ -160,7 +174,10 @@ class _Recovery(Generic[W]):
     def _place(self, through: int | None) -> None:
         """Puts queues in place whose image holds nothing after the position `through`; None: all."""
         while self._pending is not None and (through is None or self._pending.position <= through):
-            self.skipped += restore_queues(self._state, self._pending, self._bodies)
+            part, self._pending = self.relief.without_lost(self._pending), None
+            self.skipped += restore_queues(self._state, part, self._bodies)
+            del part
+            self.relief.placed()
             self.read_on()
 
     def _register(self, record: Registered) -> None:

@@ -7,6 +7,8 @@ go, because a number always stands for the same id.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from math import inf
+from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
 from tidewire.core.errors import NoticeIdReused
@@ -36,12 +38,21 @@ class Piece(NamedTuple):
     size: int
 
 
-class RememberedIds:
-    """Notice ids with the digest of what was published under them, oldest first."""
+REMEMBERED = 220
+"""Bytes of an id beside its text: digest, time, number, and its places; measured by remembering 200,000."""
 
-    __slots__ = ("_base", "_ids", "_pieces", "oldest")
+
+class RememberedIds:
+    """Notice ids with the digest of what was published under them, oldest first.
+
+    Attributes:
+        size: bytes of memory that they take.
+    """
+
+    __slots__ = ("_base", "_ids", "_pieces", "oldest", "size")
 
     def __init__(self) -> None:
+        self.size = 0
         self._ids: dict[str, tuple[bytes, float, int]] = {}
         # The same ids by number, in full pieces but for the last. A dictionary alone would have to be walked
         # from its beginning, past everything that was taken out there.
@@ -75,17 +86,23 @@ class RememberedIds:
         self._ids[notice_id] = (digest, now, self.next if known is None else known[2])
         if known is not None:
             return
+        self.size += REMEMBERED + getsizeof(notice_id)
         if not self._pieces or len(self._pieces[-1]) == PIECE:
             self._pieces.append([])
         self._pieces[-1].append(notice_id)
 
-    def surplus(self, *, before: float, keep: int) -> int:
-        """The number below which ids were taken before a time or are beyond `keep` (0: no bound).
+    def surplus(self, *, before: float, keep: int, most_bytes: float = inf) -> int:
+        """The number below which ids were taken before a time, are beyond `keep` (0: no bound), or take too much.
 
-        0 when there is none to forget.
+        0 when there is none to forget. What is beyond `most_bytes` is told by the average size of an id.
         """
         end = self.next
-        number = max(self.oldest, end - keep) if keep else self.oldest
+        if self.size > most_bytes:
+            fitting = int(most_bytes * len(self._ids) / self.size)
+            keep = min(keep, fitting) if keep else fitting
+            number = max(self.oldest, end - keep)
+        else:
+            number = max(self.oldest, end - keep) if keep else self.oldest
         while number < end and self._taken(number) < before:
             number += 1
         return number if number > self.oldest else 0
@@ -103,6 +120,7 @@ class RememberedIds:
             count = min(end - self.oldest, len(piece) - offset)
             for notice_id in piece[offset : offset + count]:
                 del self._ids[notice_id]
+                self.size -= REMEMBERED + getsizeof(notice_id)
             self.oldest += count
             if offset + count == len(piece):
                 self._pieces.popleft()

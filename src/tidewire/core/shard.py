@@ -54,6 +54,7 @@ from tidewire.core.restoring import Skipped
 from tidewire.core.snapshot import Snapshot
 from tidewire.core.state import Batch, State
 from tidewire.core.statistics import Stopwatch
+from tidewire.core.transit import Transit
 from tidewire.core.work import Work
 
 W = TypeVar("W")
@@ -158,6 +159,15 @@ class Shard(Looking[W]):
     def account(self, *, resident: int) -> None:
         """See `bounds.account`."""
         bounds.account(self._state, resident)
+
+    def take_unread(self) -> list[Any]:
+        """See `bounds.take_unread`."""
+        return bounds.take_unread(self._state)
+
+    @property
+    def transit(self) -> Transit[Any]:
+        """What connections hold on its way: whoever reads the wire reports there, and no record tells of it."""
+        return self._state.memory.transit
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
         """See `endings.decide_upgrade`."""

@@ -114,7 +114,12 @@ def restore_snapshot(state: State[W], snapshot: Snapshot) -> list[Skipped]:
 
 
 def restore_tables(state: State[W], part: Snapshot) -> None:
-    """Restores what a slice holds besides queues; to be called for each slice in turn, before its queues."""
+    """Restores what a slice holds besides queues; to be called for each slice in turn, before its queues.
+
+    The bodies that queues will name count from here on.
+    """
+    for body in part.bodies:
+        state.memory.enter(body)
     state.remembered.restore(part.first_id, part.remembered)
     state.outbox.restore(part.outbox)
     state.tombstones.restore(part.tombstones)
@@ -130,8 +135,6 @@ def restore_tables(state: State[W], part: Snapshot) -> None:
 def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> list[Skipped]:
     """Makes the queues that a slice holds; `bodies` are those of all slices so far."""
     state.recorded_at = max(state.recorded_at, part.now)
-    for body in part.bodies:
-        state.memory.enter(body)
     return make_queues(state, part.queues, bodies, _unchanged_rules(part, state.rules))
 
 

@@ -11,11 +11,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from tidewire.core.acceptance import Acceptance
 from tidewire.core.deadlines import Deadlines
 from tidewire.core.descriptor import Descriptor, QueueSpec
 from tidewire.core.directory import Directory
-from tidewire.core.ended import Ended, EndedQueues
+from tidewire.core.ended import ENDED, MOST_NAME, Ended, EndedQueues
 from tidewire.core.errors import BadEventQueueId
 from tidewire.core.event_types import EVENT_TYPE_NAMES, OTHER
 from tidewire.core.groups import entry_id
@@ -27,16 +29,18 @@ from tidewire.core.merge import MergeRule, RuleFailure
 from tidewire.core.merged import merged, waiting
 from tidewire.core.moves import Moves
 from tidewire.core.notifications.formats import Notified
-from tidewire.core.outbox import Outbox
+from tidewire.core.outbox import NOTIFICATION, Outbox
 from tidewire.core.presentation import Presentation
 from tidewire.core.queue import EventQueue
 from tidewire.core.records import Reason, Sealed
+from tidewire.core.registration import Kept, size_of
 from tidewire.core.remembered import RememberedIds
 from tidewire.core.shape import Shape
 from tidewire.core.statistics import Statistics
 from tidewire.core.steps import What
 from tidewire.core.tombstones import Tombstones
 from tidewire.core.trails import Trails
+from tidewire.core.transit import Transit
 from tidewire.core.wire import ANSWER_FRAME, Entry
 
 W = TypeVar("W")
@@ -66,6 +70,7 @@ class State(Generic[W]):
     __slots__ = (
         "_acceptances",
         "_counted",
+        "_kept",
         "_shapes",
         "delayed",
         "directory",
@@ -104,8 +109,8 @@ class State(Generic[W]):
             narrow_hears_public_channels=presentation.narrow_hears_public_channels
         )
         self.remembered = RememberedIds()
-        self.outbox = Outbox(most=limits.outbox_max, mobile_shards=limits.mobile_shards)
-        self.tombstones = Tombstones(most=limits.tombstones_max)
+        self.outbox = Outbox(most=limits.outbox_most(NOTIFICATION), mobile_shards=limits.mobile_shards)
+        self.tombstones = Tombstones(most=limits.tombstones_max, most_bytes=limits.tombstone_bytes)
         self.moves = Moves()
         self.promised: list[dict[str, bytes]] = []
         """For each batch that is carried out in parts, its notices' ids with their digests."""
@@ -122,7 +127,7 @@ class State(Generic[W]):
         self.over: dict[Descriptor[W], None] = {}
         """Queues that have passed a bound of theirs, and must end."""
         self.look_above = limits.look_above
-        self.memory = Memory()
+        self.memory = Memory(Transit(most=limits.transit_bytes, most_work=limits.work_bytes))
         self.trails = Trails(self.memory, most=limits.explain_bytes)
         self.ended = EndedQueues(most=limits.explain_ended if limits.explain_bytes else 0)
         self.seen: dict[Descriptor[W], None] = {}
@@ -141,6 +146,7 @@ class State(Generic[W]):
         self._counted = EVENT_TYPE_NAMES | rules.keys()
         self._shapes: Interner[Shape] = Interner()
         self._acceptances: Interner[Acceptance] = Interner()
+        self._kept: Interner[Kept] = Interner()
 
     def promised_digest(self, notice_id: str) -> bytes | None:
         """The digest that a batch which is not carried out to its end has for the id; None when none has the id."""
@@ -160,12 +166,24 @@ class State(Generic[W]):
         key = spec.acceptance_key
         acceptance = self._acceptances.acquire(key, lambda: Acceptance(key))
         shape = self._shapes.acquire(spec.shape_key, lambda: Shape(*spec.shape_key))
+        spec = self._share(spec)
         descriptor: Descriptor[W] = Descriptor(
             queue_id, spec, shape, acceptance, trail=self.trails.begin(), now=now
         )
         self.directory.add(descriptor)
         self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
         return descriptor
+
+    def _share(self, spec: QueueSpec) -> QueueSpec:
+        """The same registration, of the parts that those like it have already."""
+        own = spec.kept
+        kept = self._kept.acquire(own, lambda: own)
+        if kept is own:
+            self.memory.registrations += size_of(own)
+            return spec
+        event_types, narrow, capabilities, client = kept
+        shared: dict[str, Any] = {"event_types": event_types, "narrow": narrow, "capabilities": capabilities}
+        return replace(spec, **shared, client_type_name=client)
 
     def drop_queue(self, descriptor: Descriptor[W], reason: Reason) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26), or nothing once revoked (D11)."""
@@ -200,10 +218,24 @@ class State(Generic[W]):
         self.reload_set.pop(descriptor.queue_id, None)
         self._acceptances.release(descriptor.acceptance.key)
         self._shapes.release(descriptor.spec.shape_key)
+        if self._kept.release(descriptor.spec.kept):
+            self.memory.registrations -= size_of(descriptor.spec.kept)
 
     def forget_ended(self) -> None:
         """Drops what is kept of ended queues: explaining them is worth less than any queue."""
+        self.statistics.gave_way["explanations"] += len(self.ended)
         self.trails.end_all(gone.trail for gone in self.ended.clear())
+
+    def count_tables(self) -> None:
+        """Has the account of memory know what the tables take now."""
+        self.memory.look_at(
+            {
+                "remembered_ids": self.remembered.size,
+                "tombstones": self.tombstones.size,
+                "outbox": len(self.outbox) * NOTIFICATION,
+                "ended_queues": len(self.ended) * ENDED,
+            }
+        )
 
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue
@@ -215,7 +247,9 @@ class State(Generic[W]):
                 self.trails.note_gone(descriptor.trail, entries, What.DROPPED, self.recorded_at, sent_at)
         return Ended(
             descriptor.queue_id,
-            descriptor.spec,
+            descriptor.spec.user_id,
+            descriptor.spec.realm_id,
+            descriptor.spec.client_type_name[:MOST_NAME],
             descriptor.trail,
             queue.next_event_id,
             queue.newest_pruned_id,

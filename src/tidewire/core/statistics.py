@@ -29,6 +29,7 @@ class Statistics:
         "encoded",
         "failed",
         "foreign_realm",
+        "gave_way",
         "heartbeats",
         "imported",
         "lost",
@@ -89,6 +90,8 @@ class Statistics:
         """The same for email."""
         self.turned_away: Counter[str] = Counter()
         """Registrations and publications refused because of a bound, by what was asked."""
+        self.gave_way: Counter[str] = Counter()
+        """What was given up for want of memory before any queue ended, by what it was (`bounds.py`)."""
         self.moved_away = 0
         """Users who became another shard's."""
         self.moved_here = 0

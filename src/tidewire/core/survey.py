@@ -60,6 +60,7 @@ class Tables(NamedTuple):
         remembered: notice ids.
         tombstones: ended queues whose reason is known.
         memory_used: bytes, as counted against the budget.
+        memory_parts: what that is made of, uncorrected.
         memory_exhausted: registrations and publications are refused for want of memory.
     """
 
@@ -70,6 +71,7 @@ class Tables(NamedTuple):
     remembered: int
     tombstones: int
     memory_used: int
+    memory_parts: dict[str, int]
     memory_exhausted: bool
 
 
@@ -158,5 +160,6 @@ class Survey(Generic[W]):
             remembered=len(state.remembered),
             tombstones=len(state.tombstones),
             memory_used=round(state.memory.used(len(state.directory))),
+            memory_parts=state.memory.parts(len(state.directory)),
             memory_exhausted=state.memory.exhausted,
         )

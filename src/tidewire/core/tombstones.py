@@ -6,6 +6,8 @@ that record's time, so that recovery arrives at the same table.
 
 from collections.abc import Container, Iterable
 from itertools import takewhile
+from math import inf
+from sys import getsizeof
 from typing import TypeAlias
 
 from tidewire.core.ids import QueueId, UserId
@@ -20,14 +22,24 @@ PIECE = 5000
 """Tombstones of one slice of a snapshot: copied and encoded in a few milliseconds."""
 
 
+TOMBSTONE = 180
+"""Bytes of a tombstone beside the queue's id; measured by making 100,000."""
+
+
 class Tombstones:
-    """Queues that ended, oldest first."""
+    """Queues that ended, oldest first.
 
-    __slots__ = ("_ended", "_most")
+    Attributes:
+        size: bytes of memory that they take.
+    """
 
-    def __init__(self, *, most: int) -> None:
-        """Makes an empty table of up to `most` tombstones; 0: it remembers nothing."""
+    __slots__ = ("_ended", "_most", "_most_bytes", "size")
+
+    def __init__(self, *, most: int, most_bytes: float = inf) -> None:
+        """Makes an empty table of up to `most` tombstones, which take up to `most_bytes`; 0: it remembers nothing."""
         self._most = most
+        self._most_bytes = most_bytes
+        self.size = 0
         self._ended: dict[str, tuple[UserId, str, float]] = {}
 
     def add(self, queue_id: QueueId, user_id: UserId, reason: str, now: float) -> None:
@@ -35,8 +47,13 @@ class Tombstones:
         if queue_id in self._ended or not self._most:
             return
         self._ended[queue_id] = (user_id, reason, now)
-        if len(self._ended) > self._most:
-            del self._ended[next(iter(self._ended))]
+        self.size += TOMBSTONE + getsizeof(queue_id)
+        while len(self._ended) > self._most or self.size > self._most_bytes:
+            self._drop(next(iter(self._ended)))
+
+    def _drop(self, queue_id: str) -> None:
+        if self._ended.pop(queue_id, None) is not None:
+            self.size -= TOMBSTONE + getsizeof(queue_id)
 
     def reason(self, queue_id: str, user_id: UserId) -> str:
         """Why this user's queue ended; `unknown` to everybody else."""
@@ -60,7 +77,7 @@ class Tombstones:
         """Drops the queues that ended before a time."""
         old = takewhile(lambda item: item[1][2] < before, self._ended.items())
         for queue_id in [queue_id for queue_id, _ in old]:
-            del self._ended[queue_id]
+            self._drop(queue_id)
 
     def pieces(self) -> list[tuple[Tombstone, ...]]:
         """Everything that is remembered now, in pieces that are each for one slice."""
@@ -70,7 +87,7 @@ class Tombstones:
     def restore(self, tombstones: Iterable[Tombstone]) -> None:
         """Puts a piece of a snapshot behind what is there: its order is that in which the queues ended."""
         for queue_id, user_id, reason, now in tombstones:
-            self._ended.pop(queue_id, None)
+            self._drop(queue_id)
             self.add(QueueId(queue_id), UserId(user_id), reason, now)
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from tidewire.core.errors import (
     NotFound,
     WireError,
 )
+from tidewire.core.transit import no_room
 from tidewire.http import answers
 from tidewire.http.admission import admit_anybody, check_host
 from tidewire.http.answers import Answer
@@ -61,10 +62,14 @@ def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) 
     router = Router(routes, redirect_slashes=False, default=nowhere)
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
-        chosen: ASGIApp = nowhere if _CONTROL.search(scope["path"]) else router
-        await chosen(scope, receive, send)
+        await (router if _is_plain(scope) else nowhere)(scope, receive, send)
 
     return Sheltered(routed, site)
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Whether a path means the same to whoever decodes it and whoever does not, as a proxy that keeps routes from its clients."""
+    return not (_CONTROL.search(scope["path"]) or b"%2f" in scope.get("raw_path", b"").lower())
 
 
 def request_log(site: Site) -> RequestLog:
@@ -137,7 +142,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        incoming = _Incoming(receive)
+        incoming = _Incoming(receive, self._site)
+        try:
+            await self._serve(scope, incoming, send)
+        finally:
+            incoming.give_back()
+
+    async def _serve(self, scope: Scope, incoming: "_Incoming", send: Send) -> None:
         request = noted(
             Request(scope, incoming), began=self._site.timer(), number=self._site.request_ids.take()
         )
@@ -202,19 +213,42 @@ class Endpoint:
 
 
 class _Incoming:
-    """A request's body on its way in, and whether it came to its end."""
+    """A request's body on its way in, and whether it came to its end; it counts from there until it is given back."""
 
-    __slots__ = ("_receive", "ended")
+    __slots__ = ("_receive", "_shard", "_taken", "ended")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, site: Site) -> None:
         self._receive = receive
+        self._shard = site.engine.shard
+        self._taken = 0
         self.ended = False
 
     async def __call__(self) -> Message:
+        """The next part of it.
+
+        Raises:
+            Unavailable: there is no room for it.
+        """
+        message = await self.pass_over()
+        size = len(message.get("body", b""))
+        if size:
+            if not self._shard.transit.take(size, self._taken):
+                self._shard.statistics.turned_away["body"] += 1
+                raise no_room()
+            self._taken += size
+        return message
+
+    async def pass_over(self) -> Message:
+        """The same of what nobody keeps."""
         message = await self._receive()
         if not message.get("more_body"):
             self.ended = True
         return message
+
+    def give_back(self) -> None:
+        """The request is done with it."""
+        self._shard.transit.give_back(self._taken)
+        self._taken = 0
 
 
 def _unread(request: Request, incoming: _Incoming) -> bool:
@@ -230,7 +264,7 @@ async def _drain(incoming: _Incoming) -> None:
     try:
         async with asyncio.timeout(LINGER):
             while not incoming.ended:
-                await incoming()
+                await incoming.pass_over()
     except TimeoutError:
         return
 

@@ -77,7 +77,8 @@ class _Taking:
         """Reads one queue of the dump."""
         self._bytes += memoryview(pair).nbytes
         try:
-            queue = read_pair(pair, self._shared)
+            most = self._site.engine.shard.registration_bytes
+            queue = read_pair(pair, self._shared, registration_bytes=most)
         except Unreadable as error:
             self._skip(index, error.queue_id, BAD_QUEUE, error.message)
             return

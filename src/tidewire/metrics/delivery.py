@@ -92,9 +92,10 @@ NOTICES: Group = (
             Kind.COUNTER,
             "Requests refused because a bound was reached.",
             lambda view: {
-                (what,): view.sources.statistics.turned_away[what] for what in ("publish", "register")
+                (what,): view.sources.statistics.turned_away[what]
+                for what in ("body", "import", "publish", "register")
             },
-            {"request": "`publish` or `register`"},
+            {"request": "`publish`, `register`, `import`, or any whose `body` had no room"},
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """The metrics of queues and of the memory that they take."""
 
+from tidewire.core.bounds import GIVE_WAY
 from tidewire.core.records import REASONS
 from tidewire.metrics.table import Group, Kind, Metric
 
@@ -112,19 +113,35 @@ MEMORY: Group = (
         Metric(
             "tidewire_memory_used_bytes",
             Kind.GAUGE,
-            "What the queues take, as it counts against the budget: shared bodies once.",
+            "What everything takes, as it counts against the budget: shared bodies once.",
             lambda view: view.tables.memory_used,
+        ),
+        Metric(
+            "tidewire_memory_part_bytes",
+            Kind.GAUGE,
+            "What that is made of, before it is corrected by what the process takes.",
+            lambda view: {(part,): size for part, size in view.tables.memory_parts.items()},
+            {"part": "[what is counted](../explanation/bounds.md#all-queues-together)"},
+        ),
+        Metric(
+            "tidewire_memory_given_way_total",
+            Kind.COUNTER,
+            "What was given up for want of memory before any queue ended.",
+            lambda view: {(what,): view.sources.statistics.gave_way[what] for what in GIVE_WAY},
+            {
+                "what": "`explanations` of ended queues, or connections with `unread_answers`, whose queues stay"
+            },
         ),
         Metric(
             "tidewire_memory_budget_bytes",
             Kind.GAUGE,
-            "What they may take (`queues.memory_budget`); 0: no bound.",
+            "What it may take (`queues.memory_budget`); 0: no bound.",
             lambda view: view.sources.memory_budget,
         ),
         Metric(
             "tidewire_memory_exhausted",
             Kind.GAUGE,
-            "1 while registrations and publications are refused because the budget is used up.",
+            "1 while registrations, imports and publications are refused because the budget is used up.",
             lambda view: view.tables.memory_exhausted,
         ),
     ),

@@ -87,6 +87,7 @@ avatar_salt = ""
 user_requests_per_minute = 0
 address_requests_per_minute = 0
 dump_max_bytes = 134217728
+registration_bytes = 65536
 header_deadline = 10
 request_deadline = 60
 write_deadline = 60

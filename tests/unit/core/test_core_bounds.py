@@ -236,7 +236,7 @@ def test_a_client_that_waits_gives_way_last_and_an_empty_queue_not_at_all() -> N
 
 
 def test_when_nothing_is_left_to_give_way_new_things_are_refused_until_there_is_room() -> None:
-    rig = Rig(limits=budget(queues=2, bodies=0))
+    rig = Rig(limits=budget(queues=3, bodies=0))
     rig.publish_as("taken before", DEPLOY)
     first, second = rig.register(), rig.register()
     rig.register(spec(user=2))
@@ -272,6 +272,26 @@ def test_the_end_for_memory_is_tried_again_when_it_could_not_be_written() -> Non
     rig.journal.room = None
     rig.wait(1)
     assert reasons(rig) == [(queue_id, "memory")]
+
+
+def test_no_more_gives_way_while_a_snapshot_holds_what_goes() -> None:
+    rig = Rig(limits=budget(queues=10, bodies=14.5, entries=10))
+    queue_ids = [rig.register(spec(user=user)) for user in range(10)]
+    for user in range(10):
+        rig.publish({**TEXT, "user": user}, users=[user])
+        rig.wait(1)
+    capture = rig.engine.shard.capture()
+    while not capture.done:
+        capture.take(position=0, now=0.0, effort=10.0)
+    rig.publish(*({**TEXT, "user": user} for user in range(10, 13)), users=[9])
+    memory = rig.engine.shard._state.memory
+    assert memory.promised > 0
+    assert reasons(rig) == [(queue_id, "memory") for queue_id in queue_ids[: len(reasons(rig))]]
+    assert 1 <= len(reasons(rig)) <= 4
+    held = memory.counted(0)
+    capture.end()
+    assert memory.counted(0) <= held
+    assert memory.promised == 0
 
 
 def test_recovery_ends_what_records_ended_and_nothing_else() -> None:

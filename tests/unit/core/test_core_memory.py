@@ -99,5 +99,5 @@ def test_what_goes_with_entries_is_their_bodies_when_no_other_holds_them() -> No
     first, second = [(0, shared, b""), (1, own, b"")], [(0, shared, b"")]
     del shared, own
     left: dict[int, int] = {}
-    assert freed((entry[1] for entry in first), left) == 2 * ENTRY + 100 + BODY
-    assert freed((entry[1] for entry in second), left) == ENTRY + 100 + BODY
+    assert freed((entry[1] for entry in first), left).total == 2 * ENTRY + 100 + BODY
+    assert freed((entry[1] for entry in second), left).total == ENTRY + 100 + BODY

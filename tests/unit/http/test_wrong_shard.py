@@ -131,6 +131,24 @@ async def test_a_refusal_of_the_other_shard_names_the_notice_by_its_place(shards
     assert (answer.status, answer.json["code"], answer.json["index"]) == (409, "NOTICE_ID_REUSED", 1)
 
 
+async def test_a_long_request_reaches_both_shards_part_by_part(shards: TwoShards) -> None:
+    ids = {name: await shards.register(name) for name in (OWN, OTHER)}
+    users = [USER_IDS[name] for name in ids]
+    body = b"[%b]" % b",".join(notice(users[n % 2], id=f"n-{n}") for n in range(500))
+    for _ in range(2):
+        answer = await shards.publish(body)
+        assert (answer.status, answer.json["accepted"]) == (200, 500)
+    assert [len(await shards.events(name, queue_id)) for name, queue_id in ids.items()] == [250, 250]
+
+
+async def test_a_refusal_of_a_later_part_names_the_notice_by_its_place(shards: TwoShards) -> None:
+    own, other = USER_IDS[OWN], USER_IDS[OTHER]
+    assert (await shards.publish(notice(other, id="n-1"))).status == 200
+    many = b",".join(notice(own) for _ in range(400))
+    answer = await shards.publish(b"[%b,%b,%b]" % (many, notice(other, own, id="n-1", realm_id=1), many))
+    assert (answer.status, answer.json["code"], answer.json["index"]) == (409, "NOTICE_ID_REUSED", 400)
+
+
 async def test_a_public_message_goes_to_all_shards_of_its_realm(shards: TwoShards) -> None:
     queue_id = await shards.register(OTHER, all_public_streams=True, event_types=["message"])
     message = {

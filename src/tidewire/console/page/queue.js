@@ -99,19 +99,27 @@ export class Queue {
     `;
   }
 
-  #registration() {
+  // What its client registered with; of a queue that ended nobody knows it.
+  #asked() {
     const { queue } = this;
     const narrow = queue.narrow.map((term) => term.join(":")).join(" ");
     return html`
+      ${fact("Seen", `${duration(this.now - queue.row.last_active)} ago`)}
+      ${fact("Event types", queue.event_types === null ? "all" : chips(queue.event_types))}
+      ${fact("Narrow", narrow ? html`<code>${narrow}</code>` : "none")}
+      ${fact("Public channels", queue.all_public_streams ? "all of them" : "what names its owner")}
+      ${fact("Capabilities", queue.capabilities.length ? chips(queue.capabilities) : "none")}
+      ${queue.client_class ? fact("Shaped for", html`bridge <code>${queue.client_class}</code>`) : nothing}
+      ${fact("Idle timeout", duration(queue.idle_timeout))}
+    `;
+  }
+
+  #registration() {
+    const { queue } = this;
+    return html`
       <dl class="facts">
         ${fact("Owner", `user ${queue.user_id} of realm ${queue.realm_id}`)} ${fact("Client", queue.client || NOTHING)}
-        ${queue.row ? fact("Seen", `${duration(this.now - queue.row.last_active)} ago`) : nothing}
-        ${fact("Event types", queue.event_types === null ? "all" : chips(queue.event_types))}
-        ${fact("Narrow", narrow ? html`<code>${narrow}</code>` : "none")}
-        ${fact("Public channels", queue.all_public_streams ? "all of them" : "what names its owner")}
-        ${fact("Capabilities", queue.capabilities.length ? chips(queue.capabilities) : "none")}
-        ${queue.client_class ? fact("Shaped for", html`bridge <code>${queue.client_class}</code>`) : nothing}
-        ${fact("Idle timeout", duration(queue.idle_timeout))}
+        ${queue.row ? this.#asked() : nothing}
         ${fact("Next event id", exact(queue.next_event_id))}
         ${fact("Acknowledged", queue.newest_pruned_id === null || queue.newest_pruned_id < 0 ? "nothing yet" : `up to event ${exact(queue.newest_pruned_id)}`)}
       </dl>

@@ -20,6 +20,7 @@ from tidewire.core.narrow import Term
 from tidewire.core.notice import MAX_DEPTH, MAX_ID, USERS_MAY_BE_OBJECTS, is_too_deep
 from tidewire.core.notifications.outcomes import Missed, missed_of_internal_data
 from tidewire.core.queue import EventQueue
+from tidewire.core.registration import check_size
 from tidewire.core.wire import Entry, encode_body, encode_suffix
 
 DEFAULT_TIMEOUT = 600
@@ -107,8 +108,12 @@ def split_dump(data: bytes) -> list[msgspec.Raw]:
         raise BadRequest(f"This is no dump, which would be a JSON array of queues: {error}") from None
 
 
-def read_pair(raw: msgspec.Raw | bytes, shared: dict[bytes, bytes]) -> DumpedQueue:
+def read_pair(
+    raw: msgspec.Raw | bytes, shared: dict[bytes, bytes], *, registration_bytes: int = 0
+) -> DumpedQueue:
     """The queue of one pair; bodies that were read before are taken from `shared`, and new ones put there.
+
+    What it was registered with may take `registration_bytes` of memory; 0: no bound.
 
     Raises:
         Unreadable: it can't be made a queue.
@@ -116,7 +121,10 @@ def read_pair(raw: msgspec.Raw | bytes, shared: dict[bytes, bytes]) -> DumpedQue
     queue_id = None
     try:
         queue_id, rest = _PAIR.decode(raw)
-        return _dumped(queue_id, _DESCRIPTOR.decode(rest), shared)
+        wire = _DESCRIPTOR.decode(rest)
+        spec = _spec(wire)
+        check_size(spec.kept, registration_bytes)
+        return _dumped(queue_id, spec, wire, shared)
     except BadRequest as error:
         raise Unreadable(error.message, queue_id) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -125,12 +133,11 @@ def read_pair(raw: msgspec.Raw | bytes, shared: dict[bytes, bytes]) -> DumpedQue
         raise Unreadable(f"more than {MAX_DEPTH} levels of lists and objects", queue_id) from None
 
 
-def _dumped(queue_id: str, wire: _Descriptor, shared: dict[bytes, bytes]) -> DumpedQueue:
+def _dumped(queue_id: str, spec: QueueSpec, wire: _Descriptor, shared: dict[bytes, bytes]) -> DumpedQueue:
     if not 0 < len(queue_id) <= MAX_QUEUE_ID:
         raise BadRequest(f"the queue's id must have 1 to {MAX_QUEUE_ID} characters")
     if wire.event_queue.id not in {None, queue_id}:
         raise BadRequest("`event_queue.id` is not the id that the queue stands under")
-    spec = _spec(wire)
     # Refuses a narrow that is not supported (R12.4, R12.9).
     Acceptance(spec.acceptance_key)
     queue = _EventReader(spec.user_id, shared).read(wire.event_queue)

@@ -21,6 +21,7 @@ MEMBERS: Mapping[type[WireError], Mapping[str, Schema]] = MappingProxyType(
         errors.BadEventQueueId: {"queue_id": TEXT, "reason": _REASON},
         errors.InvalidNotice: {},
         errors.NoticeIdReused: {"id": TEXT},
+        errors.RegistrationTooLarge: {"size": NATURAL, "most": NATURAL},
         errors.Unauthorized: {},
         errors.InvalidApiKey: {},
         errors.InvalidToken: {},

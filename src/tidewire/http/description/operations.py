@@ -29,6 +29,7 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
             Access.USER,
             (
                 errors.ParameterConflict,
+                errors.RegistrationTooLarge,
                 errors.Unavailable,
                 errors.UserMoving,
                 errors.StateUnavailable,
@@ -48,6 +49,7 @@ _PUBLIC: Mapping[str, Operation] = MappingProxyType(
             Access.USER,
             (
                 errors.ParameterConflict,
+                errors.RegistrationTooLarge,
                 errors.BadEventQueueId,
                 errors.Unavailable,
                 errors.UserMoving,
@@ -94,6 +96,7 @@ _INTERNAL: Mapping[str, Operation] = MappingProxyType(
             Access.INTERNAL,
             (
                 errors.ParameterConflict,
+                errors.RegistrationTooLarge,
                 errors.BadEventQueueId,
                 errors.Unavailable,
                 errors.UserMoving,

@@ -20,6 +20,7 @@ from tidewire.http.lane.repoll import Repoll, digest_of
 from tidewire.http.lane.republish import Republish, parts_of
 from tidewire.http.lane.target import parse_poll
 from tidewire.http.lane.transport import HttpConnection
+from tidewire.http.lane.turn import SMALL, TURN_BYTES, is_small
 from tidewire.http.note import Note
 from tidewire.http.noting import client_of_note
 from tidewire.http.publishing import publish
@@ -184,12 +185,18 @@ class LaneConnection(HttpConnection):
         self._waits_on = None
         if self._ends_at != math.inf:
             lane.expiring.pop(self, None)
+        turn = lane.turn
+        if turn.written > TURN_BYTES and not is_small(answer):
+            turn.wait(self, answer)
+            return
         if self.transport.is_closing():
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
         lane.requests.polls += 1
         came = lane.site.timer()
         body = encode_answer(answer.queue_id, answer.entries)
+        if len(body) > SMALL:
+            turn.written += len(body)
         stopping = lane.site.lifecycle.stopping
         self._finish(lane.polls_of[self._path].success(body, stopping=stopping, keep_alive=self._keep_alive))
         waited = came - self._parked if self._parked else None

@@ -1,5 +1,6 @@
 """What all connections of the fast lane share."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from tidewire.http.application import request_log
 from tidewire.http.head import written
 from tidewire.http.lane.bounds import Admission, Bounds
 from tidewire.http.lane.rendering import HeaderLines, Renderer
+from tidewire.http.lane.turn import Turn
 from tidewire.http.lane.waitlist import Waitlist
 from tidewire.http.request_log import POLL_PATH, SESSION_POLL_PATH
 from tidewire.http.site import Site
@@ -66,6 +68,7 @@ class Lane:
         self.start = start
         self.connections = connections
         self.call_soon = call_soon
+        self.turn = Turn(call_soon)
         self.log = request_log(site)
         self.polls = Renderer(default_headers, site.cors.lines(None))
         self._default_headers = default_headers
@@ -105,8 +108,23 @@ class Lane:
                 del self.expiring[peer]
                 peer.expire()
 
+    def block(self, peer: Peer, transport: asyncio.WriteTransport) -> None:
+        """The peer does not read what it was given: that is counted, and whoever holds most may have to go for it."""
+        self.blocked.add(peer, self.now)
+        shard = self.site.engine.shard
+        shard.transit.hold(peer, transport.get_write_buffer_size())
+        for each in shard.take_unread():
+            # Not from here: the peer may be in the middle of writing.
+            self.call_soon(each.abort)
+
+    def unblock(self, peer: Peer) -> None:
+        """It reads again, or is gone."""
+        self.blocked.discard(peer)
+        self.site.engine.shard.transit.let_go(peer)
+
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
         for waiting in (self.idle, self.slow, self.sending, self.ending, self.blocked):
             waiting.discard(peer)
+        self.site.engine.shard.transit.let_go(peer)
         self.expiring.pop(peer, None)

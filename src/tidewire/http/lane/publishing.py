@@ -19,8 +19,8 @@ from tidewire.http.wrong_shard import hops_said
 
 PATH = PUBLISH_PATH.encode()
 
-MAX_BYTES = 64 * 1024
-"""Of a body that is served here: a few dozen notices, or one for some thousand users."""
+MAX_BYTES = 128 * 1024
+"""Of a body that is served here: a hundred notices, or one for some thousand users."""
 
 MAX_OBJECTS = 400
 """In it: no more notices than take a millisecond."""

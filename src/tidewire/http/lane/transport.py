@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from starlette.datastructures import Headers
 
 from tidewire.core.errors import InternalError, RequestTimeout, TooManyConnections, WireError
+from tidewire.core.transit import no_room
 from tidewire.http import answers
 from tidewire.http.answers import Answer
 from tidewire.http.application import UNMATCHED, failure_of
@@ -30,6 +31,11 @@ than a new one. Behind a longer body it ends."""
 
 EVENTS_AT_ONCE = 500
 """Parts of requests that are looked at before others have their turn: a body may come in chunks of one byte."""
+
+
+UNREAD_BYTES = 16_384
+"""Written and not read, from which on a peer counts as one that doesn't read: about as much as every connection counts
+for anyway (`core/memory.py`)."""
 
 
 class HttpConnection(asyncio.Protocol, ABC):
@@ -116,6 +122,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
         lane.connections.add(self)
         if lane.admission.enter(self._address):
             lane.slow.add(self, lane.now)
@@ -144,12 +151,12 @@ class HttpConnection(asyncio.Protocol, ABC):
     def pause_writing(self) -> None:
         """The peer does not read: it gets nothing more until it does, or is dropped in time."""
         self._blocked = True
-        self._lane.blocked.add(self, self._lane.now)
+        self._lane.block(self, self.transport)
 
     def resume_writing(self) -> None:
         """It reads again."""
         self._blocked = False
-        self._lane.blocked.discard(self)
+        self._lane.unblock(self)
         if self._drained is not None:
             self._drained.set()
         self._resume()
@@ -217,7 +224,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             if self._exchange is not None:
                 self._exchange.feed(event.data)
             elif self._taken is not None:
-                self._taken += event.data
+                self._keep(self._taken, event.data)
         elif isinstance(event, Refusal):
             self._refuse(event.error)
         elif event is END_OF_BODY:
@@ -242,7 +249,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             self._exchange.end_body()
         elif self._taken is not None:
             body, head = bytes(self._taken), self._head
-            self._taken = self._head = None
+            self._let_go_of_body()
             if head is not None:
                 self._serve_whole(head, body)
         else:
@@ -258,6 +265,21 @@ class HttpConnection(asyncio.Protocol, ABC):
             exchange = self._serve(head)
             exchange.feed(body)
             exchange.end_body()
+
+    def _keep(self, taken: bytearray, data: bytes) -> None:
+        """Keeps more of the body, if there is room for it beside those of others."""
+        shard = self._lane.site.engine.shard
+        if shard.transit.take(len(data), len(taken)):
+            taken += data
+        else:
+            shard.statistics.turned_away["body"] += 1
+            self._refuse(no_room())
+
+    def _let_go_of_body(self) -> None:
+        """The body that was kept is whole, or won't be."""
+        if self._taken:
+            self._lane.site.engine.shard.transit.give_back(len(self._taken))
+        self._taken = self._head = None
 
     def _take_body(self, head: Head) -> None:
         """Keeps the body that comes, and has `_take_whole` called with it."""
@@ -403,7 +425,7 @@ class HttpConnection(asyncio.Protocol, ABC):
     def _drop_request(self) -> None:
         """Forgets the request under way; whoever answers it is told that nobody waits for it."""
         exchange, self._exchange = self._exchange, None
-        self._taken = self._head = None
+        self._let_go_of_body()
         self._busy = False
         if exchange is not None:
             exchange.disconnect()
