@@ -235,16 +235,30 @@ class Channel:
 
 
 async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> Connection:  # noqa: ASYNC109 - of the whole opening
-    """Opens a connection.
+    """Opens a connection to a broker, or to the first of a cluster's nodes that can be reached.
 
     Args:
-        url: `amqp://user:password@host:port/vhost`.
+        url: `amqp://user:password@host:port/vhost`, with commas between several hosts; `amqps` for TLS.
         name: what the broker's lists show it as.
-        timeout: seconds that it may take.
+        timeout: seconds that it may take, over all hosts.
 
     Raises:
         BrokerLost: it could not be opened; the sentence has no password in it.
     """
+    deadline = asyncio.get_running_loop().time() + timeout
+    urls = urls_of(url)
+    problems: list[str] = []
+    for place, one in enumerate(urls):
+        # A host that says nothing leaves the others their share of the time.
+        patience = (deadline - asyncio.get_running_loop().time()) / (len(urls) - place)
+        try:
+            return await _connect(one, name=name, timeout=patience)
+        except BrokerLost as error:
+            problems.append(str(error) if len(urls) == 1 else f"{address_of(one)}: {error}")
+    raise BrokerLost(f"The broker can't be reached: {'; '.join(problems)}")
+
+
+async def _connect(url: str, *, name: str, timeout: float) -> Connection:  # noqa: ASYNC109 - see `connect`
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[str | None] = loop.create_future()
     closed: asyncio.Future[str] = loop.create_future()
@@ -265,16 +279,24 @@ async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> C
         if not opened.done():
             with contextlib.suppress(pika.exceptions.AMQPError):
                 raw.close()
-        raise BrokerLost(f"The broker can't be reached: {problem}")
+        raise BrokerLost(problem)
     return Connection(raw, closed)
+
+
+def urls_of(url: str) -> list[str]:
+    """The address of each host that a broker's address names, in order; all but the host is the same for all."""
+    parts = urlsplit(url)
+    who, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return [url]
+    return [parts._replace(netloc=f"{who}{at}{host}").geturl() for host in hosts.split(",")]
 
 
 def address_of(url: str) -> str:
     """Where a broker is, as it may be shown: without user, password and options."""
     parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
-    host = parts.hostname or "localhost"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
+    hosts = parts.netloc.rpartition("@")[2].lower() or "localhost"
+    return f"{parts.scheme}://{hosts}{parts.path}"
 
 
 def said(error: object) -> str:

@@ -16,8 +16,6 @@ class Sharing(Protocol):
     async def carry_out(self, notices: Sequence[Notice]) -> None:
         """Has notices carried out here and elsewhere; returns when all of it is durable. A repeat does no harm.
 
-        Either all of them were split by their publishers (`Notice.parted`), or none.
-
         Raises:
             WireError: not all were; with an `index` that one is wrong.
         """

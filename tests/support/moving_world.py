@@ -248,9 +248,10 @@ class World:
             return False
         node = self.nodes[via]
         notice = decode_notice(raw)
+        notice.hops = hops
         if node.neighbours.unsure or (node.moves.under_way and node.neighbours._is_moving(notice)):
             return False
-        spread = Spread([notice], node.neighbours, hops=hops)
+        spread = Spread([notice], node.neighbours)
         slot: KeepingSlot[int] = KeepingSlot()
         if spread.own:
             try:

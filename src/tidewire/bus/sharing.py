@@ -1,7 +1,6 @@
 """Notices of the bus that concern other shards too: each is carried out everywhere, found wrong, or tried again."""
 
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 
 from structlog.typing import FilteringBoundLogger
 
@@ -38,35 +37,37 @@ class Sharer:
         left = list(incoming)
         size = len(left)
         while left:
-            is_parted = left[0].notice.parted is not None
-            alike = takewhile(lambda each: (each.notice.parted is not None) is is_parted, left[:size])  # noqa: B023 - used up at once
-            batch = list(alike)
+            batch = left[:size]
             try:
                 await self._sharing.carry_out([each.notice for each in batch])
             except InternalError:
-                self._failed(batch, left)
-                size = 1
+                size = self._failed(batch, left)
             except WireError as error:
                 if error.retry_helps:
                     return done, left, error
                 index = place_of(error, len(batch))
-                if index is not None or len(batch) == 1:
-                    self._bury(left.pop(index or 0), error)
-                else:
+                if index is None and len(batch) > 1:
                     size = 1  # one of them is wrong, and then it is known which
+                    continue
+                self._bury(left.pop(index or 0), error)
+                size = len(left)
             except Exception:  # noqa: BLE001 - a fault of ours must not stop the others
                 self._log.exception("notices of the bus failed")
-                self._failed(batch, left)
-                size = 1
+                size = self._failed(batch, left)
             else:
                 done += batch
                 del left[: len(batch)]
         return done, [], None
 
-    def _failed(self, batch: Sequence[Incoming], left: list[Incoming]) -> None:
-        """A fault, here or on another shard: of several it is not known whose, so each is tried by itself."""
-        if len(batch) == 1:
-            self._send_back(left.pop(0))
+    def _failed(self, batch: Sequence[Incoming], left: list[Incoming]) -> int:
+        """A fault, here or on another shard: of several it is not known whose, so each is tried by itself until it is.
+
+        Returns how many are to be tried next.
+        """
+        if len(batch) > 1:
+            return 1
+        self._send_back(left.pop(0))
+        return len(left)
 
 
 def place_of(error: WireError, count: int) -> int | None:

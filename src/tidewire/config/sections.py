@@ -207,7 +207,7 @@ BUS = (
             pattern=r"memory:|amqps?://[^\s/?#]+(/[^\s/]*)?",
         ),
         default="memory:",
-        meaning="The bus that notices come from: embedded, or RabbitMQ, which also takes the notifications.",
+        meaning="The bus that notices come from: embedded, or RabbitMQ, which also takes the notifications. `amqps://` speaks TLS; the nodes of a cluster stand side by side, with commas between `host:port`.",
         private=True,  # the address of a broker holds its password
     ),
     Setting(

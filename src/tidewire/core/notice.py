@@ -102,6 +102,7 @@ class Notice:
         realm_id: when given, only queues of this realm get the event.
         aside: users for whom it is remembered by name whether they were given the notice (`core/moves.py`).
         parted: the bus queues that got a part each, when its publisher has split it by a map; else None.
+        hops: how often it was sent on before it came here; what its publisher has split counts as sent on once.
         is_detour: it is a further part of a notice, for some of its users, beside the shard's own.
         passed: users whom it names, or would reach, who were given it before.
         hearers: of a part of a public message, for which of those whom it does not name it is: index and count, for users
@@ -114,6 +115,7 @@ class Notice:
         "digest",
         "event",
         "hearers",
+        "hops",
         "id",
         "is_detour",
         "kind",
@@ -144,6 +146,7 @@ class Notice:
         self.hearers = wire.hearers
         self.aside: Collection[UserId] = ()
         self.parted: frozenset[str] | None = None
+        self.hops = 0
         self.is_detour = False
         self.passed: Collection[UserId] = ()
 

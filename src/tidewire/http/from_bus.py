@@ -34,9 +34,10 @@ class SharedNotices(Sharing):
 
     async def carry_out(self, notices: Sequence[Notice]) -> None:
         """Has them carried out wherever their users are."""
-        # What its publisher has split counts as split by another shard: a part that goes on is one of several.
-        hops = 0 if notices[0].parted is None else 1
-        refusal = await publish_everywhere(list(notices), self._site, hops=hops)
+        for notice in notices:
+            # What its publisher has split counts as split by another shard: a part that goes on is one of several.
+            notice.hops = 0 if notice.parted is None else 1
+        refusal = await publish_everywhere(list(notices), self._site)
         if refusal is not None:
             raise _error_of(refusal)
 

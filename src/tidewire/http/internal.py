@@ -19,13 +19,14 @@ from tidewire.http.body import (
     read_body,
 )
 from tidewire.http.forms import find_secret, text_of
+from tidewire.http.neighbours import FORWARDED
 from tidewire.http.noting import note_of, noted_client
 from tidewire.http.parameters import Parameters
 from tidewire.http.public import poll_or_create
 from tidewire.http.publishing import publish_batch
 from tidewire.http.registration import Owner
 from tidewire.http.site import Site
-from tidewire.http.wrong_shard import hops_of, internal_from_elsewhere
+from tidewire.http.wrong_shard import hops_of_each, internal_from_elsewhere
 
 MAX_NOTICES_BYTES = 16 * 1024 * 1024
 """Of one request to publish: thousands of notices."""
@@ -158,7 +159,10 @@ async def revoke_session(request: Request, site: Site) -> Answer:
 
 async def _publish(taken: list[Notice], request: Request, site: Site) -> Answer | None:
     """Has the notices of a request carried out, here and elsewhere; None when they were, else another shard's refusal."""
-    return await publish_batch(taken, site, hops=hops_of(request))
+    if FORWARDED in request.headers:
+        for notice, hops in zip(taken, hops_of_each(request, len(taken)), strict=True):
+            notice.hops = hops
+    return await publish_batch(taken, site)
 
 
 async def read_notices_of(body: bytes, site: Site) -> list[Notice]:

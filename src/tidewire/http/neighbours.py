@@ -18,7 +18,7 @@ Mode = Literal["proxy", "redirect"]
 
 FORWARDED = "tidewire-forwarded"
 """The header of a request that another shard or the proxy sends on: the version of the sender's map, and how often it
-has been sent on, once if that is not said. Whoever sets it from outside only gets an error where help was to be had."""
+has been sent on, once if that is not said; of notices that came by different ways, a digit for each. Whoever sets it from outside only gets an error where help was to be had."""
 
 MOST_HOPS = 3
 """How often a request is sent on. While users move a shard may be wrong by one step; then there is a way back and
@@ -134,7 +134,7 @@ class Neighbours(Whereabouts):
             self._log.warning("shard does not answer", shard=self.address(shard).port, error=error)
 
     def internal_request(
-        self, path: str, body: bytes, kind: str, *, method: str = "POST", hops: int = 1
+        self, path: str, body: bytes, kind: str, *, method: str = "POST", hops: int | str = 1
     ) -> bytes:
         """A request to an internal route of another shard, which this one answers for; `hops` counts this one."""
         head = (

@@ -16,7 +16,7 @@ from tidewire.http.calling import Reply
 from tidewire.http.neighbours import Neighbours
 from tidewire.http.site import Site
 from tidewire.http.slots import AsgiSlot
-from tidewire.http.wrong_shard import answer_of, check_hop
+from tidewire.http.wrong_shard import answer_of, check_hop, hops_text
 from tidewire.ports import Slot
 
 PATH = "/api/internal/notices"
@@ -45,35 +45,38 @@ OK = 200
 class Spread:
     """The notices of one request by shard, each with its place in the request."""
 
-    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours, *, hops: int) -> None:
-        """Sorts them; other shards have done so `hops` times before.
+    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours) -> None:
+        """Sorts them; other shards have done so as often as `Notice.hops` says.
 
         Raises:
             UserMoving: a user is just moving; `Neighbours.hold` comes first.
         """
-        self._hops = hops
+        self._hops = [notice.hops for notice in notices]
         self.own: list[Notice] = []
         self._neighbours = neighbours
         self._elsewhere: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
         self._own_places: list[int] = []
         for place, notice in enumerate(notices):
-            for shard, raw in neighbours.parts(notice, sent_on=hops > 0).items():
+            for shard, raw in neighbours.parts(notice, sent_on=notice.hops > 0).items():
                 if shard != neighbours.index:
                     self._elsewhere[shard].append((place, raw))
                 else:
-                    self._keep(notice if raw is notice.raw else decode_notice(raw))
+                    self._keep(notice if raw is notice.raw else decode_notice(raw), notice.hops)
                     self._own_places.append(place)
 
-    def _keep(self, notice: Notice) -> None:
+    def _keep(self, notice: Notice, hops: int) -> None:
         # A part that was sent here because its users are here now may not be the only one of its notice.
-        notice.is_detour = self._hops > 1
+        notice.is_detour = hops > 1
         notice.aside = frozenset(notice.users) if notice.is_detour else self._neighbours.movers(notice)
         self.own.append(notice)
 
     @property
-    def goes_elsewhere(self) -> bool:
-        """Whether another shard has a part in it."""
-        return bool(self._elsewhere)
+    def next_hop(self) -> int:
+        """How often the part of another shard will have been sent on at most; 0 when none has a part in it."""
+        return max((hop for shard in self._elsewhere for hop in self._next_hops(shard)), default=0)
+
+    def _next_hops(self, shard: int) -> list[int]:
+        return [self._hops[place] + 1 for place, _ in self._elsewhere[shard]]
 
     def place_again(self, error: WireError) -> None:
         """Has an error about one of this shard's own name its place in the request."""
@@ -100,7 +103,9 @@ class Spread:
     async def _publish(self, shard: int) -> Reply:
         body = b"[%b]" % b",".join(raw for _, raw in self._elsewhere[shard])
         neighbours = self._neighbours
-        request = neighbours.internal_request(PATH, body, "application/json", hops=self._hops + 1)
+        request = neighbours.internal_request(
+            PATH, body, "application/json", hops=hops_text(self._next_hops(shard))
+        )
         return await neighbours.ask(shard, request, within=WITHIN, may_repeat=False)
 
     def _placed(self, shard: int, reply: Reply) -> Reply:
@@ -124,15 +129,15 @@ def _placed(body: bytes, place: Callable[[int], int]) -> bytes:
     return msgspec.json.encode(refusal) + b"\n"
 
 
-async def publish_batch(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
+async def publish_batch(taken: list[Notice], site: Site) -> Answer | None:
     """Has the notices of a request carried out, as one or, when they are many, in parts; as `publish_everywhere`."""
     if is_at_once(taken):
-        return await publish_everywhere(taken, site, hops=hops)
-    return await Batch(taken, site, hops=hops).carry_out()
+        return await publish_everywhere(taken, site)
+    return await Batch(taken, site).carry_out()
 
 
-async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> Answer | None:
-    """Has notices carried out that were sent on so many times; None when they were, else another shard's refusal.
+async def publish_everywhere(taken: list[Notice], site: Site) -> Answer | None:
+    """Has notices carried out; None when they were, else another shard's refusal.
 
     Raises:
         WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
@@ -146,9 +151,8 @@ async def publish_everywhere(taken: list[Notice], site: Site, *, hops: int) -> A
     await neighbours.hold(taken)
     # From here to the publication nothing waits: who is where stays as it is.
     with neighbours.splitting():
-        spread = Spread(taken, neighbours, hops=hops)
-        if spread.goes_elsewhere:
-            check_hop(hops + 1, neighbours)
+        spread = Spread(taken, neighbours)
+        check_hop(spread.next_hop, neighbours)
         site.lifecycle.check_serving()
         if spread.own:
             # First: what is refused here is sent to nobody.
@@ -188,10 +192,9 @@ class Batch:
     then, and a repetition with the same ids takes the others.
     """
 
-    def __init__(self, notices: list[Notice], site: Site, *, hops: int) -> None:
+    def __init__(self, notices: list[Notice], site: Site) -> None:
         self._notices = notices
         self._site = site
-        self._hops = hops
         self._room = FIRST_PART
         """How much the next part may weigh."""
 
@@ -230,7 +233,7 @@ class Batch:
         while begin < len(self._notices):
             part = self._part(begin)
             try:
-                refusal = await publish_everywhere(part, self._site, hops=self._hops)
+                refusal = await publish_everywhere(part, self._site)
             except WireError as error:
                 _shift(error, begin)
                 raise

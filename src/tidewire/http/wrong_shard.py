@@ -1,7 +1,7 @@
 """Requests of users whom another shard serves: sent on, in the way of `shards.wrong_shard` (D7, R9.10-R9.13, D-10)."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
@@ -91,8 +91,25 @@ def hops_said(said: str | None) -> int:
     """The same, by the value of the header."""
     if said is None:
         return 0
-    hops = said.partition(" ")[2].strip()
-    return int(hops) if hops.isascii() and hops.isdigit() and len(hops) == 1 else 1
+    return max(map(int, _digits(said)), default=1)
+
+
+def hops_of_each(request: Request, count: int) -> Sequence[int]:
+    """The same for each of so many notices in a request: they may have come by different ways."""
+    said = _digits(request.headers.get(FORWARDED, ""))
+    if len(said) == count > 1:
+        return [int(digit) for digit in said]
+    return [hops_of(request)] * count
+
+
+def hops_text(hops: Sequence[int]) -> str:
+    """What the header says of notices that are sent on: a digit for each, or one if they are alike."""
+    return f"{hops[0]}" if len(set(hops)) == 1 else "".join(map(str, hops))
+
+
+def _digits(said: str) -> str:
+    digits = said.partition(" ")[2].strip()
+    return digits if digits.isascii() and digits.isdigit() else ""
 
 
 def next_hop(request: Request, neighbours: Neighbours) -> int:

@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from tidewire._amqp import BrokerLost, connect
+from tidewire._amqp import BrokerLost, connect, urls_of
 from tidewire._amqp_sender import Fate, Sender
 from tidewire._bus_names import PARTS
 from tidewire._http import Backoff, BadUrl
@@ -269,9 +269,11 @@ def _not_confirmed(
 
 def _check_url(url: str) -> None:
     try:
-        parts = urllib.parse.urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
+        parts = map(urllib.parse.urlsplit, urls_of(url))
+        usable = all(bool(one.hostname) and one.port != 0 for one in parts)
     except ValueError:
         usable = False
     if not usable:
-        raise BadUrl("The broker's address must be amqp://user:password@host:port/vhost")
+        raise BadUrl(
+            "The broker's address must be amqp://user:password@host:port/vhost, with commas between several hosts"
+        )

@@ -106,6 +106,7 @@ def test_one_that_goes_for_good_after_coming_and_going_is_told_of() -> None:
         ("amqps://user:hunter2@[::1]/?ssl_options=hunter2", "amqps://[::1]/"),
         ("amqp://hunter2@broker/#hunter2", "amqp://broker/"),
         ("amqp:///", "amqp://localhost/"),
+        ("amqp://user:hun,ter2@One:5672,two/vhost", "amqp://one:5672,two/vhost"),
     ],
 )
 def test_an_address_is_shown_without_who_logs_in(url: str, shown: str) -> None:

@@ -83,3 +83,25 @@ async def test_what_can_t_be_carried_out_now_is_left_with_all_that_follows() -> 
 async def test_a_fault_sends_back_the_one_that_it_comes_from() -> None:
     sharing = Scripted({"b": RuntimeError("fault")})
     assert await shared(sharing, "a", "b", "c") == (["a", "c"], [], [], ["b"])
+
+
+async def test_those_after_one_that_was_found_out_are_carried_out_as_one_again() -> None:
+    sharing = Scripted({"b": RuntimeError("fault")})
+    assert await shared(sharing, "a", "b", "c", "d") == (["a", "c", "d"], [], [], ["b"])
+    assert sharing.tried == [["a", "b", "c", "d"], ["a"], ["b"], ["c", "d"]]
+
+
+async def test_whole_and_split_notices_are_carried_out_as_one() -> None:
+    sharing = Scripted({})
+    mixed = incoming("a", "b", "c", "d")
+    for each in mixed[::2]:
+        each.notice.parted = frozenset({"queue"})
+    sharer = Sharer(
+        sharing,
+        bury=lambda _each, _error: None,
+        send_back=lambda _each: None,
+        log=build_log(form="json", level="error", stream=io.StringIO()),
+    )
+
+    assert await sharer.share(mixed) == (mixed, [], None)
+    assert sharing.tried == [["a", "b", "c", "d"]]
