@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak attack memory check lint types contracts bench docs screenshots wheel lock clean .packages .clients
+.PHONY: help run test soak attack memory check lint types contracts bench docs reference screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -62,6 +62,9 @@ bench: .venv/.dev ## the benchmarks (bench/README.md says how to read them)
 docs: .venv/.dev ## the documentation site, into docs/_build/html
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+reference: .venv/.dev ## the generated pages of the reference, written anew
+	@PYTHONPATH=tools $(BIN)/python -m reference
 
 screenshots: .packages .venv/.dev ## the documentation's pictures of the console, made by its tests
 	@mkdir -p docs/images/console

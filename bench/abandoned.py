@@ -12,17 +12,17 @@ from typing import Any
 import msgspec
 
 from shards import Kept
-from tidewire.clock import ShardClock
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.engine import Engine, PollSlot
-from tidewire.machine import resident_memory
-from tidewire.replay.reporting import RaisingReporter
-from tidewire.server import GC_THRESHOLDS
-from tidewire.storage.null_journal import NullJournal
+from tidewire.core.state.limits import Limits
+from tidewire.engine.clock import ShardClock
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.observability.process import resident_memory
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.server.server import GC_THRESHOLDS
+from tidewire.storage.journal import NullJournal
 
 QUEUES = 20_000
 BUDGET = 128 * 1024 * 1024

@@ -8,9 +8,9 @@ from fan_out import EVENT, MESSAGE, READERS, SHAPES
 from measure import Case, alternate, print_table
 from shards import Kept, acknowledge_all, engine_with_queues
 from tidewire.core.ids import UserId
-from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notice
-from tidewire.engine import Engine
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.state.limits import Limits
+from tidewire.engine.engine import Engine
 
 QUEUES = 10_000
 WITHOUT = "without trails"

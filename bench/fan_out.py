@@ -9,9 +9,9 @@ import msgspec
 from measure import Case, alternate, print_table
 from messages import WIDE_MESSAGE, readers
 from shards import Kept, acknowledge_all, engine_with_queues
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.notice import decode_notice
-from tidewire.engine import Engine
+from tidewire.core.events.capabilities import Capabilities
+from tidewire.core.notices.notice import decode_notice
+from tidewire.engine.engine import Engine
 
 QUEUES = 10_000
 EVENT = {"type": "benchmark", "sender": {"id": 7, "email": "ada@demo.example"}, "text": "x" * 600}

@@ -10,9 +10,9 @@ from pathlib import Path
 from columns import Figures, print_columns, rounds_of_servers
 from shards import Kept, engine_with_queues
 from tidewire.core.ids import UserId
-from tidewire.engine import Engine
-from tidewire.ports import Origin
-from tidewire.replay.clock import VirtualClock
+from tidewire.engine.engine import Engine
+from tidewire.ports.engine import Origin
+from tidewire.replay.virtual_clock import VirtualClock
 from tidewire.storage.directory import open_directory
 
 QUEUES = 50_000

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from measure import Case, alternate, print_table
 from tidewire.core.records import Published, encode_record
-from tidewire.ports import Journal, Origin
+from tidewire.ports.engine import Origin
+from tidewire.ports.storage import Journal
 from tidewire.storage.directory import DirectoryStore, Durability, open_directory
-from tidewire.storage.null_journal import NullJournal
+from tidewire.storage.journal import NullJournal
 
 RECORD = Published(
     1_700_000_000.0, (b'{"event":{"type":"benchmark","text":"%b"},"users":[7]}' % (b"x" * 200),)

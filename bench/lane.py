@@ -17,16 +17,15 @@ from measure import Case, alternate, print_table
 from shards import engine_with_queues
 from talking import poll_path
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.caching import CachingAuthenticator
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.limits import Limits
-from tidewire.http.access import Access
-from tidewire.http.lane.bounds import Bounds
+from tidewire.auth.cache import CachingAuthenticator
+from tidewire.core.state.limits import IdleTimeouts, Limits
+from tidewire.http.context import Compat, Lifecycle, Site
 from tidewire.http.lane.connection import LaneConnection
-from tidewire.http.lane.lane import Lane
-from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.logs import build_log
-from tidewire.request_lines import RequestLines
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.lane.shared import Lane
+from tidewire.http.security import Access
+from tidewire.observability.log import build_log
+from tidewire.observability.request_lines import RequestLines
 from users import SECRET, credentials, write_users
 
 CLIENTS = 1_000

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from measure import Case, alternate, print_table
-from tidewire.core.merge import MergeRule, merge_table
-from tidewire.core.merge_rules import LatestByKey
-from tidewire.core.queue import EventQueue
-from tidewire.core.representation import Representation
+from tidewire.core.events.coalescing import LatestByKey, MergeRule, merge_table
+from tidewire.core.events.shaped_event import Representation
+from tidewire.core.queues.event_queue import EventQueue
 
 QUEUES = 200
 EVENTS = 1_000

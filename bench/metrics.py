@@ -14,18 +14,18 @@ import msgspec
 import shards
 from columns import Figures, print_columns
 from measure import Case, alternate, print_table
-from tidewire.bus import Embedded
-from tidewire.core import notice as notices
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.notice import decode_notice
-from tidewire.counting import HttpStatistics, JournalStatistics
-from tidewire.metrics.event_times import EventTimes
-from tidewire.metrics.exposition import Exposition
-from tidewire.metrics.process import Process
-from tidewire.metrics.reporter import CountingReporter
-from tidewire.metrics.table import Sources
-from tidewire.recovering import Comeback
-from tidewire.replay.reporting import RaisingReporter
+from tidewire.core.events.capabilities import Capabilities
+from tidewire.core.notices import notice as notices
+from tidewire.core.notices.notice import decode_notice
+from tidewire.engine.recovery import Comeback
+from tidewire.observability.counters import HttpStatistics, JournalStatistics
+from tidewire.observability.metrics.event_times import EventTimes
+from tidewire.observability.metrics.exposition import Exposition
+from tidewire.observability.metrics.metric import Sources
+from tidewire.observability.metrics.reporter import CountingReporter
+from tidewire.observability.process import Process
+from tidewire.ports.bus import Embedded
+from tidewire.replay.strict_reporter import RaisingReporter
 from without_counters import copied_without_counters, loaded_from
 
 WAITING = 1_000
@@ -48,7 +48,7 @@ def main(*, rounds: int) -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory() as folder:
         stubbed, decoding = loaded_from(
-            copied_without_counters(Path(folder)), "shards", "tidewire.core.notice"
+            copied_without_counters(Path(folder)), "shards", "tidewire.core.notices.notice"
         )
     for users in (WAITING, FEW):
         cases = {

@@ -8,7 +8,7 @@ import msgspec
 from measure import Case, alternate, print_table
 from messages import WIDE_MESSAGE, readers
 from shards import Kept, acknowledge_all, engine_with_queues
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 
 QUEUES = 10_000
 PLAIN = {"type": "benchmark", "message_dict": WIDE_MESSAGE}

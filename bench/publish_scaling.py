@@ -6,7 +6,7 @@ import msgspec
 
 from measure import Case, alternate, print_table
 from shards import Kept, acknowledge_all, engine_with_queues
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 
 RECIPIENTS = 10
 NOTICES = 400

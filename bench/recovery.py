@@ -12,19 +12,20 @@ from pathlib import Path
 import msgspec
 
 from shards import Kept
-from tidewire.clock import ShardClock
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.engine import Engine, PollSlot
-from tidewire.machine import resident_memory
-from tidewire.ports import Origin, StateStore
-from tidewire.recovering import recover
-from tidewire.replay.reporting import RaisingReporter
-from tidewire.server import GC_THRESHOLDS
+from tidewire.engine.clock import ShardClock
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import recover
+from tidewire.observability.process import resident_memory
+from tidewire.ports.engine import Origin
+from tidewire.ports.storage import StateStore
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.server.server import GC_THRESHOLDS
 from tidewire.storage.directory import open_directory
-from tidewire.storage.memory import MemoryStore
+from tidewire.storage.in_memory import MemoryStore
 
 QUEUES = 10_000
 MESSAGES = 20

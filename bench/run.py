@@ -29,7 +29,7 @@ import single_requests
 import tracing
 from building import Missing
 from processes import allow_many_files
-from tidewire.server import GC_THRESHOLDS
+from tidewire.server.server import GC_THRESHOLDS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = MappingProxyType(
     {

@@ -6,18 +6,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from tidewire.clock import ShardClock
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.limits import Limits
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.core.statistics import Stopwatch
-from tidewire.engine import Engine, PollSlot
-from tidewire.ports import Clock, Journal
-from tidewire.replay.reporting import RaisingReporter
-from tidewire.storage.null_journal import NullJournal
-from tidewire.tracing.engine import kind_for
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.statistics import Stopwatch
+from tidewire.engine.clock import ShardClock
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.ports.engine import Clock
+from tidewire.ports.storage import Journal
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.storage.journal import NullJournal
+from tidewire.tracing.traced_engine import kind_for
 
 
 class Kept:

@@ -11,11 +11,11 @@ from fan_out import EVENT
 from measure import Case, alternate, print_table
 from shards import Kept, engine_with_queues
 from tidewire.core.ids import UserId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine import PollSlot
+from tidewire.engine.engine import PollSlot
 from tidewire.tracing.otel import OtelTracer
-from tidewire.tracing.shard import TracedShard
+from tidewire.tracing.traced_shard import TracedShard
 from tidewire.tracing.traces import Traces
 
 OFF = "off"

@@ -78,7 +78,7 @@ def test_it_holds_the_package_and_its_files_and_nothing_else(wheel: Path) -> Non
     assert {
         "tidewire/__init__.py",
         "tidewire/py.typed",
-        "tidewire/cli/demo_users.toml",
+        "tidewire/cli/demo/demo_users.toml",
         "tidewire/console/page/index.html",
         "tidewire/console/page/colours.css",
         "tidewire/console/static/tidewire.js",
@@ -127,7 +127,7 @@ def test_the_command_says_its_version(complete: Path) -> None:
 
 def test_the_command_serves_from_the_wheel(complete: Path, tmp_path: Path) -> None:
     where = run(
-        complete / "bin" / "python", "-c", "import tidewire.app as a; print(a.__file__)", cwd=complete
+        complete / "bin" / "python", "-c", "import tidewire.app.build as a; print(a.__file__)", cwd=complete
     )
     assert Path(where.strip()).is_relative_to(_site_packages(complete))
 

@@ -13,7 +13,7 @@ import pytest
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.core.errors import InvalidApiKey, RealmDeactivated, Unauthorized, UserDeactivated, WireError
 from tidewire.core.ids import RealmId, UserId
-from tidewire.ports import Authenticator
+from tidewire.ports.auth import Authenticator
 
 USERS = """
 [[realm]]

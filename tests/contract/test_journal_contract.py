@@ -13,10 +13,10 @@ from support.core_rig import KeepingJournal, spec
 from support.stores import begin, read
 from tidewire.core.errors import Unavailable
 from tidewire.core.records import Published, Record, Registered, Removed, Sealed, Ticked
-from tidewire.ports import Journal, StateStore
+from tidewire.ports.storage import Journal, StateStore
 from tidewire.storage.directory import Durability, open_directory
-from tidewire.storage.memory import MemoryStore
-from tidewire.storage.null_journal import NullJournal
+from tidewire.storage.in_memory import MemoryStore
+from tidewire.storage.journal import NullJournal
 
 RECORDS: tuple[Record, ...] = (
     Registered(1.0, "queue-1", spec()),

@@ -11,7 +11,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.connection import Connection
 
 from support.raw_properties import RawProperties, nested, table
-from tidewire._amqp_properties import LenientConnection
+from tidewire._amqp.properties import LenientConnection
 
 UNREADABLE = {
     "time": table([(b"when", b"T" + struct.pack(">Q", 2**62))]),

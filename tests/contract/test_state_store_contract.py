@@ -12,9 +12,9 @@ import pytest
 
 from support.stores import begin, numbered, read
 from tidewire.core.errors import Unavailable
-from tidewire.ports import Journal, SnapshotDraft, StateStore
+from tidewire.ports.storage import Journal, SnapshotDraft, StateStore
 from tidewire.storage.directory import open_directory
-from tidewire.storage.memory import MemoryStore
+from tidewire.storage.in_memory import MemoryStore
 
 Open = Callable[[], StateStore]
 

@@ -17,7 +17,7 @@ from support.programs import not_here, require_programs
 from tidewire.cli.main import main
 from tidewire.config import Settings
 from tidewire.config.loading import load
-from tidewire.http.routes import DESCRIPTION, INTERNAL, all_routes
+from tidewire.http.app import DESCRIPTION, INTERNAL, all_routes
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -16,12 +16,12 @@ from support.markdown import anchors, headings, links, row_terms, section
 from tidewire.cli.main import main
 from tidewire.config.table import TABLE
 from tidewire.console.routes import Console
-from tidewire.core.notification_inputs import NOTIFICATION_INPUTS, OLD_NAMES
-from tidewire.core.notifications.facts import EMAIL_TRIGGERS, PUSH_TRIGGERS
-from tidewire.core.notifications.formats import queue_names
-from tidewire.core.processors import ALL_REFUSALS, PROCESSORS
+from tidewire.core.delivery.processors import ALL_REFUSALS, PROCESSORS
+from tidewire.core.notifications.candidates import NOTIFICATION_INPUTS, OLD_NAMES
+from tidewire.core.notifications.triggers import EMAIL_TRIGGERS, PUSH_TRIGGERS
+from tidewire.core.notifications.worker_records import queue_names
 from tidewire.core.records import REASONS
-from tidewire.http.routes import all_routes
+from tidewire.http.app import all_routes
 from tidewire.replay.player import STEPS
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from support.markdown import row_terms
-from tidewire.metrics.collector import TABLE
-from tidewire.metrics.table import Kind
+from tidewire.observability.metrics.collector import TABLE
+from tidewire.observability.metrics.metric import Kind
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "alerts.yml"

@@ -30,7 +30,7 @@ from support.waiting import eventually
 from tidewire.contrib.asgi import NotRunning, Tidewire
 from tidewire.core.errors import InvalidNotice
 from tidewire.initial_state import Provider
-from tidewire.logs import build_log
+from tidewire.observability.log import build_log
 
 
 def mounted(folder: Path, **more: Any) -> Tidewire:

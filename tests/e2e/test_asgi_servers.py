@@ -20,8 +20,8 @@ from support.ambiguous_requests import CHUNKS, SMUGGLED, WITH_LENGTH, chunked, h
 from support.lane_server import until
 from support.server_process import SECRET, free_port, users_file
 from tidewire.contrib.asgi import Tidewire
-from tidewire.listening import bind
-from tidewire.logs import build_log
+from tidewire.http.server.listener import bind
+from tidewire.observability.log import build_log
 
 WEBSOCKET = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 H2C = b"Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"

@@ -11,7 +11,7 @@ from support.broker import Broker
 from support.programs import require_programs
 from support.server_process import USER_IDS, StartServer, free_port
 from support.waiting import eventually
-from tidewire._amqp import BrokerLost, connect, urls_of
+from tidewire._amqp.broker import BrokerLost, connect, urls_of
 from tidewire._http import BadUrl
 from tidewire.publisher import OneShard, Publisher
 

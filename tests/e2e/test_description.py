@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from support.server_process import BEARER, ServerProcess, credentials
-from tidewire.http.description import Access, document
-from tidewire.http.description.parameters import QUEUE_ID
+from tidewire.http.openapi import Access, document
+from tidewire.http.openapi.parameter_rows import QUEUE_ID
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from support.lane_server import LaneServer, Peer, lane_server, until
 from support.raw_http import request_bytes
 from support.server_process import SECRET, credentials
 from support.site import local_site
-from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.connection import LaneConnection
+from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.lane.transport import PIPELINE_BYTES, SWALLOWED_BYTES
 
 LIVE = request_bytes("GET", "/health/live")

@@ -10,7 +10,7 @@ from support.lane_server import lane_server, until
 from support.raw_http import request_bytes
 from support.server_process import SECRET, credentials
 from support.site import local_site
-from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.lane.protocol import EMPTY_LINES
 
 AUTH = f"Authorization: {credentials('ada')['Authorization']}\r\n".encode()

@@ -14,9 +14,9 @@ from support.lane_server import LaneServer, Peer, lane_server, until
 from support.raw_http import basic, request_bytes
 from support.server_process import KEYS, SECRET, credentials, email
 from support.site import LocalSite, local_site
-from tidewire.http.cors import Cors
-from tidewire.http.lane.asgi import Exchange
-from tidewire.http.lane.bounds import Bounds
+from tidewire.http.lane.asgi_exchange import Exchange
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.security import Cors
 
 ADA = credentials("ada")
 
@@ -432,7 +432,7 @@ async def test_what_would_hold_the_loop_is_answered_alike_by_the_ordinary_route(
 
 
 async def test_a_publisher_s_further_requests_are_answered_like_its_first(tmp_path: Path) -> None:
-    """What is known of a head changes no answer, no entry of the log and no figure (`lane/republish.py`)."""
+    """What is known of a head changes no answer, no entry of the log and no figure (`http/lane/shortcuts.py`)."""
     local = local_site(tmp_path)
     queue_id = await queue_with(local)
     good = notices({"type": "a"})

@@ -16,7 +16,7 @@ from support.moving_shards import USERS, Moving
 from support.server_process import clean_environment
 from support.shard_group import free_ports, map_text
 from support.waiting import eventually
-from tidewire._bus_names import FENCE
+from tidewire._amqp.names import FENCE
 from tidewire.publisher import AsyncPublisher, Publisher
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from support.movers import Source
 from support.moving_shards import USERS, Moving
 from support.server_process import BEARER
 from support.waiting import eventually
-from tidewire.config.shard_map import read_shard_map
-from tidewire.core.shard_map import encode_map
+from tidewire.config.shards import read_shard_map
 from tidewire.publisher import OneShard, Publisher
+from tidewire.sharding.shard_map import encode_map
 
 pytestmark = pytest.mark.slow
 

@@ -175,10 +175,10 @@ def test_after_kill_9_queues_go_on_where_they_were(start_server: StartServer, du
 
 STOPPED_WHILE_STARTING = """
 import os, signal
-import tidewire.living
+import tidewire.server.server
 from tidewire.cli.main import main
 
-build = tidewire.living.build
+build = tidewire.server.server.build
 
 def build_and_be_signalled(*arguments, **keywords):
     app = build(*arguments, **keywords)
@@ -186,7 +186,7 @@ def build_and_be_signalled(*arguments, **keywords):
         os.kill(os.getpid(), getattr(signal, name))
     return app
 
-tidewire.living.build = build_and_be_signalled
+tidewire.server.server.build = build_and_be_signalled
 main()
 """
 

@@ -18,13 +18,14 @@ from support import asgi
 from support.server_process import SECRET
 from support.site import LocalSite, local_site
 from tidewire.core.errors import BadRequest
-from tidewire.core.notice import Notice, decode_in_slices
-from tidewire.core.notice_body import read_notices
-from tidewire.core.work import Work, finished
-from tidewire.http import forms, internal
+from tidewire.core.notices.notice import Notice, decode_in_slices
+from tidewire.core.notices.request_body import read_notices
+from tidewire.core.slices import Work, finished
+from tidewire.http import forms
+from tidewire.http.fanout import AT_ONCE
 from tidewire.http.forms import MAX_SECRET_BYTES, UNQUOTE_BYTES, find_secret, read_urlencoded, text_of
-from tidewire.http.limits import RateLimits
-from tidewire.http.publishing import AT_ONCE
+from tidewire.http.rate_limits import RateLimits
+from tidewire.http.views import publish as internal
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=B"
@@ -102,8 +103,8 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> object:
         raise AssertionError("decoded before the secret was right")
 
-    monkeypatch.setattr("tidewire.http.body.read_urlencoded", forbidden)
-    monkeypatch.setattr("tidewire.http.body.read_multipart", forbidden)
+    monkeypatch.setattr("tidewire.http.parameters.read_urlencoded", forbidden)
+    monkeypatch.setattr("tidewire.http.parameters.read_multipart", forbidden)
     monkeypatch.setattr(internal, "decode_in_slices", forbidden)
 
 
@@ -278,7 +279,7 @@ def test_notices_are_decoded_a_few_at_a_time(name: str, monkeypatch: pytest.Monk
         done[0] += 1 + len(raw) // 100
         return (yield from decode_in_slices(raw))
 
-    monkeypatch.setattr("tidewire.core.notice_body.decode_in_slices", counting)
+    monkeypatch.setattr("tidewire.core.notices.request_body.decode_in_slices", counting)
     assert most_of_a_slice(read_notices(BODIES[name]), lambda: done[0]) <= 1100
 
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.bus_rig import Rig, turn
-from tidewire._amqp import Delivery
-from tidewire._amqp_properties import LEFT_OUT, LONGEST_SHORT, fitting, short
-from tidewire._bus_names import FENCE, PARTS
+from tidewire._amqp.broker import Delivery
+from tidewire._amqp.names import FENCE, PARTS
+from tidewire._amqp.properties import LEFT_OUT, LONGEST_SHORT, fitting, short
 from tidewire.bus.dead_letters import LONGEST_REASON, cut
-from tidewire.bus.reading import MOST_TRIES
+from tidewire.bus.decoding import MOST_TRIES
 from tidewire.core.errors import BadRequest, InternalError
-from tidewire.core.notice import Notice
+from tidewire.core.notices.notice import Notice
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
@@ -146,7 +146,7 @@ async def test_a_delivery_that_fails_in_an_unforeseen_way_is_buried_alone(
     def broken(delivery: Delivery, _nameless: Any) -> Any:
         raise AttributeError(delivery.tag)
 
-    monkeypatch.setattr("tidewire.bus.consuming.read", broken)
+    monkeypatch.setattr("tidewire.bus.consumer.read", broken)
     rig.deliver("a", "a", "a")
     await turn()
     assert [queue for queue, *_ in rig.sent.put_into] == ["q_dead_letters"] * 3

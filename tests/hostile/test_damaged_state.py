@@ -21,11 +21,11 @@ from support.stores import begin
 from support.waiting import eventually
 from tidewire.core.errors import BadEventQueueId, StateError
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine import Engine, PollSlot
-from tidewire.recovering import recover
-from tidewire.replay.reporting import RaisingReporter
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import recover
+from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore
 
 USERS = range(1, 41)

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from support.http_stub import Reply, StubServer
 from support.lane_server import LaneServer, lane_server
 from support.site import START, LocalSite, local_site
-from tidewire.admitting import Admitted, Credentials, Door, MustAsk
+from tidewire._http.bounded import Caller
 from tidewire.auth import UsersFileError, read_users
 from tidewire.auth.application import ApplicationKind
-from tidewire.auth.door import KindsDoor
-from tidewire.auth.revoked import Revoked
-from tidewire.auth.tokens import NOT_VALID, SENTENCES, Claims, Issuer, TokenKind
-from tidewire.calling import Caller
+from tidewire.auth.chain import KindsDoor
+from tidewire.auth.jwt import NOT_VALID, SENTENCES, Claims, Issuer, TokenKind
+from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import AuthenticationUnavailable, InvalidToken, WireError
-from tidewire.http.answers import failure
+from tidewire.http.responses import failure
+from tidewire.ports.auth import Admitted, Credentials, Door, MustAsk
 
 SECRET = "a secret that is long enough for any of the algorithms, even the largest of them all"
 POLL = "/api/v1/events"
@@ -427,7 +427,7 @@ async def test_what_fails_around_a_view_is_our_own_500(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("hidden")
 
-    monkeypatch.setattr("tidewire.http.application._unread", fail)
+    monkeypatch.setattr("tidewire.http.app._unread", fail)
     for path in ("/api/v1/server_settings", "/api/v1/users/me", "/nowhere"):
         answer = await local.ask("ada", "GET", path)
         assert (answer.status, answer.json["code"]) == (500, "INTERNAL_ERROR")

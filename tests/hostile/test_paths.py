@@ -6,7 +6,7 @@ import pytest
 
 from support.raw_http import request_bytes
 from support.server_process import BEARER, ServerProcess, credentials
-from tidewire.http.routes import DESCRIPTION, HEALTH, INTERNAL, PUBLIC, Methods, all_routes
+from tidewire.http.app import DESCRIPTION, HEALTH, INTERNAL, PUBLIC, Methods, all_routes
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,10 @@ from support.events import Json, flags
 from support.whole_messages import message_event, recipients
 from tidewire.core.dump import Unreadable, read_pair, split_dump, write_pair
 from tidewire.core.errors import BadRequest
-from tidewire.core.merge_rules import Counter
-from tidewire.core.notice_body import decode_notices
-from tidewire.core.notifications.formats import queue_names, wire_record
-from tidewire.core.wire import list_pieces
+from tidewire.core.events.coalescing import Counter
+from tidewire.core.events.encoding import list_pieces
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.notifications.worker_records import queue_names, wire_record
 
 RULES = {"count": Counter(number_field="by")}
 LISTS = st.lists(st.integers(1, 4), min_size=1, max_size=2)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.watcher import Watched, Watcher, told
-from tidewire.core.explaining import Story
+from tidewire.core.inspection.explain import Story
 
 QUESTIONS = 1000
 ROOMY = 1 << 20

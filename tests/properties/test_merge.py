@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from support.core_states import check_queue
 from support.events import Json, decode, flags, runs_of_changes, state_of_flags
-from tidewire.core.merge import MERGE_RULES, Event, FlagChanges, MergeRule
-from tidewire.core.queue import EventQueue
-from tidewire.core.representation import Representation
-from tidewire.core.wire import encode_entry
+from tidewire.core.events.coalescing import MERGE_RULES, Event, FlagChanges, MergeRule
+from tidewire.core.events.encoding import encode_entry
+from tidewire.core.events.shaped_event import Representation
+from tidewire.core.queues.event_queue import EventQueue
 
 MESSAGES = (1, 2, 3)
 LISTS = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=3)

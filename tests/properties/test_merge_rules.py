@@ -9,8 +9,15 @@ import pytest
 from hypothesis import strategies as st
 
 from support.events import Json, flags, state_of_flags
-from tidewire.core.merge import Event, FlagChanges, MergeRule
-from tidewire.core.merge_rules import AddRemove, Counter, LatestByKey, Union
+from tidewire.core.events.coalescing import (
+    AddRemove,
+    Counter,
+    Event,
+    FlagChanges,
+    LatestByKey,
+    MergeRule,
+    Union,
+)
 from tidewire.testing.rules import prove_rule
 
 pytestmark = pytest.mark.slow

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from support.core_rig import Rig
 from support.core_states import check_queue
-from tidewire.core.limits import Limits
-from tidewire.core.merge import Event, MergeRule
-from tidewire.core.merge_rules import AddRemove, Counter
-from tidewire.core.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.events.coalescing import AddRemove, Counter, Event, MergeRule
+from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.state.limits import Limits
 
 
 class Broken:

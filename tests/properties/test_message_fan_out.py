@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from support.core_rig import Rig
 from support.events import Json
 from support.messages import WIDE, message, publish, reader
-from tidewire.core.acceptance import Acceptance
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.presentation import Presentation
+from tidewire.core.events.acceptance import Acceptance
+from tidewire.core.events.presentation import Presentation
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
 
 USERS = st.integers(1, 4)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from support.events import Json
 from support.json_values import JSON_VALUES
 from tidewire.core.errors import BadRequest
-from tidewire.core.narrow import IS_OPERANDS, OPERATORS, RESOLVED_MARK, Term, channel_operand, compile_narrow
+from tidewire.core.events.narrow import (
+    IS_OPERANDS,
+    OPERATORS,
+    RESOLVED_MARK,
+    Term,
+    channel_operand,
+    compile_narrow,
+)
 
 WORDS = st.sampled_from(["Ops", "ops", "OPS", "deploy", "Déploy", "dÉPLOY", "", RESOLVED_MARK + "deploy"])
 TERMS = st.one_of(

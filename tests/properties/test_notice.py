@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support.events import Json
 from support.json_values import JSON_VALUES, TEXT
 from tidewire.core.errors import InvalidNotice
-from tidewire.core.notice import MAX_ID, Notice, decode_notice
-from tidewire.core.notice_body import decode_notices
-from tidewire.core.wire import decode_body, encode_body
+from tidewire.core.events.encoding import decode_body, encode_body
+from tidewire.core.notices.notice import MAX_ID, Notice, decode_notice
+from tidewire.core.notices.request_body import decode_notices
 
 EVENTS = st.builds(
     lambda members, kind: {**members, "type": kind},

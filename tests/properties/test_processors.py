@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from support.core_rig import Rig
 from support.events import Json
 from support.naive_shaping import EDITS, registration, shaped
-from tidewire.core.acceptance import Acceptance
-from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
-from tidewire.core.processors import PROCESSORS
+from tidewire.core.delivery.processors import PROCESSORS
+from tidewire.core.events.acceptance import Acceptance
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 
 TOPICS = st.sampled_from(["", "deploy", "general chat"])
 IDS = st.integers(1, 9)

@@ -6,14 +6,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidewire.cluster.locator import Whereabouts
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import decode_notice
-from tidewire.core.notice_parts import meeting
-from tidewire.core.shard_map import RealmPattern, ShardAddress, ShardMap, among
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.notices.split import meeting
 from tidewire.core.users import Realm, User
-from tidewire.http.whereabouts import Whereabouts
-from tidewire.publisher.map_file import MapShards
+from tidewire.publisher.map_reader import MapShards
 from tidewire.publisher.routing import digest_of, routed
+from tidewire.sharding.shard_map import RealmPattern, ShardAddress, ShardMap, among
 
 HOSTS = {1: "one.example", 2: "Two.example", 3: "lab3.example"}
 

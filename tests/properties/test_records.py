@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.json_values import JSON_VALUES, TEXT
-from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notifications.formats import Notified
+from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.records import (
     REASONS,
     Acknowledged,

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import tidewire.answering
-import tidewire.core.decisions
-import tidewire.core.polling
-import tidewire.keeper
+import tidewire.core.transitions.decide
+import tidewire.core.transitions.polling
+import tidewire.engine.delivery
+import tidewire.engine.snapshots
 from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import check_dump, durable_form
 from support.events import Json, flags
@@ -25,22 +25,22 @@ from support.shard_inputs import ABOUT_MESSAGES, ANSWER_BOUNDS, BOUNDS, NOTHING_
 from support.shard_model import FOREVER, MESSAGES, Client
 from support.shard_world import COLLECT_EVERY, OFFLINE_AFTER, ShardWorld
 from support.whole_messages import edit_event, message_event, recipient
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, NoticeIdReused, Unavailable, UserDeactivated
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.notice_body import decode_notices
-from tidewire.core.outbox import OutboxPage
-from tidewire.core.state import RELOAD
-from tidewire.pace import Pace
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.notifications.outbox import OutboxPage
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.state import RELOAD
+from tidewire.engine.timing import Pace
 
 
 class ShardMachine(ShardWorld, RuleBasedStateMachine):
     """See the module."""
 
-    usual_slices = tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE
-    usual_displacements = tidewire.core.polling.DISPLACEMENTS
-    usual_seen = tidewire.core.decisions.SEEN_AT_ONCE
+    usual_slices = tidewire.engine.delivery.FLUSH_SLICE, tidewire.engine.snapshots.SLICE
+    usual_displacements = tidewire.core.transitions.polling.DISPLACEMENTS
+    usual_seen = tidewire.core.transitions.decide.SEEN_AT_ONCE
     messages = 0
 
     @initialize(
@@ -66,9 +66,9 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         wanted: list[QueueSpec],
     ) -> None:
         """A shard with a few queues, whose journal may take its time."""
-        tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = slices
-        tidewire.core.polling.DISPLACEMENTS = displacements
-        tidewire.core.decisions.SEEN_AT_ONCE = seen
+        tidewire.engine.delivery.FLUSH_SLICE, tidewire.engine.snapshots.SLICE = slices
+        tidewire.core.transitions.polling.DISPLACEMENTS = displacements
+        tidewire.core.transitions.decide.SEEN_AT_ONCE = seen
         limits = Limits(
             offline_after=OFFLINE_AFTER,
             answer_max_bytes=bound,
@@ -471,9 +471,9 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everybody gets everything."""
-        tidewire.answering.FLUSH_SLICE, tidewire.keeper.SLICE = self.usual_slices
-        tidewire.core.polling.DISPLACEMENTS = self.usual_displacements
-        tidewire.core.decisions.SEEN_AT_ONCE = self.usual_seen
+        tidewire.engine.delivery.FLUSH_SLICE, tidewire.engine.snapshots.SLICE = self.usual_slices
+        tidewire.core.transitions.polling.DISPLACEMENTS = self.usual_displacements
+        tidewire.core.transitions.decide.SEEN_AT_ONCE = self.usual_seen
         check_dump(self.rig.engine.shard)
         self.rig.journal.fails = False
         self.rig.journal.lags = False

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from support.core_rig import Rig, spec
 from support.core_states import check_indexes, durable_form
 from support.events import Json, flags, notice
-from tidewire.core.batches import Part
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 from tidewire.core.notifications.candidates import NOBODY
+from tidewire.core.persistence.snapshot import SNAPSHOT_VERSION, Snapshot, decode_snapshot, encode_snapshot
 from tidewire.core.records import Published, Restarted
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import SNAPSHOT_VERSION, Snapshot, decode_snapshot, encode_snapshot
-from tidewire.storage.frames import pack, read_frames
+from tidewire.core.transitions.publish_batch import Part
+from tidewire.storage.format import pack, read_frames
 
 LISTS = st.lists(st.integers(1, 4), min_size=1, max_size=2)
 EVENTS = st.one_of(

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.simulated_files import SimulatedFiles
 from support.stores import Running, numbered
 from tidewire.core.errors import Unavailable
-from tidewire.ports import SnapshotDraft
+from tidewire.ports.storage import SnapshotDraft
 from tidewire.storage.directory import Durability
 
 SIZES = st.integers(0, 400)

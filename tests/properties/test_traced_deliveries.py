@@ -8,8 +8,8 @@ from support.core_rig import KeepingSlot, Poll, spec
 from support.events import flags, notice
 from support.traces import SAMPLED, KeptSpan, TracedRig
 from tidewire.core.ids import QueueId
-from tidewire.core.limits import Limits
-from tidewire.core.notice_body import decode_notices
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.state.limits import Limits
 
 USERS = range(1, 6)
 MOST = 8

@@ -1,4 +1,4 @@
-"""Splicing JSON equals encoding it from scratch (D2): the licence of `core/wire.py`."""
+"""Splicing JSON equals encoding it from scratch (D2): the licence of `core/events/encoding.py`."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.events import Json, decode
 from support.json_values import JSON_VALUES, TEXT
-from tidewire.core.wire import (
+from tidewire.core.events.encoding import (
     ANSWER_FRAME,
     decode_body,
     encode_answer,

@@ -8,17 +8,17 @@ from typing import Any, cast
 
 import structlog
 
-from tidewire._amqp import Connection, Delivery
-from tidewire._bus_names import FENCE
-from tidewire.bus.consuming import Consumer
-from tidewire.bus.identity import Nameless
-from tidewire.bus.outgoing import Outgoing
-from tidewire.bus_port import Sharing
+from tidewire._amqp.broker import Connection, Delivery
+from tidewire._amqp.names import FENCE
+from tidewire.bus.anonymous import Nameless
+from tidewire.bus.consumer import Consumer
+from tidewire.bus.producer import Outgoing
 from tidewire.core.errors import InvalidNotice, Unavailable
-from tidewire.core.notice import Notice
-from tidewire.core.remembered import RememberedIds
-from tidewire.engine import Engine
-from tidewire.ports import Slot
+from tidewire.core.notices.deduplication import RememberedIds
+from tidewire.core.notices.notice import Notice
+from tidewire.engine.engine import Engine
+from tidewire.ports.bus import Sharing
+from tidewire.ports.engine import Slot
 
 
 class Shard:

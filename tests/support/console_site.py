@@ -8,9 +8,9 @@ from support import asgi
 from support.raw_http import Answer
 from support.server_process import SECRET
 from support.site import LocalSite
-from tidewire.console.pulse import NO_TIMES, Times
+from tidewire.console.live import NO_TIMES, Times
 from tidewire.console.routes import Console
-from tidewire.http.application import build_application
+from tidewire.http.app import build_application
 
 HOST = "127.0.0.1:9800"
 LIFETIME = 3600.0

@@ -6,24 +6,25 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from support.events import Json, decode, notice
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.dispatch import Failure
+from tidewire.core.delivery.dispatch import Failure
 from tidewire.core.errors import BadEventQueueId, Unavailable
+from tidewire.core.events.coalescing import MergeRule, RuleFailure
+from tidewire.core.events.encoding import encode_entry
 from tidewire.core.ids import QueueId, RealmId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.merge import MergeRule, RuleFailure
-from tidewire.core.notice_body import decode_notices
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.persistence.snapshot import Snapshot
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import Snapshot
-from tidewire.core.state import Batch
-from tidewire.core.wire import encode_entry
-from tidewire.engine import Engine, PollSlot
-from tidewire.keeper import TAIL_AT_LEAST
-from tidewire.pace import Pace, at_once
-from tidewire.ports import Collection, Origin, Recovery
-from tidewire.recovering import Comeback, recover
-from tidewire.tracing.engine import kind_for
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.state import Batch
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import Comeback, recover
+from tidewire.engine.snapshots import TAIL_AT_LEAST
+from tidewire.engine.timing import Pace, at_once
+from tidewire.ports.engine import Collection, Origin
+from tidewire.ports.storage import Recovery
+from tidewire.tracing.traced_engine import kind_for
 
 A = TypeVar("A")
 

@@ -4,20 +4,20 @@ import json
 from sys import getsizeof
 from typing import Any
 
-from tidewire.core.descriptor import Descriptor
 from tidewire.core.dump import read_pair, write_pair
+from tidewire.core.events.encoding import Entry, entry_size
 from tidewire.core.interning import Interner
-from tidewire.core.limits import Limits
 from tidewire.core.memory import BODY
-from tidewire.core.queue import EventQueue
+from tidewire.core.notices.deduplication import REMEMBERED
+from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.queues.descriptor import Descriptor
+from tidewire.core.queues.ended import TOMBSTONE, Tombstone
+from tidewire.core.queues.event_queue import EventQueue
+from tidewire.core.queues.registration_size import size_of
 from tidewire.core.records import Record, Seen
-from tidewire.core.registration import size_of
-from tidewire.core.remembered import REMEMBERED
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import State
-from tidewire.core.tombstones import TOMBSTONE, Tombstone
-from tidewire.core.wire import Entry, entry_size
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.state import State
 
 
 def check_indexes(state: State[Any]) -> None:
@@ -126,7 +126,7 @@ def seen_so_far(shard: Shard[Any]) -> tuple[Seen, ...]:
 
 
 def durable_form(state: State[Any]) -> dict[str, Any]:
-    """The durable state. An event that waits alone and one that was placed are the same thing (`queue.py`)."""
+    """The durable state. An event that waits alone and one that was placed are the same thing (`core/queues/event_queue.py`)."""
     return {
         "queues": {
             descriptor.queue_id: (

@@ -4,10 +4,9 @@ import math
 from dataclasses import replace
 
 from support.server_process import USER_IDS
-from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
-from tidewire.auth.revoked import Revoked
+from tidewire.auth.revocation import Revoked
 from tidewire.core.ids import UserId
-from tidewire.ports import Authenticator
+from tidewire.ports.auth import Admitted, Authenticator, Credentials, MustAsk, no_session
 
 
 class SessionDoor:

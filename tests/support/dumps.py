@@ -7,8 +7,8 @@ from typing import Any
 from support.core_rig import KeepingSlot, Rig
 from support.events import Json
 from tidewire.core.dump import DumpedQueue, read_pair, split_dump, write_pair
-from tidewire.core.wire import list_pieces
-from tidewire.dumps import Imports
+from tidewire.core.events.encoding import list_pieces
+from tidewire.engine.transfer import Imports
 
 QUEUE_ID = "0b9a6c52-7a55-4c0e-9d1f-2f7f3f0e6a11"
 

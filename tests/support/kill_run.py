@@ -22,7 +22,7 @@ from support.oracle import Oracle, OutboxHistory, QueueHistory, Sent
 from support.raw_http import basic, request_bytes
 from support.server_process import BEARER, REALM, ServerProcess
 from support.wire_client import Gone, Link, Pulse, Told
-from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE
+from tidewire.core.notifications.worker_records import EMAIL_QUEUE, MOBILE_QUEUE
 
 SETTINGS = (
     "log.level=warning",

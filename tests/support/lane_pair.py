@@ -28,10 +28,10 @@ from support.broken_requests import (
     sized,
 )
 from support.site import LocalSite, local_site
-from tidewire.http.lane.bounds import Bounds
 from tidewire.http.lane.connection import LaneConnection
-from tidewire.http.lane.head import Head
-from tidewire.http.lane.lane import Lane
+from tidewire.http.lane.parsing import Head
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.lane.shared import Lane
 
 HEADERS = ((b"date", b"Tue, 24 Nov 2026 12:00:00 GMT"),)
 

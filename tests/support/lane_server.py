@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from support.site import LocalSite
-from tidewire.http.lane.bounds import Bounds
-from tidewire.http.lane.lane import Lane
-from tidewire.listening import Listener, bind
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.lane.shared import Lane
+from tidewire.http.server.listener import Listener, bind
 
 TIMEOUT = 20.0
 LOOK_EVERY = 0.005

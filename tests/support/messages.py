@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from support.core_rig import KeepingSlot, Rig, spec
 from support.events import Json, notice
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.notice_body import decode_notices
+from tidewire.core.events.capabilities import Capabilities
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.queues.descriptor import QueueSpec
 
 WIDE: Json = {
     "id": 1044,

@@ -8,24 +8,23 @@ from typing import Any
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from tidewire.bus import Embedded
-from tidewire.bus_port import BusState
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.counting import HttpStatistics, JournalStatistics
-from tidewire.engine import Engine, PollSlot
-from tidewire.metrics.event_times import EventTimes
-from tidewire.metrics.exposition import Exposition
-from tidewire.metrics.process import Process
-from tidewire.metrics.reporter import CountingReporter
-from tidewire.metrics.table import Sources
-from tidewire.recovering import Comeback
-from tidewire.replay.clock import VirtualClock
-from tidewire.replay.reporting import RaisingReporter
-from tidewire.storage.null_journal import NullJournal
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import Comeback
+from tidewire.observability.counters import HttpStatistics, JournalStatistics
+from tidewire.observability.metrics.event_times import EventTimes
+from tidewire.observability.metrics.exposition import Exposition
+from tidewire.observability.metrics.metric import Sources
+from tidewire.observability.metrics.reporter import CountingReporter
+from tidewire.observability.process import Process
+from tidewire.ports.bus import BusState, Embedded
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.replay.virtual_clock import VirtualClock
+from tidewire.storage.journal import NullJournal
 
 
 class _Slot:

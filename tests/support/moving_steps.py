@@ -3,13 +3,13 @@
 import itertools
 from collections.abc import Iterator
 
-import tidewire.core.handing
+import tidewire.core.transitions.relocate
 from support.core_rig import Poll
 from support.core_states import check_indexes
 from support.moving_world import USERS, World, audience, number_of, plain_notice, public_notice
 from tidewire.core.errors import UserMoving
 from tidewire.core.ids import QueueId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 
 
 class Client:
@@ -34,11 +34,11 @@ class Client:
 class MovingSteps:
     """Shards, a publisher that sends one notice at a time until it is confirmed, and a client for each queue."""
 
-    usual_effort = tidewire.core.handing.CHUNK_EFFORT
+    usual_effort = tidewire.core.transitions.relocate.CHUNK_EFFORT
 
     def start(self, count: int, lags: bool, effort: float) -> None:
         """A few shards, a queue for each user."""
-        tidewire.core.handing.CHUNK_EFFORT = effort
+        tidewire.core.transitions.relocate.CHUNK_EFFORT = effort
         self.world = World(count, lags=lags)
         self.clients: list[Client] = []
         self.number = 0
@@ -191,7 +191,7 @@ class MovingSteps:
 
     def teardown(self) -> None:
         """At the end everybody has everything."""
-        tidewire.core.handing.CHUNK_EFFORT = self.usual_effort
+        tidewire.core.transitions.relocate.CHUNK_EFFORT = self.usual_effort
         if not hasattr(self, "world"):
             return
         self.world.finish()

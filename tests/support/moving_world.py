@@ -9,17 +9,17 @@ from typing import Any
 from support.core_rig import KeepingSlot, Poll, Rig, spec
 from support.events import Json
 from support.whole_messages import message_event
-from tidewire.core.descriptor import QueueSpec
+from tidewire.cluster.peers import MOST_HOPS, Neighbours
+from tidewire.cluster.relocation import HandOver
 from tidewire.core.errors import Unavailable
-from tidewire.core.handing import decode_chunk, encode_chunk
 from tidewire.core.ids import QueueId, RealmId, UserId
-from tidewire.core.notice import Notice, decode_notice
-from tidewire.core.shard_map import ShardMap, even_map
+from tidewire.core.notices.notice import Notice, decode_notice
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.transitions.relocate import decode_chunk, encode_chunk
 from tidewire.core.users import Realm, User
-from tidewire.http.hand_over import HandOver
-from tidewire.http.neighbours import MOST_HOPS, Neighbours
-from tidewire.http.publishing import Spread
-from tidewire.logs import build_log
+from tidewire.http.fanout import Spread
+from tidewire.observability.log import build_log
+from tidewire.sharding.shard_map import ShardMap, even_map
 
 USERS = range(1, 13)
 LISTENERS = frozenset({3, 8})

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from support.core_rig import spec
 from support.events import Json
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.events.capabilities import Capabilities
+from tidewire.core.queues.descriptor import QueueSpec
 
 NAMED = "general chat"
 

@@ -19,24 +19,24 @@ from support.fault_notices import Publisher
 from support.oracle import Fault, Oracle, OutboxHistory, QueueHistory, Sent
 from support.simulated_files import Killed, SimulatedFiles, killed_at
 from tidewire import TidewireError
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId
+from tidewire.core.events.encoding import encode_entry
 from tidewire.core.ids import QueueId, RealmId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.notice import decode_notice
-from tidewire.core.notifications.formats import EMAIL_QUEUE, MOBILE_QUEUE, stable_id, wire_record
-from tidewire.core.outbox import OutboxPage
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.notifications.outbox import OutboxPage
+from tidewire.core.notifications.worker_records import EMAIL_QUEUE, MOBILE_QUEUE, stable_id, wire_record
+from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.core.state import Batch
-from tidewire.core.wire import encode_entry
-from tidewire.engine import Engine, PollSlot
-from tidewire.pace import Pace, at_once
-from tidewire.ports import Origin
-from tidewire.recovering import recover
-from tidewire.replay.reporting import RaisingReporter
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.state import Batch
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import recover
+from tidewire.engine.timing import Pace, at_once
+from tidewire.ports.engine import Origin
+from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore
 from tidewire.storage.files import Files
-from tidewire.storage.syncer import Syncer
+from tidewire.storage.fsync import Syncer
 
 USERS = range(101, 107)
 SEGMENT_BYTES = 4000

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from support.events import Json, flags
 from support.shard_model import MESSAGES
 from support.whole_messages import recipient
-from tidewire.core.capabilities import Capabilities
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.ids import RealmId, UserId
+from tidewire.core.queues.descriptor import QueueSpec
 
 USERS = (1, 2)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from support.core_rig import Poll
 from support.events import Json, is_beginning, runs_of_changes, state_of_flags
 from support.notification_model import EMAIL, MOBILE, OutboxModel, Wish, wish_of
-from tidewire.core.descriptor import QueueSpec
+from tidewire.core.queues.descriptor import QueueSpec
 
 MESSAGES = tuple(range(1, 6))
 """All messages there are; a change of all messages changes these."""

@@ -22,7 +22,7 @@ from support.shard_group import free_ports, map_text
 from support.waiting import eventually
 from tidewire.publisher import ShardQueues
 from tidewire.supervisor.control import command
-from tidewire.supervisor.process import SupervisorError
+from tidewire.supervisor.shard_process import SupervisorError
 
 TIDEWIRE = [sys.executable, "-m", "tidewire"]
 

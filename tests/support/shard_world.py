@@ -6,14 +6,14 @@ from support.core_rig import KeepingSlot, Poll, Rig
 from support.core_states import check_indexes, check_snapshot, durable_form, seen_so_far
 from support.notification_model import EMAIL, MOBILE
 from support.shard_model import FOREVER, Client, Model
-from tidewire.core.notifications.formats import stable_id, wire_record
-from tidewire.core.outbox import OutboxPage
-from tidewire.core.queue import EventQueue
+from tidewire.core.events.encoding import entry_size
+from tidewire.core.notifications.outbox import OutboxPage
+from tidewire.core.notifications.worker_records import stable_id, wire_record
+from tidewire.core.persistence.snapshot import encode_snapshot
+from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.records import Published, Removed, Ticked
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import encode_snapshot
-from tidewire.core.wire import entry_size
-from tidewire.recovering import recover
+from tidewire.engine.recovery import recover
 
 OFFLINE_AFTER = 80
 COLLECT_EVERY = 20

@@ -15,18 +15,17 @@ from support import asgi
 from support.raw_http import Answer
 from support.server_process import KEYS, SECRET, USER_IDS, credentials, users_file
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.limits import Limits
 from tidewire.core.shard import Shard
-from tidewire.engine import Engine, PollSlot
-from tidewire.http.access import Access
-from tidewire.http.application import build_application
-from tidewire.http.site import Compat, Lifecycle, Site
-from tidewire.log_control import LogControl
-from tidewire.logs import build_log
-from tidewire.replay.clock import VirtualClock
-from tidewire.replay.reporting import RaisingReporter
-from tidewire.storage.null_journal import NullJournal
+from tidewire.core.state.limits import IdleTimeouts, Limits
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.http.app import build_application
+from tidewire.http.context import Compat, Lifecycle, Site
+from tidewire.http.security import Access
+from tidewire.observability.log import build_log
+from tidewire.observability.log_level import LogControl
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.replay.virtual_clock import VirtualClock
+from tidewire.storage.journal import NullJournal
 
 START = 1_790_000_000.0
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from support.simulated_files import SimulatedFiles
 from tidewire.core.records import Published, Record
-from tidewire.ports import Damage, Journal, Origin, Recovery, StateStore
+from tidewire.ports.engine import Origin
+from tidewire.ports.storage import Damage, Journal, Recovery, StateStore
 from tidewire.storage.directory import DirectoryStore, Durability
 from tidewire.storage.files import Files
-from tidewire.storage.syncer import Syncer
+from tidewire.storage.fsync import Syncer
 
 
 def numbered(number: int, size: int = 20) -> Record:

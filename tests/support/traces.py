@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from support.core_rig import Rig
-from tidewire.core.limits import Limits
-from tidewire.tracing.shard import TracedShard
+from tidewire.core.state.limits import Limits
 from tidewire.tracing.spans import Attributes, Moment
+from tidewire.tracing.traced_shard import TracedShard
 from tidewire.tracing.traceparent import Parent
 from tidewire.tracing.traces import Losses, Traces
 

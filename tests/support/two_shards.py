@@ -9,8 +9,8 @@ from support.lane_server import LaneServer, lane_server
 from support.raw_http import Answer, request_bytes
 from support.server_process import SECRET, USER_IDS, credentials
 from support.site import LocalSite, local_site
-from tidewire.core.shard_map import ShardAddress, ShardMap, even_map
-from tidewire.http.neighbours import Mode, Neighbours
+from tidewire.cluster.peers import Mode, Neighbours
+from tidewire.sharding.shard_map import ShardAddress, ShardMap, even_map
 
 OWN, OTHER = "bob", "ada"
 """A user of the first shard, and one of the second."""

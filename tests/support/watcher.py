@@ -6,9 +6,9 @@ from typing import Any
 
 from support.core_rig import KeepingSlot, Rig, spec
 from support.events import Json, flags, notice
-from tidewire.core.explaining import Story
-from tidewire.core.limits import Limits
-from tidewire.core.notice_body import decode_notices
+from tidewire.core.inspection.explain import Story
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.state.limits import Limits
 
 USERS = (1, 2, 3, 4)
 TYPES: tuple[tuple[str, ...] | None, ...] = (None, ("a",), ("b", "update_message_flags"), ("c",))

@@ -13,10 +13,9 @@ import pytest
 
 from support.server_process import clean_environment
 from support.vectors import SETTINGS, Result, Vector, differences, matches, read_vector
-from tidewire.core.idle_timeout import IdleTimeouts
-from tidewire.core.limits import Limits
-from tidewire.core.presentation import Presentation
-from tidewire.pace import Pace
+from tidewire.core.events.presentation import Presentation
+from tidewire.core.state.limits import IdleTimeouts, Limits
+from tidewire.engine.timing import Pace
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import parse_scenario
 

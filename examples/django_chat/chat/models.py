@@ -1,6 +1,6 @@
 """What the chat keeps, and what registers it as state: the rules stand here, next to what they are about.
 
-`static/chat/chat.js` has the same rules. Every change is made in `changes.py`, with the event that tells of it.
+`static/chat/chat.js` has the same rules. Every change is made in `auth/revocation.py`, with the event that tells of it.
 """
 
 from typing import Any

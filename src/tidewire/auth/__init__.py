@@ -1,7 +1,6 @@
 """Who asks: the users file, and HTTP Basic against it."""
 
 from tidewire.auth.authenticator import Reloaded, UsersFileAuthenticator
-from tidewire.auth.snapshot import UsersSnapshot
-from tidewire.auth.users_file import UsersFileError, read_users
+from tidewire.auth.users_file import UsersFileError, UsersSnapshot, read_users
 
 __all__ = ["Reloaded", "UsersFileAuthenticator", "UsersFileError", "UsersSnapshot", "read_users"]

@@ -10,22 +10,22 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from tidewire.admitting import Admitted, Credentials, MustAsk, no_session
-from tidewire.auth.basic import SCHEME as BASIC
-from tidewire.auth.entries import LARGEST_ID
-from tidewire.auth.remembering import Remembered, digest_of
-from tidewire.auth.revoked import Revoked
-from tidewire.auth.standing import admissible
-from tidewire.calling import CallFailed, Lines, Reply
+from tidewire._http.bounded import CallFailed, Lines, Reply
+from tidewire.auth.cache import Remembered, digest_of
+from tidewire.auth.credentials import SCHEME as BASIC
+from tidewire.auth.credentials import admissible
+from tidewire.auth.revocation import Revoked
+from tidewire.auth.users_file import LARGEST_ID
 from tidewire.core.errors import AuthenticationUnavailable, InvalidApiKey, InvalidToken, WireError
 from tidewire.core.users import User
+from tidewire.ports.auth import Admitted, Credentials, MustAsk, no_session
 
 OK = 200
 REFUSALS = frozenset({401, 403})
 
 
 class Judge(Protocol):
-    """The application: a `tidewire.calling.Caller`, or what asks it without HTTP."""
+    """The application: a `tidewire._http.bounded.Caller`, or what asks it without HTTP."""
 
     async def post(self, body: bytes, headers: Lines = (), /) -> Reply:
         """Asks it, with one header that says who asks.

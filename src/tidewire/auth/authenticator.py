@@ -4,10 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidewire.auth.basic import Credentials, parse_authorization
-from tidewire.auth.keys import NOBODY, digest, same
-from tidewire.auth.snapshot import Account, UsersSnapshot
-from tidewire.auth.users_file import UsersFileError, read_users
+from tidewire.auth.credentials import NOBODY, Credentials, digest, parse_authorization, same
+from tidewire.auth.users_file import Account, UsersFileError, UsersSnapshot, read_users
 from tidewire.core.errors import BadRequest, InvalidApiKey, RealmDeactivated, UserDeactivated
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import Realm, Role, User
@@ -56,7 +54,7 @@ class UsersFileAuthenticator:
         return self._generation
 
     def authenticate(self, authorization: str | None, host: str | None) -> User:
-        """Gives the user that a request comes from, as `tidewire.ports.Authenticator` has it (R6.3).
+        """Gives the user that a request comes from, as `tidewire.ports.auth.Authenticator` has it (R6.3).
 
         A host that is no realm's host says nothing. When an email has accounts in several realms, the one of
         the host's realm is meant, else the one whose key it is. Of several faults the first of this order is

@@ -1,5 +1,1 @@
-"""Where notices come from, and where notifications go: embedded in the server, or RabbitMQ (D6)."""
-
-from tidewire.bus.embedded import Bus, Embedded
-
-__all__ = ["Bus", "Embedded"]
+"""The bus adapter for RabbitMQ: notices in, notifications out."""

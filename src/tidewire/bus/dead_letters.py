@@ -5,10 +5,10 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp import Delivery
-from tidewire._bus_names import dead_letter_queue
-from tidewire.bus.outgoing import Outgoing
-from tidewire.bus.reading import usable_id
+from tidewire._amqp.broker import Delivery
+from tidewire._amqp.names import dead_letter_queue
+from tidewire.bus.decoding import usable_id
+from tidewire.bus.producer import Outgoing
 from tidewire.core.errors import WireError
 
 LONGEST_REASON = 1000

@@ -13,17 +13,16 @@ from collections.abc import Awaitable, Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp import Connection, address_of, connect
-from tidewire._bus_names import dead_letter_queue
-from tidewire.bus.consuming import Consumer
-from tidewire.bus.embedded import Bus
-from tidewire.bus.forwarding import Forwarder
-from tidewire.bus.identity import Nameless, left_behind
-from tidewire.bus.link import Link
-from tidewire.bus.outgoing import Outgoing
-from tidewire.bus.presence import Presence
-from tidewire.bus_port import BusState, Sharing
-from tidewire.engine import Engine
+from tidewire._amqp.broker import Connection, address_of, connect
+from tidewire._amqp.names import dead_letter_queue
+from tidewire.bus.anonymous import Nameless, left_behind
+from tidewire.bus.broker_connection import Link
+from tidewire.bus.consumer import Consumer
+from tidewire.bus.outage_log import Presence
+from tidewire.bus.outbox_forwarder import Forwarder
+from tidewire.bus.producer import Outgoing
+from tidewire.engine.engine import Engine
+from tidewire.ports.bus import Bus, BusState, Sharing
 
 
 class RabbitBus(Bus):

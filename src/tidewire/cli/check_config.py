@@ -10,15 +10,14 @@ from typing import NoReturn
 
 import click
 
+from tidewire._text import escaped
+from tidewire.app.telemetry import otel_module
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
-from tidewire.cli.options import config_option, set_option
-from tidewire.cli.settings import load_settings
+from tidewire.cli.options import config_option, load_settings, set_option
 from tidewire.config import ConfigError, Problem, Settings, check_secret
-from tidewire.config.shard_settings import shard_map_of
-from tidewire.escaping import escaped
+from tidewire.config.shards import shard_map_of
 from tidewire.storage.permissions import readable_by_others, writable_by_others
-from tidewire.traced import otel_module
 
 
 @click.command("check-config")

@@ -1,25 +1,331 @@
-"""`tidewire doctor`: what is in a state directory, whether a start would get on with it, and what to do. It only reads."""
+"""`tidewire doctor`: what is in a state directory, whether a start would succeed with it, and what to do. It only reads."""
 
 import json
+import os
+import shutil
+import stat
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import click
 
-from tidewire.cli.checkup import Checkup, Finding, check_up, is_state, shard_directories
-from tidewire.cli.dump_group import finder
+from tidewire._text import escaped
+from tidewire.app.from_settings import origin_of
+from tidewire.cli.dump.stopped_server import finder
 from tidewire.cli.errors import FAILED
-from tidewire.cli.options import config_option, set_option
-from tidewire.cli.settings import load_settings
+from tidewire.cli.options import config_option, load_settings, set_option
 from tidewire.config import Settings
-from tidewire.config.rules import load_rules
-from tidewire.config.shard_settings import shard_directory, shard_map_of
-from tidewire.core.shard_map import ShardMap
-from tidewire.escaping import escaped
-from tidewire.storage.inspect import Seen
-from tidewire.tuning import origin_of
+from tidewire.config.plugins import load_rules
+from tidewire.config.secrets import OTHERS, ROOT
+from tidewire.config.shards import shard_directory, shard_map_of
+from tidewire.core.errors import StateError
+from tidewire.sharding.shard_map import ShardMap
+from tidewire.storage.directory_report import Contents, Look, Seen, in_use, look, read_contents
+from tidewire.storage.files import DirectoryFiles
+from tidewire.storage.permissions import writable_by_others
+from tidewire.storage.recovery import VERSION
+from tidewire.storage.segments import segment_serials
+from tidewire.storage.snapshots import snapshot_positions
+
+Check: TypeAlias = Literal[
+    "no-state",
+    "refused",
+    "damaged",
+    "lost",
+    "fingerprint",
+    "other-shards",
+    "space",
+    "permissions",
+    "kept-aside",
+    "other-files",
+]
+
+
+SECRET = "secret"  # noqa: S105 - a file's name
+
+
+START_WITHOUT = (
+    "bring the directory back from a copy that no server has run on since, or move everything but `secret` away: "
+    "then clients register again"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that somebody should do something about."""
+
+    check: Check
+    found: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """Everything that is known of a directory.
+
+    Attributes:
+        bytes: of its files.
+        free: bytes on its disk.
+        position: of the snapshot that a start would begin with; None, like the next three, if none can be told.
+        reached: the newest record.
+        queues: in the snapshot.
+        records: after it.
+    """
+
+    directory: str
+    in_use: bool
+    bytes: int
+    free: int
+    position: int | None
+    reached: int | None
+    queues: int | None
+    records: int | None
+    files: tuple[Seen, ...]
+    findings: tuple[Finding, ...]
+
+
+def check_up(
+    directory: Path, *, fingerprint: str, needs: int, shard_of: Callable[[int, int], int] | None = None
+) -> Checkup:
+    """Checks a directory.
+
+    Args:
+        directory: which.
+        fingerprint: of the settings that the next start will have.
+        needs: bytes that the journal may grow by before a snapshot replaces it.
+        shard_of: the port of the shard that serves a user, by id and realm; None when there is no shard map.
+
+    Raises:
+        StateError: it can't be read at all.
+    """
+    if not is_state(directory):
+        return _no_state(directory)
+    running = in_use(directory)
+    seen = look(directory, running=running)
+    contents: Contents | None = None
+    refused = seen.refused
+    if refused is None:
+        try:
+            contents = read_contents(DirectoryFiles(directory))
+        except StateError as error:
+            refused = str(error)
+    total = sum(file.bytes for file in seen.files)
+    free = shutil.disk_usage(directory).free
+    findings = [
+        *_refused(refused),
+        *_damaged(seen, running=running),
+        *_lost(contents),
+        *_fingerprint(contents, fingerprint),
+        *_other_shards(directory, contents, shard_of),
+        *_space(free, total, needs),
+        *_permissions(directory),
+        *_left_over(seen.files),
+    ]
+    return Checkup(
+        directory=str(directory),
+        in_use=running,
+        bytes=total,
+        free=free,
+        position=None if contents is None else seen.position,
+        reached=None if contents is None else seen.reached,
+        queues=None if contents is None else contents.queues,
+        records=None if contents is None else contents.records,
+        files=seen.files,
+        findings=tuple(findings),
+    )
+
+
+def is_state(directory: Path) -> bool:
+    """Whether a server has ever kept its state there."""
+    names = os.listdir(directory)  # noqa: PTH208 - names are wanted, not paths
+    return VERSION in names or bool(segment_serials(names) or snapshot_positions(names))
+
+
+def shard_directories(directory: Path) -> list[Path]:
+    """The state directories of several shards that run from this one."""
+    return sorted(path for path in directory.glob("shard-*") if path.is_dir() and is_state(path))
+
+
+def _no_state(directory: Path) -> Checkup:
+    return Checkup(
+        directory=str(directory),
+        in_use=in_use(directory),
+        bytes=0,
+        free=shutil.disk_usage(directory).free,
+        position=None,
+        reached=None,
+        queues=None,
+        records=None,
+        files=(),
+        findings=(
+            Finding(
+                check="no-state",
+                found=f"{directory} is no state directory: no server has kept its state there",
+                advice="name the one that `storage.directory` names, or give --config",
+            ),
+        ),
+    )
+
+
+def _refused(refused: str | None) -> Iterator[Finding]:
+    if refused is not None:
+        yield Finding(check="refused", found=f"a start would be refused: {refused}", advice=START_WITHOUT)
+
+
+def _damaged(seen: Look, *, running: bool) -> Iterator[Finding]:
+    advice = "the next start uses what can be read, and keeps this file aside; check the disk"
+    if running:
+        advice = "the server goes on without it; check the disk, and the server's log for `state damaged`"
+    for file in seen.files:
+        if file.problem is not None:
+            yield Finding(check="damaged", found=f"{file.name}: {file.problem}", advice=advice)
+
+
+def _lost(contents: Contents | None) -> Iterator[Finding]:
+    if contents is None:
+        return
+    for name in contents.ignored:
+        yield Finding(
+            check="lost",
+            found=f"{name} goes on from records that are lost",
+            advice="the next start applies nothing of it and keeps it aside; check the disk",
+        )
+    if contents.missing:
+        yield Finding(
+            check="lost",
+            found=f"{contents.missing:,} records are known to have been there and can't be read",
+            advice="the next start ends the queues that one of them may have concerned (`damaged`); check the disk",
+        )
+    if contents.lost_queues:
+        yield Finding(
+            check="lost",
+            found=f"{contents.lost_queues:,} queues of the snapshot can't be read",
+            advice="the next start goes on without them, and their clients register again; check the disk",
+        )
+
+
+def _fingerprint(contents: Contents | None, fingerprint: str) -> Iterator[Finding]:
+    """A clean stop leaves no records, so there is nothing to compare after one."""
+    others = {} if contents is None else contents.fingerprints
+    other = sum(count for written, count in others.items() if written != fingerprint)
+    if other:
+        yield Finding(
+            check="fingerprint",
+            found=f"{other:,} records were written under other rules",
+            advice="start the version that wrote them, with its merge rules, and stop it cleanly first; else the "
+            "queues that these records touched end, and their clients register again",
+        )
+
+
+def _other_shards(
+    directory: Path, contents: Contents | None, shard_of: Callable[[int, int], int] | None
+) -> Iterator[Finding]:
+    """Queues that nobody polls where they are: by the map, their users' requests go elsewhere."""
+    if contents is None or shard_of is None:
+        return
+    elsewhere: Counter[int] = Counter()
+    for (user_id, realm_id), count in contents.owners.items():
+        elsewhere[shard_of(user_id, realm_id)] += count
+    for port in sorted(elsewhere):
+        if directory.name != shard_directory(port):
+            yield Finding(
+                check="other-shards",
+                found=f"{elsewhere[port]:,} queues are of users whom the shard map gives to the shard on port {port}",
+                advice="they expire here, and their clients register again there; to keep them, stop both shards, "
+                "export this directory and import the file with --config",
+            )
+
+
+def _space(free: int, total: int, needs: int) -> Iterator[Finding]:
+    """A snapshot is written beside the old one and the journal."""
+    wanted = total + needs
+    if free < wanted:
+        yield Finding(
+            check="space",
+            found=f"{free:,} bytes are free on the disk; the next snapshot and what comes before it may take {wanted:,}",
+            advice="make room: when the disk is full, new queues and notices are refused",
+        )
+
+
+def _permissions(directory: Path) -> Iterator[Finding]:
+    refused = writable_by_others(directory)
+    if refused is not None:
+        yield Finding(
+            check="permissions",
+            found=f"a start would be refused: others than the owner may write the directory (mode {_mode(directory):04o})",
+            advice=f"chmod 700 {directory}, and see that nobody has put anything into it",
+        )
+    open_to_others = [
+        path.name for path in sorted(directory.iterdir()) if path.is_file() and _mode(path) & OTHERS
+    ]
+    if refused is None and _mode(directory) & OTHERS:
+        yield Finding(
+            check="permissions",
+            found=f"others than the owner may use the directory (mode {_mode(directory):04o})",
+            advice=f"chmod 700 {directory}",
+        )
+    if open_to_others:
+        yield Finding(
+            check="permissions",
+            found=f"others than the owner may use {_listed(open_to_others)}",
+            advice="chmod 600 each of them; the files hold messages and the secret",
+        )
+    yield from _owner_of_secret(directory)
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            check="permissions",
+            found="the user who asks can't write the directory",
+            advice="nothing, if the server runs as another user; else make the directory its user's",
+        )
+
+
+def _owner_of_secret(directory: Path) -> Iterator[Finding]:
+    """The server takes no secret that another user than its own, or root, can change."""
+    try:
+        owner, own = (directory / SECRET).stat().st_uid, directory.stat().st_uid
+    except OSError:
+        return
+    if owner not in {own, ROOT}:
+        yield Finding(
+            check="permissions",
+            found=f"a start would be refused: {SECRET} belongs to the user with the number {owner}, who does not have the directory",
+            advice="make it the server's user's, or remove it: the next start makes another, which publishers need too",
+        )
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0  # a running server has removed it
+
+
+def _left_over(files: Iterable[Seen]) -> Iterator[Finding]:
+    aside = [file.name for file in files if file.kind == "damaged"]
+    if aside:
+        yield Finding(
+            check="kept-aside",
+            found=f"an earlier start found damage and kept {_listed(aside)}",
+            advice="look into the log of that start for what was lost, and at the disk; then remove them",
+        )
+    other = [file.name for file in files if file.kind == "other" and file.name != SECRET]
+    if other:
+        yield Finding(
+            check="other-files",
+            found=f"{_listed(other)}: not of this server's state",
+            advice="move them elsewhere, so that nobody takes them for it",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    most = 5
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
 
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
 

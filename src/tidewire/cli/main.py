@@ -4,20 +4,24 @@ import click
 
 from tidewire import __version__
 from tidewire.cli.check_config import check_config_command
-from tidewire.cli.demo import demo_command
+from tidewire.cli.demo.demo_command import demo_command
 from tidewire.cli.doctor import doctor_command
-from tidewire.cli.dump import export_dump_command, import_dump_command
+from tidewire.cli.dump.dump_commands import export_dump_command, import_dump_command
 from tidewire.cli.errors import OneLineGroup
-from tidewire.cli.explain import explain_command
-from tidewire.cli.loglevel import loglevel_command
+from tidewire.cli.inspect import (
+    explain_command,
+    loglevel_command,
+    queue_command,
+    queues_command,
+    stats_command,
+    top_command,
+)
 from tidewire.cli.nginx import nginx_command
 from tidewire.cli.publish import publish_command
-from tidewire.cli.queues import queue_command, queues_command
 from tidewire.cli.replay import replay_command
 from tidewire.cli.restart import restart_command
 from tidewire.cli.serve import serve_command
-from tidewire.cli.shards import shards_command
-from tidewire.cli.stats import stats_command, top_command
+from tidewire.cli.shards.shards_commands import shards_command
 from tidewire.cli.tail import tail_command
 
 

@@ -1,21 +1,30 @@
-"""Options that several commands have, and what makes a secret usable."""
+"""Options that several commands share, and the settings that a command works by."""
 
+import os
 from pathlib import Path
 
 import click
 
 from tidewire._http import bearer
+from tidewire.config import Settings, load
 
 URL = "http://127.0.0.1:9800"
 """Where a server listens unless told otherwise."""
 
+
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="Settings file [tidewire.toml, if there]."
 )
+
+
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting."
 )
+
+
 url_option = click.option("--url", default=URL, envvar="TIDEWIRE_URL", show_default=True, help="The server.")
+
+
 secret_option = click.option(
     "--secret", envvar="TIDEWIRE_SECRET", help="The server's secret [env: TIDEWIRE_SECRET]."
 )
@@ -45,3 +54,17 @@ def header_of(secret: str) -> dict[str, str]:
         return bearer(secret)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--secret") from None
+
+
+DEFAULT_FILE = Path("tidewire.toml")
+"""Read when it is there and no other is named."""
+
+
+def load_settings(config: Path | None, overrides: list[str]) -> Settings:
+    """The settings from file, environment and flags.
+
+    Raises:
+        ConfigError: something is wrong with them.
+    """
+    file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    return load(file=file, environ=os.environ, overrides=overrides)

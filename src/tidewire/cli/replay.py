@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from tidewire.app.from_settings import idle_timeouts, limits, pace, presentation
 from tidewire.cli.options import set_option
 from tidewire.config import Settings, load
-from tidewire.config.rules import load_rules
+from tidewire.config.plugins import load_rules
 from tidewire.replay.http_player import play_over_http
 from tidewire.replay.player import Play, Result
 from tidewire.replay.scenario import Scenario, ScenarioError, parse_scenario
-from tidewire.tuning import idle_timeouts, limits, pace, presentation
 
 
 @click.command("replay")

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import click
 
-from tidewire.cli.settings import load_settings
+from tidewire.cli.options import load_settings
 from tidewire.config import Settings, shared_secret
 from tidewire.supervisor.control import command
-from tidewire.supervisor.process import SupervisorError
+from tidewire.supervisor.shard_process import SupervisorError
 
 BATCH = 5.0
 """Seconds: how far apart batches of web clients are."""

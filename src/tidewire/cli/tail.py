@@ -12,10 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from tidewire.cli.outline import outline
-from tidewire.cli.terminal import cut
+from tidewire._text import escaped
+from tidewire.cli.output import cut, outline
 from tidewire.client import BadUrl, Client, ClientError, Gap
-from tidewire.escaping import escaped
 
 
 @click.command("tail")

@@ -12,8 +12,8 @@ from tidewire.client.errors import (
     QueueGone,
     RequestRefused,
 )
-from tidewire.client.state import LiveState
-from tidewire.client.values import Gap, Registration
+from tidewire.client.live_state import LiveState
+from tidewire.client.registration import Gap, Registration
 
 __all__ = [
     "AsyncClient",

@@ -9,10 +9,10 @@ from tidewire._http import REAL_ASYNC_TIMING, AsyncConnection, AsyncTiming, Tran
 from tidewire.client import requests
 from tidewire.client.async_stream import AsyncEvents
 from tidewire.client.errors import ClientClosed, ClientError, ConnectionFailed
-from tidewire.client.following import Following, Listening
+from tidewire.client.event_follower import Following, Listening
+from tidewire.client.live_state import LiveState
+from tidewire.client.registration import Gap, Registration
 from tidewire.client.requests import Request
-from tidewire.client.state import LiveState
-from tidewire.client.values import Gap, Registration
 
 
 class AsyncClient:

@@ -8,11 +8,11 @@ from typing import Any, Self
 from tidewire._http import REAL_TIMING, Connection, Timing, TransportFailed
 from tidewire.client import requests
 from tidewire.client.errors import ClientClosed, ClientError, ConnectionFailed
-from tidewire.client.following import Following, Listening
+from tidewire.client.event_follower import Following, Listening
+from tidewire.client.live_state import LiveState
+from tidewire.client.registration import Gap, Registration
 from tidewire.client.requests import Request
-from tidewire.client.state import LiveState
 from tidewire.client.stream import Stream
-from tidewire.client.values import Gap, Registration
 
 
 class Client:

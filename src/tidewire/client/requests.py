@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from tidewire._http import Answer
 from tidewire.client.errors import BadAnswer, refused
-from tidewire.client.state import LiveState
-from tidewire.client.values import Registration
+from tidewire.client.live_state import LiveState
+from tidewire.client.registration import Registration
 
 #: Seconds for each of the short requests: register may have to build a large initial state.
 REQUEST_TIMEOUT = 30.0

@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol
 
 from tidewire.client.errors import ClientError
-from tidewire.client.following import Call, Deliver, Event, Following, Pause, Poll, Register, Step
-from tidewire.client.values import Registration
+from tidewire.client.event_follower import Call, Deliver, Event, Following, Pause, Poll, Register, Step
+from tidewire.client.registration import Registration
 
 
 class ReadsQueues(Protocol):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tidewire.config.kinds import Kind, Plain
+from tidewire.config.types import Kind, Plain
 
 ENVIRONMENT_PREFIX = "TIDEWIRE_"
 

@@ -3,18 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidewire.config.application_sections import AUTH, STATE
-from tidewire.config.outer_sections import CONSOLE, EXPLAIN, LIMITS, LOG, TRACING
-from tidewire.config.sections import (
-    BUS,
-    COMPAT,
-    NOTIFICATIONS,
-    QUEUES,
-    SERVER,
-    SHARDS,
-    STORAGE,
-)
 from tidewire.config.setting import Setting
+from tidewire.config.settings_application import AUTH, STATE
+from tidewire.config.settings_core import BUS, COMPAT, NOTIFICATIONS, QUEUES, SERVER, SHARDS, STORAGE
+from tidewire.config.settings_network import CONSOLE, EXPLAIN, LIMITS, LOG, TRACING
 
 TABLE: tuple[Setting, ...] = (
     *SERVER,

@@ -1,31 +1,69 @@
-"""The console's routes: the page and its files, logging in and out, and the operators' views for who has logged in.
+"""The routes of the operators' console: the page and its files, logging in and out, and the views for who has logged in."""
 
-The views are the operators' own (`http/operators.py`), so the page shows what the commands show.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
+from typing import NamedTuple
 
 from starlette.requests import Request
 
 from tidewire import __version__
-from tidewire.console import words
-from tidewire.console.files import INDEX, File, read_files
-from tidewire.console.guard import Guard, logged_out
-from tidewire.console.pulse import NO_TIMES, Pulse, Times
-from tidewire.console.sessions import Session, Sessions
-from tidewire.console.shards import all_shards
+from tidewire.config import Settings
+from tidewire.console import labels
+from tidewire.console.live import NO_TIMES, Pulse, Times, all_shards
+from tidewire.console.security import Guard, Session, Sessions, logged_out
 from tidewire.core.errors import AccessDenied, NotFound, RateLimitHit
-from tidewire.http import answers, internal, operators
-from tidewire.http.answers import Answer
-from tidewire.http.body import form_parameters
-from tidewire.http.limits import RateLimits
-from tidewire.http.noting import note_of
-from tidewire.http.routes import Methods, View
-from tidewire.http.site import Site
+from tidewire.http import responses
+from tidewire.http.app import NO_MORE, Methods, View
+from tidewire.http.context import Site
+from tidewire.http.parameters import form_parameters
+from tidewire.http.rate_limits import RateLimits
+from tidewire.http.request_info import note_of
+from tidewire.http.responses import Answer
+from tidewire.http.views import operators, publish
+
+FOLDERS = ("page", "vendor")
+
+
+INDEX = "page/index.html"
+
+
+MEDIA_TYPES: Mapping[str, bytes] = MappingProxyType(
+    {
+        "css": b"text/css; charset=utf-8",
+        "html": b"text/html; charset=utf-8",
+        "js": b"text/javascript; charset=utf-8",
+        "svg": b"image/svg+xml",
+    }
+)
+"""By the end of the name; files of other kinds are not served."""
+
+
+class File(NamedTuple):
+    """A file as it is sent."""
+
+    content: bytes
+    media_type: bytes
+
+
+def read_files() -> Mapping[str, File]:
+    """Every file that may be served, by its path; nothing else can be asked for."""
+    return MappingProxyType(dict(_files()))
+
+
+def _files() -> Iterator[tuple[str, File]]:
+    root: Traversable = resources.files("tidewire.console")
+    for folder in FOLDERS:
+        for file in (root / folder).iterdir():
+            media_type = MEDIA_TYPES.get(file.name.rpartition(".")[2])
+            if media_type is not None:
+                yield f"{folder}/{file.name}", File(file.read_bytes(), media_type)
+
 
 LOGINS_PER_MINUTE = 10
 """Attempts from one address, right ones too."""
+
 
 MAX_LOGIN_BYTES = 4096
 """Of the form that logs in: it has one secret."""
@@ -81,7 +119,7 @@ class Console:
                 "/console/api/queues/{queue_id}": {"GET": closed(_quietly(operators.queue))},
                 "/console/api/explain": {"GET": closed(_quietly(operators.explain))},
                 "/console/api/explain/dry-run": {"POST": closed(operators.dry_run)},
-                "/console/api/notices": {"POST": closed(internal.notices)},
+                "/console/api/notices": {"POST": closed(publish.notices)},
                 "/console/api/shards": {"GET": closed(_quietly(_all_shards))},
                 "/console/api/words": {"GET": closed(_all_words)},
             }
@@ -118,13 +156,13 @@ class Console:
         site.log.info("console login", address=str(address))
         self._sessions.close(request.cookies.get(self._guard.cookie))
         session_id, session = self._sessions.open(site.now())
-        answer = answers.success(_shown(session))
+        answer = responses.success(_shown(session))
         return _with_cookie(answer, self._cookie(request, session_id, int(self._lifetime)))
 
     async def _log_out(self, request: Request, _site: Site) -> Answer:
         """`POST /console/logout`: ends the session."""
         self._sessions.close(request.cookies.get(self._guard.cookie))
-        return _with_cookie(answers.success({}), self._cookie(request, "", 0))
+        return _with_cookie(responses.success({}), self._cookie(request, "", 0))
 
     def _cookie(self, request: Request, value: str, lifetime: int) -> str:
         # A proxy with TLS says so. Whoever says so without one only loses a cookie of his own.
@@ -136,20 +174,20 @@ class Console:
         """`GET /console/api/session`: whether somebody has logged in, and the token if so."""
         session = self._guard.session_of(request, site)
         logged_in = {"logged_in": session is not None, "version": __version__, "now": site.now()}
-        return answers.success(logged_in if session is None else {**logged_in, **_shown(session)})
+        return responses.success(logged_in if session is None else {**logged_in, **_shown(session)})
 
 
 async def _all_shards(request: Request, site: Site) -> Answer:
     """`GET /console/api/shards`: the shards and how each is."""
-    return answers.success(await all_shards(request, site))
+    return responses.success(await all_shards(request, site))
 
 
 async def _all_words(_request: Request, _site: Site) -> Answer:
     """`GET /console/api/words`: what rules and outcomes mean."""
-    return answers.success(
+    return responses.success(
         {
             kind: {name: {"sentence": meant.sentence, "rule": meant.rule} for name, meant in table.items()}
-            for kind, table in words.ALL.items()
+            for kind, table in labels.ALL.items()
         }
     )
 
@@ -172,3 +210,24 @@ def _with_cookie(answer: Answer, cookie: str) -> Answer:
     return Answer(
         answer.status, answer.body, (*answer.headers, (b"set-cookie", cookie.encode())), answer.media_type
     )
+
+
+def console_routes(
+    settings: Settings,
+    *,
+    new_secret: Callable[[], str],
+    is_realm_host: Callable[[str], bool],
+    times: Times,
+) -> Mapping[str, Methods]:
+    """The routes of the operators' page, if there is to be one; the arguments are those of `Console`."""
+    if not settings.console.enabled:
+        return NO_MORE
+    console = Console(
+        new_secret=new_secret,
+        is_realm_host=is_realm_host,
+        host=settings.server.host,
+        port=settings.server.port,
+        session_lifetime=settings.console.session_lifetime,
+        times=times,
+    )
+    return console.table()

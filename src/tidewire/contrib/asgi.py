@@ -20,15 +20,15 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from tidewire import TidewireError
-from tidewire.app import App
+from tidewire.app.build import App
+from tidewire.cluster.awaitable import AsgiSlot
 from tidewire.config import Settings, load
-from tidewire.core.notice import decode_notice
-from tidewire.http.publishing import publish
-from tidewire.http.slots import AsgiSlot
+from tidewire.core.notices.notice import decode_notice
+from tidewire.http.fanout import publish
 from tidewire.initial_state import StateProvider
-from tidewire.living import Life
-from tidewire.log_control import LogControl
-from tidewire.logs import build_log
+from tidewire.observability.log import build_log
+from tidewire.observability.log_level import LogControl
+from tidewire.server.server import Life
 
 _ENCODER = msgspec.json.Encoder()
 

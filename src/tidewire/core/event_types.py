@@ -60,4 +60,4 @@ EVENT_TYPE_NAMES: frozenset[str] = frozenset(
         "web_reload_client",
     }
 )
-"""Those that clients get (`reference/event_types.py` says what each means), and those that are for the server."""
+"""Those that clients get (`tools/reference/event_types.py` says what each means), and those that are for the server."""

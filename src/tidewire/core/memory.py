@@ -8,7 +8,7 @@
 - Queues and connections are a constant each. What a queue was registered with is counted once for all that were
   registered alike.
 - Tables (remembered ids, tombstones, the outbox, ended queues) are looked at once a second.
-- What connections hold on its way is counted where the wire is read (`core/transit.py`).
+- What connections hold on its way is counted where the wire is read (`core/bytes_in_transit.py`).
 
 The constants were measured, and another machine or interpreter may differ. So what the process has grown by since
 its start is compared once a second with what was counted, and the count corrected (`compare`).
@@ -20,10 +20,10 @@ from sys import getrefcount
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from tidewire.core.transit import Transit
+from tidewire.core.bytes_in_transit import Transit
 
 MARK = 160
-"""Bytes of what is kept of a body so that it can be explained (`core/trails.py`)."""
+"""Bytes of what is kept of a body so that it can be explained (`core/history/history.py`)."""
 
 ENTRY = 110
 """Bytes of an entry without its body: a tuple, its number, and its place in a list."""
@@ -92,8 +92,8 @@ class Memory:
         bodies: bytes of the bodies that they share.
         connections: how many polls wait or were just answered.
         correction: by which what is counted is multiplied.
-        trails: bytes of what queues record to be explained (`core/trails.py`).
-        registrations: bytes of what queues were registered with (`core/registration.py`).
+        trails: bytes of what queues record to be explained (`core/history/history.py`).
+        registrations: bytes of what queues were registered with (`core/queues/registration_size.py`).
         snapshot: bytes that a snapshot on its way takes beside the state.
         numbered: the bodies that it holds, each in one of these.
         promised: bytes of bodies whose queues gave way, and which go when it is taken.

@@ -11,14 +11,13 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.given import GivenImage
-from tidewire.core.groups import Joined
-from tidewire.core.images import QueueImage
-from tidewire.core.moves import Key
-from tidewire.core.notifications.formats import Notified
-from tidewire.core.remembered import RememberedId
-from tidewire.core.tombstones import Tombstone
+from tidewire.core.notices.deduplication import GivenImage, RememberedId
+from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.queues.ended import Tombstone
+from tidewire.core.queues.image import QueueImage
+from tidewire.core.queues.merge_group import Joined
+from tidewire.core.relocation.relocations import Key
 
 Reason: TypeAlias = Literal[
     "damaged", "deleted", "expired", "limit", "memory", "overflow", "revoked", "upgraded"
@@ -106,7 +105,7 @@ class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
 
 
 class Sealed(Struct, frozen=True, tag="sealed", omit_defaults=True):
-    """A poll's answer merged several events into one; written before the answer leaves (`core/queue.py`).
+    """A poll's answer merged several events into one; written before the answer leaves (`core/queues/event_queue.py`).
 
     Attributes:
         pruned: what was acknowledged by then; None when unknown (R2.30).
@@ -138,7 +137,7 @@ class Ticked(Struct, frozen=True, tag="ticked", omit_defaults=True):
         heartbeats: queues whose waiting poll gets one (R2.12).
         expired: queues that end (R2.22).
         offline: queues whose owner now counts as gone (R2.23).
-        forget: remembered notice ids with a number below this are dropped (`core/remembered.py`).
+        forget: remembered notice ids with a number below this are dropped (`core/notices/deduplication.py`).
         notified: what the owners of those that end or go offline are told (R5.30).
     """
 
@@ -180,7 +179,7 @@ class Restarted(Struct, frozen=True, tag="restarted"):
 
 
 class Remapped(Struct, frozen=True, tag="remapped"):
-    """The shard lives under another map from here on (`core/moves.py`).
+    """The shard lives under another map from here on (`core/relocation/relocations.py`).
 
     Attributes:
         before: the map before, whose movers are handed over; empty when there is nobody to be.

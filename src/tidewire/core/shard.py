@@ -1,43 +1,33 @@
-"""The core's door: one shard, a state machine that is turned from outside (D4).
+"""The interface of the core: one shard, a state machine that the engine drives.
 
-Rules of this file:
-
-1. Whatever changes queues, waiters or deadlines happens here or below; nobody outside changes core objects.
-2. A durable change takes three steps: `decide_*` makes a record, the caller journals it, `apply` carries it
-   out. If it can't be journalled, nothing has happened.
-3. `poll`, `unpark` and `take_*` change what needs no record of its own: waiters at once, acknowledgements
-   and activity until the next tick's record repeats them.
-4. Nothing awaits, so every call is atomic on a loop, and there are no locks.
-5. `W`, a waiter's token, is stored and handed back, never called.
+`decide_...` makes a record of an input and changes nothing; `apply` carries a record out. The methods inherited from
+`Looking` only read, so anybody may call them at any time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from tidewire.core import (
-    application,
-    bounds,
-    capture,
-    decisions,
-    endings,
-    polling,
-    recovery,
-    snapshot,
-)
-from tidewire.core.batches import Part
-from tidewire.core.capture import Capture
-from tidewire.core.descriptor import QueueSpec
-from tidewire.core.dispatch import Dispatching, Failure
+from tidewire.core.bytes_in_transit import Transit
+from tidewire.core.delivery.dispatch import Dispatching, Failure
 from tidewire.core.dump import DumpedQueue
-from tidewire.core.hand_over import HandOver
+from tidewire.core.events.coalescing import MergeRule, RuleFailure, merge_table
+from tidewire.core.events.presentation import Presentation
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.looking import Looking
-from tidewire.core.merge import MergeRule, RuleFailure, merge_table
-from tidewire.core.notice import Notice
-from tidewire.core.presentation import Presentation
+from tidewire.core.inspection import dry_run, explain, overview
+from tidewire.core.inspection.dry_run import Rehearsed
+from tidewire.core.inspection.explain import Story
+from tidewire.core.inspection.overview import Overview, QueueView
+from tidewire.core.inspection.queue_list import Listing, Wanted
+from tidewire.core.inspection.survey import Survey
+from tidewire.core.notices.deduplication import RememberedIds
+from tidewire.core.notices.notice import Notice
+from tidewire.core.notifications.outbox import OutboxPage
+from tidewire.core.persistence import recovery, snapshot
+from tidewire.core.persistence.recovery import KeptRecord, Recovered
+from tidewire.core.persistence.snapshot import Capture, Snapshot
+from tidewire.core.queues.descriptor import Descriptor, QueueSpec
 from tidewire.core.records import (
     Acknowledged,
     Announced,
@@ -49,15 +39,116 @@ from tidewire.core.records import (
     Sealed,
     Ticked,
 )
-from tidewire.core.recovery import KeptRecord, Recovered
-from tidewire.core.restoring import Skipped
-from tidewire.core.snapshot import Snapshot
-from tidewire.core.state import Batch, State
-from tidewire.core.statistics import Stopwatch
-from tidewire.core.transit import Transit
-from tidewire.core.work import Work
+from tidewire.core.slices import Work
+from tidewire.core.state.limits import Limits
+from tidewire.core.state.restore import Skipped
+from tidewire.core.state.state import Batch, State
+from tidewire.core.state.statistics import Statistics, Stopwatch
+from tidewire.core.transitions import apply, decide, polling, removal
+from tidewire.core.transitions.publish_batch import Part
+from tidewire.core.transitions.relocate import HandOver
 
 W = TypeVar("W")
+
+
+class Looking(Generic[W]):
+    """What can be seen of one shard."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: State[W]) -> None:
+        """Takes what there is to be seen."""
+        self._state = state
+
+    # Queues and totals.
+
+    @property
+    def statistics(self) -> Statistics:
+        """The running totals."""
+        return self._state.statistics
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes that all queues take, as far as that can be counted (D8)."""
+        return round(self._state.memory.used(len(self._state.directory)))
+
+    @property
+    def registration_bytes(self) -> int:
+        """Bytes that a registration may take; 0: no bound."""
+        return self._state.limits.registration_bytes
+
+    def queues(self) -> int:
+        """How many queues there are."""
+        return len(self._state.directory)
+
+    def waiting(self) -> int:
+        """How many polls wait, those that were displaced among them; looks at every queue."""
+        waiting = sum(descriptor.waiter is not None for descriptor in self._state.directory)
+        return waiting + len(self._state.delayed)
+
+    def queues_of(self, user_ids: Iterable[UserId]) -> list[QueueId]:
+        """The ids of these users' queues."""
+        directory = self._state.directory
+        return [queue.queue_id for user_id in user_ids for queue in directory.of_user(user_id)]
+
+    def queue_ids(self) -> list[QueueId]:
+        """The queues there are, in order of creation."""
+        return [descriptor.queue_id for descriptor in self._state.directory]
+
+    def find(self, queue_id: str) -> Descriptor[W] | None:
+        """A queue to look at, not to change."""
+        return self._state.directory.get(queue_id)
+
+    @property
+    def remembered(self) -> RememberedIds:
+        """The ids of notices that were taken, to look at."""
+        return self._state.remembered
+
+    def outbox_page(self, queue: str, *, after: int, limit: int) -> OutboxPage:
+        """See `Outbox.page`."""
+        return self._state.outbox.page(queue, after=after, limit=limit)
+
+    def outbox_queues(self) -> list[str]:
+        """The names of the outbox's queues."""
+        return self._state.outbox.names()
+
+    def survey(self) -> Survey[W]:
+        """Begins to look at every queue, in slices (`core/inspection/survey.py`)."""
+        return Survey(self._state)
+
+    # Explaining.
+
+    def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Story:
+        """See `explain.explain_event`."""
+        return explain.explain_event(self._state, queue_id, event_id, payload=payload)
+
+    def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Story]:
+        """See `explain.explain_notice`."""
+        return explain.explain_notice(self._state, queue_id, notice_id, payload=payload)
+
+    def explain_last(
+        self, *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
+    ) -> list[Story]:
+        """See `explain.explain_last`."""
+        return explain.explain_last(
+            self._state, queue_id=queue_id, user_id=user_id, last=last, payload=payload
+        )
+
+    def rehearse(self, notice: Notice, *, most: int, payload: bool = False) -> Rehearsed:
+        """See `dry_run.rehearse`."""
+        return dry_run.rehearse(self._state, notice, most=most, payload=payload)
+
+    def listing(self, wanted: Wanted) -> Listing[W]:
+        """Begins to look for queues, in slices (`core/inspection/queue_list.py`)."""
+        return Listing(self._state, wanted)
+
+    def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
+        """See `overview.view_queue`."""
+        return overview.view_queue(self._state, queue_id, most=most, payload=payload)
+
+    def overview(self, survey: Survey[W]) -> Overview:
+        """See `overview.overview`."""
+        return overview.overview(self._state, survey)
 
 
 class Shard(Looking[W]):
@@ -98,16 +189,16 @@ class Shard(Looking[W]):
     def decide_register(
         self, spec: QueueSpec, *, queue_id: QueueId, now: float
     ) -> list[Removed | Registered]:
-        """See `decisions.decide_register`."""
-        return decisions.decide_register(self._state, spec, queue_id, now)
+        """See `decide.decide_register`."""
+        return decide.decide_register(self._state, spec, queue_id, now)
 
     def decide_publish(self, notices: Sequence[Notice]) -> list[Part]:
-        """See `decisions.decide_publish`."""
-        return decisions.decide_publish(self._state, notices)
+        """See `decide.decide_publish`."""
+        return decide.decide_publish(self._state, notices)
 
     def check_batch(self, notices: Sequence[Notice], ids: dict[str, bytes]) -> Work[None]:
-        """See `decisions.check_batch`."""
-        return decisions.check_batch(self._state, notices, ids)
+        """See `decide.check_batch`."""
+        return decide.check_batch(self._state, notices, ids)
 
     @contextmanager
     def promising(self) -> Iterator[dict[str, bytes]]:
@@ -122,47 +213,47 @@ class Shard(Looking[W]):
             del promised[next(place for place, each in enumerate(promised) if each is ids)]
 
     def decide_part(self, part: Part, *, now: float) -> Published:
-        """See `decisions.decide_part`."""
-        return decisions.decide_part(self._state, part, now)
+        """See `decide.decide_part`."""
+        return decide.decide_part(self._state, part, now)
 
     def decide_acknowledge(self, queue: str, *, through: int, now: float) -> Acknowledged | None:
-        """See `decisions.decide_acknowledge`."""
-        return decisions.decide_acknowledge(self._state, queue, through, now)
+        """See `decide.decide_acknowledge`."""
+        return decide.decide_acknowledge(self._state, queue, through, now)
 
     def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
-        """See `endings.decide_delete`."""
-        return endings.decide_delete(self._state, queue_id, user_id, now)
+        """See `removal.decide_delete`."""
+        return removal.decide_delete(self._state, queue_id, user_id, now)
 
     def decide_revoke(
         self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId], *, now: float
     ) -> list[Removed]:
-        """See `endings.decide_revoke`."""
-        return endings.decide_revoke(self._state, user_ids, queue_ids, now)
+        """See `removal.decide_revoke`."""
+        return removal.decide_revoke(self._state, user_ids, queue_ids, now)
 
     def decide_changed(self, rights: Callable[[UserId], bytes], *, now: float) -> list[Removed]:
-        """See `endings.decide_changed`."""
-        return endings.decide_changed(self._state, rights, now)
+        """See `removal.decide_changed`."""
+        return removal.decide_changed(self._state, rights, now)
 
     def decide_overflow(self, *, now: float) -> list[Removed]:
-        """See `bounds.decide_overflow`."""
-        return bounds.decide_overflow(self._state, now)
+        """See `removal.decide_overflow`."""
+        return removal.decide_overflow(self._state, now)
 
     def decide_pressure(self, *, now: float) -> list[Removed]:
-        """See `bounds.decide_pressure`."""
-        return bounds.decide_pressure(self._state, now)
+        """See `removal.decide_pressure`."""
+        return removal.decide_pressure(self._state, now)
 
     @property
     def is_over(self) -> bool:
         """Whether a queue or the shard has passed a bound, so that queues must end."""
-        return bool(self._state.over) or bounds.is_pressed(self._state)
+        return bool(self._state.over) or removal.is_pressed(self._state)
 
     def account(self, *, resident: int) -> None:
-        """See `bounds.account`."""
-        bounds.account(self._state, resident)
+        """See `removal.account`."""
+        removal.account(self._state, resident)
 
     def take_unread(self) -> list[Any]:
-        """See `bounds.take_unread`."""
-        return bounds.take_unread(self._state)
+        """See `removal.take_unread`."""
+        return removal.take_unread(self._state)
 
     @property
     def transit(self) -> Transit[Any]:
@@ -170,34 +261,34 @@ class Shard(Looking[W]):
         return self._state.memory.transit
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
-        """See `endings.decide_upgrade`."""
-        return endings.decide_upgrade(self._state, queue_ids, now)
+        """See `removal.decide_upgrade`."""
+        return removal.decide_upgrade(self._state, queue_ids, now)
 
     def decide_damaged(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
-        """See `endings.decide_damaged`."""
-        return endings.decide_damaged(self._state, queue_ids, now)
+        """See `removal.decide_damaged`."""
+        return removal.decide_damaged(self._state, queue_ids, now)
 
     def decide_import(self, dumped: Sequence[DumpedQueue], *, now: float) -> tuple[list[Imported], list[int]]:
-        """See `decisions.decide_import`."""
-        return decisions.decide_import(self._state, dumped, now)
+        """See `decide.decide_import`."""
+        return decide.decide_import(self._state, dumped, now)
 
     def decide_restart(
         self, event: Mapping[str, Any], *, now: float, queue_ids: Sequence[QueueId] | None = None
     ) -> Announced:
-        """See `decisions.decide_restart`."""
-        return decisions.decide_restart(self._state, event, now, queue_ids)
+        """See `decide.decide_restart`."""
+        return decide.decide_restart(self._state, event, now, queue_ids)
 
     def decide_reload(self, *, immediate: bool, count: int | None, now: float) -> Announced:
-        """See `decisions.decide_reload`."""
-        return decisions.decide_reload(self._state, immediate=immediate, count=count, now=now)
+        """See `decide.decide_reload`."""
+        return decide.decide_reload(self._state, immediate=immediate, count=count, now=now)
 
     def decide_tick(self, now: float, *, collect: bool) -> Ticked | None:
-        """See `decisions.decide_tick`."""
-        return decisions.decide_tick(self._state, now, collect=collect)
+        """See `decide.decide_tick`."""
+        return decide.decide_tick(self._state, now, collect=collect)
 
     def decide_seen(self, now: float, *, most: int) -> Ticked | None:
-        """See `decisions.decide_seen`."""
-        return decisions.decide_seen(self._state, now, most=most)
+        """See `decide.decide_seen`."""
+        return decide.decide_seen(self._state, now, most=most)
 
     def seen(self) -> int:
         """How many queues were polled since a record last said so."""
@@ -205,13 +296,11 @@ class Shard(Looking[W]):
 
     def apply(self, record: Record) -> list[Failure]:
         """Carries a journalled record out; returns the deliveries that failed."""
-        return application.apply_record(self._state, record)
+        return apply.apply_record(self._state, record)
 
     def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
-        return application.apply_notices(
-            self._state, record, part.notices, part.candidates, self._stopwatch, by=by
-        )
+        return apply.apply_notices(self._state, record, part.notices, part.candidates, self._stopwatch, by=by)
 
     # Polls.
 
@@ -295,8 +384,8 @@ class Shard(Looking[W]):
         return Capture(self._state)
 
     def snapshot(self, *, now: float) -> Snapshot:
-        """See `capture.take_snapshot`."""
-        return capture.take_snapshot(self._state, now)
+        """See `snapshot.take_snapshot`."""
+        return snapshot.take_snapshot(self._state, now)
 
     def restore(self, image: Snapshot) -> list[Skipped]:
         """See `snapshot.restore_snapshot`; the shard must be empty."""

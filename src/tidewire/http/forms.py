@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from tidewire.core.errors import BadRequest, PayloadTooLarge
-from tidewire.core.work import Work
-from tidewire.http.turns import Turns
+from tidewire.core.slices import Work
+from tidewire.http.slice_scheduler import Turns
 
 MAX_FIELDS = 100
 """Of a form or a query string: the longest list of parameters that a client sends has twenty."""

@@ -1,27 +1,48 @@
-"""Parameters of a request: JSON texts by name, checked, with the sentences of R6.8-R6.11."""
+"""The parameters of a request, from its body, query string and headers, checked and typed."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
+from starlette.requests import ClientDisconnect, Request
 
-from tidewire.core.errors import BadRequest, MissingParameter, ParameterConflict
-from tidewire.core.idle_timeout import Requested
+from tidewire.core.errors import BadRequest, MissingParameter, ParameterConflict, PayloadTooLarge
+from tidewire.core.slices import finished
+from tidewire.core.state.limits import Requested
+from tidewire.http.forms import (
+    MAX_FIELDS,
+    MULTIPART,
+    UNQUOTE_BYTES,
+    URLENCODED,
+    check_multipart,
+    kind_of,
+    read_multipart,
+    read_urlencoded,
+    text_of,
+)
+from tidewire.http.slice_scheduler import Turns
 
 T = TypeVar("T")
+
 
 MAX_INTEGER = 2**63 - 1
 """Integers are 64-bit everywhere they go."""
 
+
 MAX_LIST_ITEMS = 1000
 """Of a list parameter or an object: event types and narrow terms are counted in tens."""
+
 
 MAX_ITEM_LENGTH = 1000
 """Characters of a string in a list: types, names and topics have some tens, and a queue keeps them."""
 
+
 MAX_COMMAS = 20_000
 """In one parameter. Each value but the first of its list or object comes behind one, so this bounds what decoding makes,
 which takes some milliseconds for as many. A thousand terms have a tenth of them, and room for those in their texts."""
+
 
 _DECODER = msgspec.json.Decoder()
 
@@ -219,3 +240,160 @@ def _as_term(value: object, where: str) -> tuple[str, str]:
 
 def _each(items: Iterable[object], where: str, check: Callable[[object, str], T]) -> list[T]:
     return [check(item, f"{where}[{index}]") for index, item in enumerate(items)]
+
+
+MAX_FORM_BYTES = 1024 * 1024
+"""Of a form: parameters are short."""
+
+
+SMALL_BYTES = 16 * 1024
+"""Of a form that gives a few words."""
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, as it came.
+
+    Args:
+        request: whose body nobody has read.
+        max_bytes: how long it may be.
+
+    Raises:
+        PayloadTooLarge: it is longer, or says that it will be; no more of it is read.
+        ClientDisconnect: the client went away in the middle of it.
+    """
+    too_large = PayloadTooLarge(f"The request body is larger than {max_bytes} bytes")
+    if int(request.headers.get("content-length") or 0) > max_bytes:
+        raise too_large
+    chunks: list[bytes] = []
+    left = max_bytes
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        left -= len(chunk)
+        if left < 0:
+            raise too_large
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def query_parameters(request: Request) -> dict[str, str]:
+    """The parameters of the query string; of a repeated one the last counts."""
+    try:
+        pairs = parse_qsl(
+            request.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise BadRequest("The query string is not UTF-8, or has too many parameters") from None
+    return dict(pairs)
+
+
+def has_form(request: Request) -> bool:
+    """Whether the body is one that parameters are read from."""
+    return kind_of(request.headers.get("content-type", "")) in {URLENCODED, MULTIPART}
+
+
+async def form_fields(body: bytes, content_type: str, turns: Turns) -> dict[str, bytes]:
+    """The fields of a form that was read, urlencoded or multipart; empty when it is something else.
+
+    Raises:
+        BadRequest: it can't be read.
+    """
+    kind = kind_of(content_type)
+    if kind == URLENCODED:
+        work = read_urlencoded(body)
+        return finished(work) if len(body) <= UNQUOTE_BYTES else await turns.do(work)
+    if kind == MULTIPART:
+        return await read_multipart(body, content_type, turns)
+    return {}
+
+
+async def form_parameters(request: Request, turns: Turns, max_bytes: int = MAX_FORM_BYTES) -> dict[str, str]:
+    """The parameters of a form; a body of another kind is not read, and gives none.
+
+    Raises:
+        BadRequest: it can't be read.
+        PayloadTooLarge: it is larger than `max_bytes`.
+    """
+    if not has_form(request):
+        return {}
+    content_type = request.headers["content-type"]
+    if kind_of(content_type) == MULTIPART:
+        check_multipart(int(request.headers.get("content-length") or 0))
+    fields = await form_fields(await read_body(request, max_bytes), content_type, turns)
+    return {name: text_of(value) for name, value in fields.items()}
+
+
+async def parameters_of(request: Request, turns: Turns) -> Parameters:
+    """All parameters of a request that was let in; a form's win over those of the query string."""
+    return Parameters(query_parameters(request) | await form_parameters(request, turns))
+
+
+MAX_LENGTH = 30
+"""Characters of a name, and of a version; longer ones are cut (R6.20)."""
+
+
+_USER_AGENT = re.compile(r"(?P<name>[^/ ]*[^0-9/(]*)(/(?P<version>[^/ ]*))?")
+
+
+_MAJOR_MINOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+
+
+_PRONOUNS_SINCE = (27, 192)
+"""Version of the mobile app from which on it knows pronoun fields (R6.23)."""
+
+
+class UserAgent(NamedTuple):
+    """What a User-Agent says; `version` only for the clients of the system we speak the protocol of."""
+
+    name: str
+    version: str | None
+
+
+def parse_user_agent(header: str) -> UserAgent:
+    """R6.21."""
+    match = _USER_AGENT.match(header)
+    name = match["name"].strip() if match else ""
+    version = match["version"] if match else None
+    return UserAgent(name or "Unspecified", version if name.startswith("Zulip") else None)
+
+
+class Client(NamedTuple):
+    """The program that asks, as far as it says so."""
+
+    name: str
+    version: str | None = None
+
+
+UNKNOWN = Client("Unspecified")
+
+
+UNPARSABLE = Client("Unparsable")
+
+
+def client_of(parameter: str | None, user_agent: str | None, *, browser: bool = False) -> Client:
+    """R6.20; a browser, which is whatever asks under `/json`, is the web site (R6.22).
+
+    A `client` that is no line of text is none at all, wherever it would be shown.
+    """
+    agent = parse_user_agent(user_agent) if user_agent else UNKNOWN
+    if parameter and not parameter.isprintable():
+        return UNPARSABLE
+    name = (parameter or agent.name)[:MAX_LENGTH]
+    if browser and not name.startswith("Zulip"):
+        name = "website"
+    return Client(name, agent.version[:MAX_LENGTH] if agent.version and name == agent.name else None)
+
+
+def knows_pronouns(user_agent: str | None) -> bool:
+    """R6.23: false exactly for older versions of the mobile app."""
+    agent = parse_user_agent(user_agent or "")
+    if agent.name != "ZulipMobile" or not agent.version:
+        return True
+    numbers = _MAJOR_MINOR.match(agent.version)
+    return numbers is None or (int(numbers[1]), int(numbers[2])) >= _PRONOUNS_SINCE

@@ -1,66 +1,78 @@
-"""The log of requests: one line for each that is finished (R11.1-R11.5, R11.15, R11.16).
+"""The request log: one entry for each finished request, and the short id that connects the entries of a request.
 
-An entry is structured; `console_line` is how a person reads it. Where the log leaves such entries out, nothing
-of them is put together. There is one for every event that a client gets, so they take a shorter way into the log
-than others (`Lines`), and what is the same from one to the next is put together once (`KnownLine`).
+Where the log would leave an entry out, none is put together. There is one for every event that a client gets, so they take a
+shorter way into the log than others (`Lines`), and what is the same from one to the next is put together once (`KnownLine`).
 """
 
+import itertools
 import logging
+import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from tidewire._text import escaped
 from tidewire.core.errors import BadRequest
+from tidewire.core.events.encoding import Entry, event_type
 from tidewire.core.ids import RealmId
-from tidewire.core.state import Batch
+from tidewire.core.state.state import Batch
 from tidewire.core.users import Realm
-from tidewire.core.wire import Entry, event_type
-from tidewire.escaping import escaped
-from tidewire.http.access import Access
-from tidewire.http.answers import Answer
-from tidewire.http.client_name import Client, client_of
-from tidewire.http.note import Note
-from tidewire.http.request_ids import RequestIds
-from tidewire.log_control import LogControl
+from tidewire.http.parameters import Client, client_of
+from tidewire.http.request_info import Note
+from tidewire.http.responses import Answer
+from tidewire.http.security import Access
+from tidewire.observability.log_level import LogControl
+from tidewire.observability.request_entries import (
+    REQUEST,
+    SLOW_REQUEST,
+    Lines,
+    _duration,
+)
+
+
+class RequestIds:
+    """Numbers requests; a number becomes an id only where it is written."""
+
+    __slots__ = ("_numbers", "start")
+
+    def __init__(self, process: str | None = None) -> None:
+        """Takes what tells the ids of this process from those of others; by default something made up."""
+        self.start = f"{process or secrets.token_hex(2)}-"
+        """What all ids of this process begin with; the number in hexadecimal follows."""
+        self._numbers = itertools.count(1)
+
+    def take(self) -> int:
+        """The number of one more request."""
+        return next(self._numbers)
+
+    def shown(self, number: int) -> str:
+        """The id of the request with this number."""
+        return f"{self.start}{number:x}"
+
 
 SLOW = 1.2
 """Seconds of work, waiting left out, from which on a request is said to be slow (R11.16)."""
 
+
 SHOWN_BODY = 200
 """Characters of an error answer that are logged; longer ones are not (R11.15)."""
+
 
 SHOWN_PATH = 200
 """Characters of a path that are logged: the longest route has some fifty, the rest is somebody's play."""
 
+
 UNLOGGED_REFUSALS = frozenset({401, 404, 405})
 """Refusals that say nothing beyond their status (R11.15)."""
+
 
 POLL_PATH, SESSION_POLL_PATH = "/api/v1/events", "/json/events"
 """Of the polls that there are short lines for, and of those with a browser session."""
 
+
 PUBLISH_PATH = "/api/internal/notices"
 """The same of what is published."""
-
-REQUEST = "request"
-SLOW_REQUEST = "slow request"
-
-
-class Lines(Protocol):
-    """Where request entries go."""
-
-    @property
-    def structured(self) -> bool:
-        """Whether entries are written as they are, and not as lines for a person."""
-        ...
-
-    def write(self, entry: Mapping[str, Any]) -> None:
-        """Takes an entry."""
-        ...
-
-    def write_line(self, line: str) -> None:
-        """Takes an entry that is put together already, as a line for a person."""
-        ...
 
 
 class KnownLine(NamedTuple):
@@ -269,33 +281,3 @@ def _whose(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(body: bytes) -> str:
     text = body.decode().strip()
     return text if len(text) <= SHOWN_BODY else f"({len(text)} characters, not shown)"
-
-
-def console_line(entry: Mapping[str, Any]) -> str:
-    """An entry as a line for a person, its fields in the order of R11.1."""
-    waited = f" (lp: {_duration(entry['waited_s'])})" if "waited_s" in entry else ""
-    version = f"/{entry['version']}" if "version" in entry else ""
-    request = f" {entry['request_id']}" if "request_id" in entry else ""
-    line = (
-        f"{entry['address']:<15} {entry['method']:<7} {entry['status']:>3} "
-        f"{_duration(entry['duration_ms'] / 1000):>5}{waited} {entry['path']}{_extra(entry)} "
-        f"({entry['who']} via {entry['client']}{version}){request}"
-    )
-    return escaped(line)
-
-
-def _extra(entry: Mapping[str, Any]) -> str:
-    """R11.4, R11.5: the queue and the real number of events; of a single one its type."""
-    if "queue_id" not in entry:
-        return ""
-    parts = [entry["queue_id"], str(entry["events"]), *([entry["type"]] if "type" in entry else [])]
-    return f" [{'/'.join(parts)}]{' [was connected]' if 'displaced' in entry else ''}"
-
-
-_MILLISECONDS = tuple(f"{number}ms" for number in range(1001))
-
-
-def _duration(seconds: float) -> str:
-    if 0 <= seconds < 1:
-        return _MILLISECONDS[round(seconds * 1000)]
-    return f"{seconds:.1f}s" if seconds >= 1 else "0ms"

@@ -1,6 +1,6 @@
 """Publishers: hand notices to a server, or to RabbitMQ, and return once they are confirmed."""
 
-from tidewire.publisher.asynchronous import AsyncPublisher
+from tidewire.publisher.async_publisher import AsyncPublisher
 from tidewire.publisher.errors import BadUrl, PublishFailed
 from tidewire.publisher.publisher import Publisher
 from tidewire.publisher.routing import OneShard, ShardQueues

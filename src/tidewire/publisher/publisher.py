@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidewire._http import REAL_TIMING, Timing
-from tidewire.publisher.encoding import identified, notice_of
-from tidewire.publisher.http import HttpWay
+from tidewire.publisher.http_transport import HttpWay
+from tidewire.publisher.notice_encoding import identified, notice_of
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.ways import Way, amqp_module, is_amqp, shards_of
+from tidewire.publisher.transports import Way, amqp_module, is_amqp, shards_of
 
 
 class Publisher:

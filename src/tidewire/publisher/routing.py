@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidewire._bus_names import inbound_queue
+from tidewire._amqp.names import inbound_queue
 
 DIGEST_SIZE = 16
 
@@ -95,7 +95,7 @@ def is_heard_by_others(event: Mapping[str, Any]) -> bool:
 
 
 def digest_of(notice: Mapping[str, Any]) -> str:
-    """The digest of a notice's content, as the server makes it (`core/notice.py`).
+    """The digest of a notice's content, as the server makes it (`core/notices/notice.py`).
 
     Raises:
         TypeError, ValueError, RecursionError: it has no JSON form, or keys that can't be sorted.

@@ -1,4 +1,4 @@
-"""Playing a scenario against a real server, over HTTP, as clients, publishers and workers would."""
+"""Plays a scenario against a real server, over HTTP, as clients, publishers and workers would."""
 
 import asyncio
 import json
@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from tidewire.app.from_settings import limits
 from tidewire.config import Settings
 from tidewire.core.errors import WireError
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, NOT_DECLARED, TOP_LEVEL
 from tidewire.core.ids import UserId
-from tidewire.core.notifications.formats import queue_names
-from tidewire.http.outbox import MOST_RECORDS
+from tidewire.core.notifications.worker_records import queue_names
+from tidewire.http.views.outbox import MOST_RECORDS
 from tidewire.replay.accounts import Accounts
 from tidewire.replay.local_server import LocalServer, serving, until
-from tidewire.replay.registering import parameters, user_agent
-from tidewire.replay.requests import OK, Answer, ask, request_bytes
+from tidewire.replay.raw_requests import OK, Answer, ask, request_bytes
 from tidewire.replay.scenario import (
+    USUAL,
     Scenario,
     ScenarioError,
     Step,
@@ -24,7 +26,35 @@ from tidewire.replay.scenario import (
     refusal,
     user_and_realm,
 )
-from tidewire.tuning import limits
+
+OLD_APP = "ZulipMobile/26.0"
+"""A User-Agent whose client does not know profile fields of the pronouns kind (R6.23)."""
+
+
+ORDINARY = "tidewire-replay"
+
+
+SAME_NAME = ("event_types", "narrow", "all_public_streams", "lifespan_secs", *sorted(TOP_LEVEL))
+"""What a scenario's registration and the route's parameters call alike."""
+
+
+def user_agent(registration: dict[str, Any]) -> str:
+    """What the client calls itself."""
+    is_old = registration.get("pronouns_field_type_supported", True) is False
+    return OLD_APP if is_old else ORDINARY
+
+
+def parameters(registration: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that ask for what the registration says."""
+    flags = {**USUAL, **{name: registration[name] for name in CAPABILITY_NAMES if name in registration}}
+    declared = {name: flag for name, flag in flags.items() if name not in TOP_LEVEL | NOT_DECLARED}
+    return {
+        **{name: registration[name] for name in SAME_NAME if name in registration},
+        **{name: flag for name, flag in flags.items() if name in TOP_LEVEL},
+        "client_capabilities": {"notification_settings_null": False, **declared},
+        "client": registration.get("client_type_name", "website"),
+    }
+
 
 Result: TypeAlias = dict[str, Any]
 
@@ -257,6 +287,7 @@ HTTP_STEPS: Mapping[str, Callable[[HttpPlay, dict[str, Any]], Awaitable[Result]]
         "web_reload": HttpPlay._web_reload,  # noqa: SLF001 - the same
     }
 )
+
 
 NEEDS_MORE: Mapping[str, str] = MappingProxyType(
     {

@@ -11,14 +11,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from random import SystemRandom
 
-from tidewire.app import App, Turns, build
+from tidewire.app.build import App, Turns, build
 from tidewire.config import Settings
-from tidewire.http.lane.bounds import Bounds
-from tidewire.listening import Listener, ListenError, bind
-from tidewire.logs import LogReporter, build_log
-from tidewire.ports import StateStore
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.server.listener import Listener, ListenError, bind
+from tidewire.observability.log import LogReporter, build_log
+from tidewire.ports.storage import StateStore
+from tidewire.server.background import Threads
 from tidewire.storage.directory import open_directory
-from tidewire.threads import Threads
 
 PORTS = range(15_000, 32_000)
 """Below those that outgoing connections are given, so that none of them takes the port meanwhile."""

@@ -13,22 +13,19 @@ import msgspec
 
 from tidewire.core.dump import DumpedQueue, Unreadable, read_pair, split_dump
 from tidewire.core.errors import BadRequest, WireError
-from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.events.coalescing import MergeRule
+from tidewire.core.events.encoding import encode_entry
+from tidewire.core.events.presentation import Presentation
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.limits import Limits
-from tidewire.core.merge import MergeRule
-from tidewire.core.notice import decode_notice
-from tidewire.core.notifications.formats import queue_names, wire_record
-from tidewire.core.presentation import Presentation
+from tidewire.core.notices.notice import decode_notice
+from tidewire.core.notifications.worker_records import queue_names, wire_record
+from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.shard import Shard
-from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.core.state import Batch
-from tidewire.core.wire import encode_entry
-from tidewire.dumps import Imports
-from tidewire.engine import Engine, PollSlot
-from tidewire.pace import TICK, Pace
-from tidewire.replay.clock import VirtualClock
-from tidewire.replay.reporting import RaisingReporter
+from tidewire.core.state.limits import IdleTimeouts, Limits
+from tidewire.core.state.state import Batch
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.timing import TICK, Pace
+from tidewire.engine.transfer import Imports
 from tidewire.replay.scenario import (
     Scenario,
     ScenarioError,
@@ -38,7 +35,9 @@ from tidewire.replay.scenario import (
     queue_spec,
     refusal,
 )
-from tidewire.storage.null_journal import NullJournal
+from tidewire.replay.strict_reporter import RaisingReporter
+from tidewire.replay.virtual_clock import VirtualClock
+from tidewire.storage.journal import NullJournal
 
 Result: TypeAlias = dict[str, Any]
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tidewire import TidewireError
-from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import BadEventQueueId, BadRequest, WireError
-from tidewire.core.idle_timeout import IdleTimeouts
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.ids import RealmId, UserId
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.state.limits import IdleTimeouts
 from tidewire.http.parameters import as_boolean, as_integer, as_narrow, as_string, as_strings
 
 USUAL: Mapping[str, bool] = MappingProxyType({"apply_markdown": True, "client_gravatar": True})

@@ -6,7 +6,6 @@ unchanged for events that don't concern it, touches no members but those of its 
 event whose change the state shows already (R7.4).
 """
 
-from tidewire.state.applying import Apply, Event, State, apply_event, apply_events
-from tidewire.state.rules import keyed, latest, members
+from tidewire.state.reducer import Apply, Event, State, apply_event, apply_events, keyed, latest, members
 
 __all__ = ["Apply", "Event", "State", "apply_event", "apply_events", "keyed", "latest", "members"]

@@ -5,7 +5,7 @@
     segment-<serial>            records, in the order in which they were appended (`storage/segments.py`)
     snapshot-<position>         the state after that many records (`storage/snapshots.py`)
     *.draft                     unfinished; removed at the next start
-    *.damaged-<n>               kept for inspection (`storage/aside.py`)
+    *.damaged-<n>               kept for inspection (`storage/quarantine.py`)
 
 All files are of mode 0600 in a directory of mode 0700, for they hold messages.
 
@@ -14,7 +14,7 @@ segments from its position on hold every record that was called durable. The ste
 
 1. *A start* changes nothing that recovery needs. Damaged ends stay where they are, under a second name; files
    that don't count are renamed. What was read is flushed, for the process before may not have come to it. Then a
-   new segment is begun, which says which record it follows (`storage/chain.py`), and only then do segments go
+   new segment is begun, which says which record it follows (`storage/recovery.py`), and only then do segments go
    that hold nothing.
 2. *A segment begins* whenever it likes: until it holds a durable record it is of no consequence. A record is
    called durable (`power`) after its segment is flushed and then the directory, so the name is there too.
@@ -37,16 +37,16 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tidewire.core.errors import StateInUse, Unavailable
-from tidewire.counting import JournalStatistics
-from tidewire.ports import Damage, Journal, Origin, Recovery
-from tidewire.storage.aside import link_aside, make_room_aside, move_aside
-from tidewire.storage.chain import Chain, Gap, Link
+from tidewire.observability.counters import JournalStatistics
+from tidewire.ports.engine import Origin
+from tidewire.ports.storage import Damage, Journal, Recovery
 from tidewire.storage.files import DirectoryFiles, Files, unlink_quietly, unusable, write_whole
-from tidewire.storage.frames import title
-from tidewire.storage.journal import SEGMENT_BYTES, SegmentJournal
-from tidewire.storage.null_journal import NullJournal
+from tidewire.storage.format import title
+from tidewire.storage.fsync import NewSyncer, ThreadedSyncer
+from tidewire.storage.journal import SEGMENT_BYTES, NullJournal, SegmentJournal
 from tidewire.storage.permissions import check_directory
-from tidewire.storage.recovering import VERSION, Found, find, records
+from tidewire.storage.quarantine import link_aside, make_room_aside, move_aside
+from tidewire.storage.recovery import VERSION, Chain, Found, Gap, Link, find, records
 from tidewire.storage.segments import FoundSegment, segment_name, segment_serials
 from tidewire.storage.snapshots import (
     DRAFT,
@@ -57,7 +57,6 @@ from tidewire.storage.snapshots import (
     snapshot_name,
     snapshot_positions,
 )
-from tidewire.storage.syncer import NewSyncer, ThreadedSyncer
 
 Durability: TypeAlias = Literal["none", "process", "power"]
 """What a confirmed notice survives: only a clean stop, the end of the process, or the loss of power."""

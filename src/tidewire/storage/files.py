@@ -1,8 +1,4 @@
-"""The few things that storage does with files, as a port, and their real implementation.
-
-Storage reaches the disk through nothing else, so that tests can stop it between any two steps, cut the power,
-and fill the disk.
-"""
+"""The few operations on files that storage needs, as a Protocol with its real implementation, and advice when the disk fails."""
 
 import errno
 import fcntl
@@ -13,10 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
 
-from tidewire.core.errors import StateError
+from tidewire.core.errors import StateError, Unavailable
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux says in which run of the machine we are."""
+
 
 _KINDS: Mapping[int, str] = MappingProxyType(
     {
@@ -270,3 +267,22 @@ def unlink_quietly(files: Files, name: str) -> None:
         files.unlink(name)
     except OSError:
         return
+
+
+_ADVICE: Mapping[int, str] = MappingProxyType(
+    {
+        errno.ENOSPC: "make room on the disk of the state directory, and it goes on by itself",
+        errno.EDQUOT: "make room in the quota of the server's user, and it goes on by itself",
+        errno.EFBIG: "raise the limit on file sizes that the server runs under (ulimit -f)",
+        errno.EROFS: "make the file system of the state directory writable, and it goes on by itself",
+        errno.EMFILE: "let the server open more files",
+        errno.ENFILE: "let the machine open more files",
+        errno.EIO: "check the disk of the state directory",
+    }
+)
+
+
+def unavailable(what: str, error: OSError) -> Unavailable:
+    """The error for whoever asked, with what to do in it."""
+    advice = _ADVICE.get(error.errno or 0, "check the state directory")
+    return Unavailable(f"{what} ({error.strerror}): {advice}")

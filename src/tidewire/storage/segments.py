@@ -3,7 +3,7 @@
 After its first line a segment has a header frame (number 0), then one frame a record, numbered by position. A
 frame's lag says how far behind its record the flushed ones were when it was written, so that recovery can tell a
 record that the disk lost from one that was never promised. Serial numbers, which are in the names, say in which order
-segments were begun; `storage/chain.py` says what that means for recovery.
+segments were begun; `storage/recovery.py` says what that means for recovery.
 """
 
 import re
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.storage.files import File, Files, unlink_quietly, write_whole
-from tidewire.storage.frames import HEAD, LAG_MOST, Run, pack, payloads, scan, seed_of, title
+from tidewire.storage.format import HEAD, LAG_MOST, Run, pack, payloads, scan, seed_of, title
 
 TITLE = title("segment")
 HEADER_MOST = 64 * 1024

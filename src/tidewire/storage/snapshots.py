@@ -14,10 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.core.errors import StateError, Unavailable
-from tidewire.storage.aside import move_aside
-from tidewire.storage.failures import unavailable
-from tidewire.storage.files import Files, unlink_quietly, write_whole
-from tidewire.storage.frames import HEAD, LAG_MOST, Frame, pack, read_frames, seed_of, title
+from tidewire.storage.files import Files, unavailable, unlink_quietly, write_whole
+from tidewire.storage.format import HEAD, LAG_MOST, Frame, pack, read_frames, seed_of, title
+from tidewire.storage.quarantine import move_aside
 from tidewire.storage.segments import segment_name, segment_serials
 
 TITLE = title("snapshot")

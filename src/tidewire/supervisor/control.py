@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tidewire.supervisor.process import SupervisorError
+from tidewire.supervisor.shard_process import SupervisorError
 
 NAME = "supervisor.sock"
 

@@ -11,7 +11,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.supervisor.control import Said, listening
-from tidewire.supervisor.process import ShardProcess, SupervisorError
+from tidewire.supervisor.shard_process import ShardProcess, SupervisorError
 
 
 class Supervisor:

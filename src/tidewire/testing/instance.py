@@ -5,15 +5,15 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tidewire.app import App, Turns, build
+from tidewire.app.build import App, Turns, build
 from tidewire.config import Settings
-from tidewire.http.lane.bounds import Bounds
-from tidewire.listening import Listener
-from tidewire.logs import LogReporter, build_log
-from tidewire.pace import TICK
-from tidewire.replay.clock import VirtualClock
-from tidewire.storage.memory import MemoryStore
-from tidewire.threads import Threads
+from tidewire.engine.timing import TICK
+from tidewire.http.lane.peer_limits import Bounds
+from tidewire.http.server.listener import Listener
+from tidewire.observability.log import LogReporter, build_log
+from tidewire.replay.virtual_clock import VirtualClock
+from tidewire.server.background import Threads
+from tidewire.storage.in_memory import MemoryStore
 
 GLANCE = 0.001
 """Seconds between two looks at whether clients have come back."""

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tidewire.core.notice import decode_notice
-from tidewire.publisher.encoding import notice_of
+from tidewire.core.notices.notice import decode_notice
+from tidewire.publisher.notice_encoding import notice_of
 from tidewire.state import Apply, State, apply_events
-from tidewire.testing.moments import Moments
+from tidewire.testing.fault_points import Moments
 
 MOST_MOMENTS = 10_000
 """Of one action; beyond these the action is no unit of change any more."""

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from tidewire.core.merge import MergeRule
-from tidewire.core.queue import EventQueue
-from tidewire.core.representation import Representation
-from tidewire.core.wire import encode_entry
+from tidewire.core.events.coalescing import MergeRule
+from tidewire.core.events.encoding import encode_entry
+from tidewire.core.events.shaped_event import Representation
+from tidewire.core.queues.event_queue import EventQueue
 
 try:
     from hypothesis import HealthCheck, given, settings

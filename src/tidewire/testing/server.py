@@ -13,15 +13,15 @@ from typing import Any, Self, TypeVar
 
 from tidewire.client import Client, LiveState
 from tidewire.config import load
-from tidewire.listening import ListenError, bind
+from tidewire.http.server.listener import ListenError, bind
 from tidewire.publisher import Publisher
-from tidewire.replay.clock import VirtualClock
+from tidewire.replay.virtual_clock import VirtualClock
 from tidewire.state import Apply
-from tidewire.storage.memory import MemoryStore
+from tidewire.storage.in_memory import MemoryStore
 from tidewire.testing.builders import USUAL_ACCOUNTS, Account, users_file
-from tidewire.testing.clients import PATIENCE, RecordedClient
 from tidewire.testing.faults import Faults, Relay
 from tidewire.testing.instance import GLANCE, Instance
+from tidewire.testing.recorded_client import PATIENCE, RecordedClient
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tidewire.core.ids import QueueId, RealmId, UserId
-from tidewire.core.notice import Notice
+from tidewire.core.notices.notice import Notice
 from tidewire.tracing.spans import Attributes, Moment, Span, Tracer
 from tidewire.tracing.traceparent import read_traceparent
 

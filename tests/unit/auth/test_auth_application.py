@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.http_stub import Reply, StubServer
-from tidewire.admitting import Credentials, MustAsk
+from tidewire._http.bounded import Caller
 from tidewire.auth.application import ApplicationKind
-from tidewire.auth.changes import Changes
-from tidewire.auth.revoked import Revoked
-from tidewire.calling import Caller
+from tidewire.auth.revocation import Changes, Revoked
 from tidewire.core.errors import (
     AuthenticationUnavailable,
     InvalidApiKey,
@@ -20,6 +18,7 @@ from tidewire.core.errors import (
     UserDeactivated,
     WireError,
 )
+from tidewire.ports.auth import Credentials, MustAsk
 
 USER = {"id": 7, "realm_id": 1, "email": "ada@test.example", "full_name": "Ada"}
 COOKIES = Credentials(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.auth.basic import parse_authorization
+from tidewire.auth.credentials import parse_authorization
 from tidewire.core.errors import BadRequest, InvalidApiKey, Unauthorized, WireError
 
 KEY = "k" * 32

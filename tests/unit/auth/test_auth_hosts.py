@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidewire.auth.hosts import comparable
+from tidewire.auth.credentials import comparable
 
 
 @pytest.mark.parametrize(

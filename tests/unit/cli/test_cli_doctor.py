@@ -11,16 +11,16 @@ from click.testing import CliRunner, Result
 from support.core_rig import KeepingSlot, SetClock, spec
 from support.events import notice
 from support.stores import begin, numbered
+from tidewire.app.from_settings import origin_of
 from tidewire.cli.main import main
 from tidewire.config import load
 from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
-from tidewire.core.notice import decode_notice
+from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine import Engine, PollSlot
-from tidewire.replay.reporting import RaisingReporter
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore, open_directory
-from tidewire.tuning import origin_of
 
 OURS = origin_of(load(file=None, environ={}, overrides=[]), {}).fingerprint
 """The fingerprint of the default settings."""

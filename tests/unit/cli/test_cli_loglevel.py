@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from support.http_stub import StubServer, failure, success
-from tidewire.cli.loglevel import LogLevelRefused, loglevel_command
+from tidewire.cli.inspect import LogLevelRefused, loglevel_command
 
 
 @pytest.fixture(autouse=True)

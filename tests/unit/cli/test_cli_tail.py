@@ -10,11 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from support.http_stub import Reply, StubServer, failure, success
-from tidewire.cli.outline import outline
+from tidewire._text import escaped
+from tidewire.cli.output import cut, outline
 from tidewire.cli.tail import tail_command
-from tidewire.cli.terminal import cut
 from tidewire.client import RequestRefused
-from tidewire.escaping import escaped
 
 REGISTERED = success(queue_id="q1", last_event_id=-1)
 ACCOUNT = ("--email", "ada@demo.example", "--key", "a" * 32)
@@ -72,8 +71,8 @@ def test_a_queue_that_is_gone_is_told_with_its_reason(stub: StubServer) -> None:
 def test_a_server_that_can_not_be_reached_is_told_once_a_try(
     stub: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidewire.client.following.FIRST_DELAY", 0.0)
-    monkeypatch.setattr("tidewire.client.following.LONGEST_DELAY", 0.0)
+    monkeypatch.setattr("tidewire.client.event_follower.FIRST_DELAY", 0.0)
+    monkeypatch.setattr("tidewire.client.event_follower.LONGEST_DELAY", 0.0)
     stub.script(REGISTERED, failure(503, "SERVICE_UNAVAILABLE", "Stopping"))
     assert "Stopping (SERVICE_UNAVAILABLE, HTTP 503); trying again in 0.0 s" in run(stub).stderr
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tidewire import console as package
-from tidewire.console import words
-from tidewire.core.explaining import STATES
-from tidewire.core.overview import COUNTED
-from tidewire.core.processors import ALL_REFUSALS
+from tidewire.console import labels
+from tidewire.core.delivery.processors import ALL_REFUSALS
+from tidewire.core.history.history import What
+from tidewire.core.inspection.dry_run import OUTCOMES
+from tidewire.core.inspection.explain import STATES
+from tidewire.core.inspection.overview import COUNTED
 from tidewire.core.records import REASONS
-from tidewire.core.rehearsal import OUTCOMES
-from tidewire.core.steps import What
 
 FOLDER = Path(package.__file__).parent
 PAGE = FOLDER / "page"
@@ -37,21 +37,23 @@ def text(name: str) -> str:
 
 
 def test_everything_that_can_happen_has_words() -> None:
-    assert set(words.REFUSALS) == set(ALL_REFUSALS)
-    assert set(words.STEPS) == {what.name.lower() for what in What}
-    assert set(words.REASONS) == set(REASONS)
-    assert set(words.OUTCOMES) == set(OUTCOMES)
+    assert set(labels.REFUSALS) == set(ALL_REFUSALS)
+    assert set(labels.STEPS) == {what.name.lower() for what in What}
+    assert set(labels.REASONS) == set(REASONS)
+    assert set(labels.OUTCOMES) == set(OUTCOMES)
 
 
 def test_every_state_of_a_story_has_words() -> None:
     in_page = re.search(r"const STORIES = \{(.*?)\};", text("queue.js"), re.DOTALL)
     assert in_page
     named = set(re.findall(r"^  (\w+):", in_page[1], re.MULTILINE))
-    assert named | (set(words.STATES) & set(STATES)) == set(STATES)
+    assert named | (set(labels.STATES) & set(STATES)) == set(STATES)
 
 
 def test_every_refusal_names_its_rule() -> None:
-    assert {name for name, meant in words.REFUSALS.items() if not re.match(r"R\d+\.\d+", meant.rule)} == set()
+    assert {
+        name for name, meant in labels.REFUSALS.items() if not re.match(r"R\d+\.\d+", meant.rule)
+    } == set()
 
 
 def test_the_page_reads_totals_that_there_are() -> None:

@@ -14,9 +14,9 @@ from support.server_process import SECRET
 from support.site import LocalSite
 from tidewire import console as package
 from tidewire.config import load
-from tidewire.console.mounting import console_routes
-from tidewire.console.pulse import KEPT
-from tidewire.counting import Histogram
+from tidewire.console.live import KEPT
+from tidewire.console.routes import console_routes
+from tidewire.observability.counters import Histogram
 
 FOLDER = Path(package.__file__).parent
 NOTICE = json.dumps({"event": {"type": "deploy", "text": "hush"}, "users": [1], "id": "d-1"}).encode()

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tidewire.console.sessions import Sessions, has_token
+from tidewire.console.security import Sessions, has_token
 
 NOW = 1_790_000_000.0
 

@@ -24,7 +24,7 @@ from tidewire.contrib.django.checks import check_outbox, check_settings
 from tidewire.contrib.django.conf import conf
 from tidewire.contrib.django.identity import session_name
 from tidewire.contrib.django.models import Outgoing
-from tidewire.contrib.django.relaying import Relay
+from tidewire.contrib.django.relay import Relay
 from tidewire.core.errors import InvalidNotice
 from tidewire.publisher import PublishFailed
 from tidewire.testing.builders import a_notice

@@ -7,9 +7,9 @@ import pytest
 from support.core_rig import Rig, spec
 from support.events import Json, flags, state_of_flags
 from tidewire.core.errors import BadEventQueueId, BadRequest
-from tidewire.core.limits import Limits
-from tidewire.core.snapshot import decode_snapshot, encode_snapshot
-from tidewire.pace import Pace
+from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
+from tidewire.core.state.limits import Limits
+from tidewire.engine.timing import Pace
 
 DEPLOY: Json = {"type": "deploy"}
 

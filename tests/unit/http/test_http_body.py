@@ -6,8 +6,8 @@ import pytest
 
 from support.raw_http import Answer
 from support.site import LocalSite
-from tidewire.http.body import MAX_FORM_BYTES
 from tidewire.http.forms import MAX_FIELDS
+from tidewire.http.parameters import MAX_FORM_BYTES
 
 URLENCODED = "application/x-www-form-urlencoded"
 

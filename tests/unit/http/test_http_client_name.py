@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidewire.http.client_name import MAX_LENGTH, UNPARSABLE, client_of, knows_pronouns, parse_user_agent
+from tidewire.http.parameters import MAX_LENGTH, UNPARSABLE, client_of, knows_pronouns, parse_user_agent
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from starlette.datastructures import Headers
 
 from support.site import LocalSite
 from tidewire.core.errors import BadRequest
-from tidewire.http.admission import check_host
-from tidewire.http.answers import Answer
-from tidewire.http.cors import Cors
-from tidewire.http.head import COMMON, head_lines, written
-from tidewire.http.limits import Allowance
-from tidewire.http.note import Note
+from tidewire.http.authentication import check_host
+from tidewire.http.rate_limits import Allowance
+from tidewire.http.request_info import Note
+from tidewire.http.responses import COMMON, Answer, head_lines, written
+from tidewire.http.security import Cors
 
 PAGE = "https://chat.example"
 

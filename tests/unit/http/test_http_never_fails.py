@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support import asgi
 from support.server_process import SECRET, credentials
 from support.site import local_site
-from tidewire.http.routes import all_routes
+from tidewire.http.app import all_routes
 
 PARAMETERS = [
     "queue_id",

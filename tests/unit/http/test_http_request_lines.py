@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 
 from support.site import LocalSite
 from tidewire.core.ids import QueueId
-from tidewire.core.state import Batch
-from tidewire.http.answers import Answer
-from tidewire.http.application import request_log
-from tidewire.http.note import Note
-from tidewire.logs import build_log
-from tidewire.request_lines import RequestLines
+from tidewire.core.state.state import Batch
+from tidewire.http.app import request_log
+from tidewire.http.request_info import Note
+from tidewire.http.responses import Answer
+from tidewire.observability.log import build_log
+from tidewire.observability.request_lines import RequestLines
 
 Form = Literal["console", "json"]
 

@@ -8,8 +8,9 @@ import pytest
 
 from support import asgi
 from support.site import LocalSite
-from tidewire.http.request_log import SHOWN_BODY, SHOWN_PATH, console_line
-from tidewire.logs import build_log
+from tidewire.http.request_log import SHOWN_BODY, SHOWN_PATH
+from tidewire.observability.log import build_log
+from tidewire.observability.request_entries import console_line
 
 REQUEST = {
     "address": "10.0.0.7",

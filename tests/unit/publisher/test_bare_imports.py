@@ -32,5 +32,7 @@ def test_it_imports_without_dependencies_and_without_the_server(module: str, abs
     assert module in loaded
     assert absent not in loaded
     assert not {
-        name for name in loaded if name.startswith(("tidewire.core", "tidewire.http", "tidewire.engine"))
+        name
+        for name in loaded
+        if name.startswith(("tidewire.core", "tidewire.http", "tidewire.engine.engine"))
     }

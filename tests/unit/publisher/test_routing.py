@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tidewire.publisher import OneShard, PublishFailed
-from tidewire.publisher.checking import check_notice
+from tidewire.publisher.notice_check import check_notice
 from tidewire.publisher.routing import routed
 
 

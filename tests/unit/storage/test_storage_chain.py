@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.storage.chain import Chain, follow
-from tidewire.storage.frames import HEAD, LAG_MOST, Run, pack, payloads, read_frames, scan
+from tidewire.storage.format import HEAD, LAG_MOST, Run, pack, payloads, read_frames, scan
+from tidewire.storage.recovery import Chain, follow
 from tidewire.storage.segments import FoundSegment, SegmentHeader
 
 BOOT = "this run"

@@ -13,8 +13,8 @@ import pytest
 from support.stores import begin, numbered, read
 from tidewire.core.errors import StateError
 from tidewire.storage.directory import DirectoryStore, Durability, open_directory
+from tidewire.storage.directory_report import in_use, look
 from tidewire.storage.files import DirectoryFiles
-from tidewire.storage.inspect import in_use, look
 
 
 def filled(directory: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 from support.simulated_files import Node, SimulatedFiles
 from support.stores import Left, Running, begin, committed, numbered, read, restarted
 from tidewire.core.errors import StateError
-from tidewire.storage.aside import KEPT, kept_aside
 from tidewire.storage.directory import DirectoryStore, Durability
-from tidewire.storage.frames import HEAD, pack, seed_of
+from tidewire.storage.format import HEAD, pack, seed_of
+from tidewire.storage.quarantine import KEPT, kept_aside
 from tidewire.storage.segments import segment_name, segment_serials
 from tidewire.storage.snapshots import snapshot_name
 

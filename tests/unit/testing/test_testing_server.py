@@ -126,7 +126,7 @@ def test_accounts_and_settings_are_the_tests_own(
 
 
 def test_what_does_not_come_is_said(tidewire_server: TidewireServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidewire.testing.clients.PATIENCE", 0.05)
+    monkeypatch.setattr("tidewire.testing.recorded_client.PATIENCE", 0.05)
     monkeypatch.setattr("tidewire.testing.server.PATIENCE", 0.05)
     ada = tidewire_server.follow("ada")
     with pytest.raises(AssertionError, match="1 events did not come"):

@@ -18,9 +18,9 @@ from support.http_stub import Reply, StubServer
 from support.traces import SAMPLED, SPAN, TRACE, UNSAMPLED
 from tidewire import __version__
 from tidewire.core.errors import NoticeIdReused
-from tidewire.core.notice_body import decode_notices
+from tidewire.core.notices.request_body import decode_notices
 from tidewire.tracing.otel import OtelTracer, TellingExporter, exporter_for, open_tracer, resource
-from tidewire.tracing.shard import TracedShard
+from tidewire.tracing.traced_shard import TracedShard
 from tidewire.tracing.traceparent import Parent, read_traceparent
 from tidewire.tracing.traces import Traces
 

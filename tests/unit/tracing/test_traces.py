@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
+from reference.samples import REALM, RECIPIENT, samples
 from support.core_rig import START, KeepingSlot, spec
 from support.events import Json, flags, notice
 from support.traces import SAMPLED, SPAN, TRACE, UNSAMPLED, TracedRig
-from tidewire.core.capabilities import CAPABILITY_NAMES, Capabilities
-from tidewire.core.descriptor import QueueSpec
 from tidewire.core.errors import InvalidNotice, NoticeIdReused, Unavailable
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.ids import UserId
-from tidewire.core.limits import Limits
-from tidewire.core.notice_body import decode_notices
-from tidewire.reference.samples import REALM, RECIPIENT, samples
+from tidewire.core.notices.request_body import decode_notices
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.state.limits import Limits
 from tidewire.tracing.traces import MOST_PUBLISHING, Losses
 
 DEPLOY = {"type": "deploy"}
@@ -281,7 +281,7 @@ def test_a_notice_without_a_trace_makes_no_call_at_all(monkeypatch: pytest.Monke
 
     for name in ("begin", "carried_out", "settle", "sent", "acknowledged", "ended"):
         monkeypatch.setattr(rig.traces, name, never)
-    monkeypatch.setattr("tidewire.tracing.shard.TracedDispatch", never)
+    monkeypatch.setattr("tidewire.tracing.traced_shard.TracedDispatch", never)
     rig.poll(queue_id, block=True)
     rig.publish(DEPLOY, DEPLOY)
     rig.poll(queue_id, 1, block=True)

@@ -7,8 +7,8 @@
 """
 
 from tidewire.contrib.django.identity import Bearer
-from tidewire.contrib.django.provided import provide
-from tidewire.contrib.django.publishing import (
+from tidewire.contrib.django.providers import provide
+from tidewire.contrib.django.publish import (
     restore_user,
     revoke_session,
     revoke_token,

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from tidewire._http import Connection, TransportFailed, error_of
 from tidewire.contrib.django.conf import conf
 from tidewire.contrib.django.models import Outgoing, Queue
-from tidewire.core.listing import SORTS
+from tidewire.core.inspection.queue_list import SORTS
 
 QUEUES = "/api/internal/queues"
 OK = 200

@@ -8,7 +8,7 @@ from django.core.checks import Tags, register
 from django.utils.module_loading import autodiscover_modules
 
 from tidewire.contrib.django.checks import check_outbox, check_settings
-from tidewire.contrib.django.sessions import on_logout
+from tidewire.contrib.django.logout import on_logout
 from tidewire.initial_state import StateProvider
 
 

@@ -22,7 +22,7 @@ from django.db import connections
 
 from tidewire.contrib.django.conf import conf
 from tidewire.contrib.django.identity import described
-from tidewire.contrib.django.provided import registered
+from tidewire.contrib.django.providers import registered
 from tidewire.core.users import User
 from tidewire.initial_state import Asked, StateProvider
 from tidewire.state import Apply, Event, State

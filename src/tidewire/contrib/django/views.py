@@ -19,7 +19,7 @@ from django.views.decorators.http import condition, require_POST, require_safe
 
 from tidewire.contrib.django.conf import conf
 from tidewire.contrib.django.identity import identified
-from tidewire.contrib.django.provided import registered
+from tidewire.contrib.django.providers import registered
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import User
 from tidewire.initial_state import Asked, State, StateProvider

@@ -10,7 +10,7 @@ Beyond the form that existed before, a descriptor of ours has two members, which
 - `event_queue.resumed`: the queue comes from a crash, so ids that it no longer shows may be acknowledged (D3).
 """
 
-from tidewire.core.dump.reading import DumpedQueue, Unreadable, read_pair, split_dump
-from tidewire.core.dump.writing import write_pair
+from tidewire.core.dump.reader import DumpedQueue, Unreadable, read_pair, split_dump
+from tidewire.core.dump.writer import write_pair
 
 __all__ = ["DumpedQueue", "Unreadable", "read_pair", "split_dump", "write_pair"]

@@ -1,7 +1,6 @@
-"""The candidates of a notice: users who would be notified of its message if they were gone (R5.16, R5.24).
+"""The candidates of a notice: the users who would be notified of its message if they were away.
 
-All that is worked out here follows from the notice alone. Most users of most notices are no candidates, so
-only those are looked at whom a list or a flag names, and users of whom the same is true share one result.
+The first tables name the members of a template that exist for this decision alone and never reach a client.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,9 +9,8 @@ from typing import Any, NamedTuple
 
 from tidewire.core.errors import InvalidNotice
 from tidewire.core.ids import UserId
-from tidewire.core.notice import MAX_ID, Notice
-from tidewire.core.notification_inputs import OLD_NAMES, USER_SETS
-from tidewire.core.notifications.facts import (
+from tidewire.core.notices.notice import MAX_ID, Notice
+from tidewire.core.notifications.triggers import (
     DIRECT,
     FLAGS,
     HAS_DEVICE,
@@ -22,6 +20,44 @@ from tidewire.core.notifications.facts import (
     user_record,
 )
 
+USER_SETS: tuple[str, ...] = (
+    "presence_idle_user_ids",
+    "online_push_user_ids",
+    "dm_mention_push_disabled_user_ids",
+    "dm_mention_email_disabled_user_ids",
+    "stream_push_user_ids",
+    "stream_email_user_ids",
+    "topic_wildcard_mention_user_ids",
+    "stream_wildcard_mention_user_ids",
+    "followed_topic_push_user_ids",
+    "followed_topic_email_user_ids",
+    "topic_wildcard_mention_in_followed_topic_user_ids",
+    "stream_wildcard_mention_in_followed_topic_user_ids",
+    "muted_sender_user_ids",
+    "all_bot_user_ids",
+    "push_device_registered_user_ids",
+    "prior_mention_user_ids",
+)
+"""Lists of user ids. Each that is missing is empty, except the devices: without that list, everyone has one (R5.2)."""
+
+
+OLD_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "dm_mention_push_disabled_user_ids": "pm_mention_push_disabled_user_ids",
+        "dm_mention_email_disabled_user_ids": "pm_mention_email_disabled_user_ids",
+        "stream_wildcard_mention_user_ids": "wildcard_mention_user_ids",
+        "online_push_user_ids": "push_notify_user_ids",
+    }
+)
+"""What some were called before; the new name wins when both are there (R4.7, R4.20)."""
+
+
+NOTIFICATION_INPUTS: frozenset[str] = frozenset(
+    {*USER_SETS, *OLD_NAMES.values(), "disable_external_notifications"}
+)
+"""Every such member."""
+
+
 _NAMED_BY_LIST = (
     "stream_push_user_ids",
     "stream_email_user_ids",
@@ -29,6 +65,7 @@ _NAMED_BY_LIST = (
     "followed_topic_email_user_ids",
 )
 """Lists that alone make a candidate; all else needs a flag, or a direct message."""
+
 
 _NOT_FACTS = frozenset({"presence_idle_user_ids", "prior_mention_user_ids"})
 """Lists that say something else than what the user wants."""
@@ -160,7 +197,7 @@ class Inputs:
         if len(users) <= MANY:
             flagged = {user_id for user_id, more in users.items() if more and _is_flagged(more)}
         else:
-            # Of many users much the same is said, by the same object (`core/notice.py`).
+            # Of many users much the same is said, by the same object (`core/notices/notice.py`).
             said = {id(more): more for more in users.values()}
             worth = {key for key, more in said.items() if _is_flagged(more)}
             flagged = {user_id for user_id, more in users.items() if id(more) in worth} if worth else set()

@@ -5,26 +5,23 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from tidewire.admitting import Admitted, MustAsk
+from tidewire.core.events.encoding import encode_answer
 from tidewire.core.ids import UserId
-from tidewire.core.state import Batch
-from tidewire.core.wire import encode_answer
-from tidewire.http.admission import admit_user, expired, is_for_sessions, is_served_here
-from tidewire.http.answers import Answer
-from tidewire.http.application import failure_of
-from tidewire.http.lane import publishing
-from tidewire.http.lane.head import Head
-from tidewire.http.lane.lane import Lane
-from tidewire.http.lane.rendering import Renderer
-from tidewire.http.lane.repoll import Repoll, digest_of
-from tidewire.http.lane.republish import Republish, parts_of
-from tidewire.http.lane.target import parse_poll
+from tidewire.core.state.state import Batch
+from tidewire.http.app import failure_of
+from tidewire.http.authentication import admit_user, expired, is_for_sessions, is_served_here
+from tidewire.http.fanout import publish
+from tidewire.http.lane import shortcuts
+from tidewire.http.lane.parsing import Head, parse_poll
+from tidewire.http.lane.response_bytes import Renderer
+from tidewire.http.lane.shared import Lane
+from tidewire.http.lane.shortcuts import Repoll, Republish, digest_of, parts_of
 from tidewire.http.lane.transport import HttpConnection
-from tidewire.http.lane.turn import SMALL, TURN_BYTES, is_small
-from tidewire.http.note import Note
-from tidewire.http.noting import client_of_note
-from tidewire.http.publishing import publish
+from tidewire.http.lane.write_budget import SMALL, TURN_BYTES, is_small
+from tidewire.http.request_info import Note, client_of_note
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
+from tidewire.http.responses import Answer
+from tidewire.ports.auth import Admitted, MustAsk
 
 
 class LaneConnection(HttpConnection):
@@ -77,7 +74,7 @@ class LaneConnection(HttpConnection):
         """Serves a request here if it is one of the two kinds; False when it is for the ordinary routes."""
         if head.method == b"GET":
             return self._take_poll(head)
-        if head.method == b"POST" and head.target == publishing.PATH:
+        if head.method == b"POST" and head.target == shortcuts.PATH:
             return self._take_notices(head)
         return False
 
@@ -227,9 +224,9 @@ class LaneConnection(HttpConnection):
     def _take_notices(self, head: Head) -> bool:
         lane = self._lane
         note = self._note(head, "POST", PUBLISH_PATH)
-        if publishing.body_length(head) is None or publishing.is_detour(head):
+        if shortcuts.body_length(head) is None or shortcuts.is_detour(head):
             return False
-        if not publishing.is_admitted(note, lane.site):
+        if not shortcuts.is_admitted(note, lane.site):
             return False
         self._publishes = note
         if not head.has_body:
@@ -240,7 +237,7 @@ class LaneConnection(HttpConnection):
     def _take_whole(self, head: Head, body: bytes) -> bool:
         lane, note = self._lane, self._publishes
         self._publishes = None
-        taken = publishing.read_notices(body, lane.site)
+        taken = shortcuts.read_notices(body, lane.site)
         if note is None or taken is None:
             return False
         note.began = lane.site.timer()
@@ -253,7 +250,7 @@ class LaneConnection(HttpConnection):
             return True
         self._busy = True
         try:
-            publish(taken, lane.site, publishing.Confirmation(note, self._confirm))
+            publish(taken, lane.site, shortcuts.Confirmation(note, self._confirm))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             self._fail(note, error, lane.internal)
         return True
@@ -268,7 +265,7 @@ class LaneConnection(HttpConnection):
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
         began = lane.site.timer()
-        taken = publishing.read_notices(body, lane.site)
+        taken = shortcuts.read_notices(body, lane.site)
         if taken is None or isinstance(taken, Exception):
             return False
         lane.idle.discard(self)
@@ -276,7 +273,7 @@ class LaneConnection(HttpConnection):
         lane.statistics.publishes += 1
         self._busy = True
         try:
-            publish(taken, lane.site, publishing.Repetition(began, number, self._confirm_again))
+            publish(taken, lane.site, shortcuts.Repetition(began, number, self._confirm_again))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
             note = Note(
                 method="POST",
@@ -294,7 +291,7 @@ class LaneConnection(HttpConnection):
         lane = self._lane
         ended = lane.site.timer()
         lane.requests.answers[PUBLISH_PATH, "POST", 200] += 1
-        body, stopping = publishing.confirmation(accepted).body, lane.site.lifecycle.stopping
+        body, stopping = shortcuts.confirmation(accepted).body, lane.site.lifecycle.stopping
         line = NO_LINE if self._republish is None else self._republish.line
         self._finish(lane.internal.success(body, stopping=stopping, keep_alive=self._keep_alive))
         lane.log.published(line, busy=ended - began, number=number)

@@ -1,13 +1,4 @@
-"""Where a request begins and where it ends: bytes in, events out, and nothing of sockets, clocks or meaning.
-
-This is the only reader of what a client sends. Whoever answers a request, on the lane or on the ordinary routes, gets
-from here one head and the bytes of one body, and can neither take a byte of the next request nor leave one behind.
-
-What is found does not depend on how the bytes were cut into pieces: a refusal comes with the first byte that leaves
-no other verdict, so the same bytes give the same events, one at a time or all at once. Chunks are read here too, by
-the same rules for lines as heads: the parsers at hand let a bare LF end a trailer, and a proxy in front that does not would
-see another request begin than they do.
-"""
+"""The protocol of a connection: where each request begins and ends in its bytes."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +6,8 @@ from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
 from tidewire.core.errors import BadRequest, HeadersTooLarge, TargetTooLong, WireError
-from tidewire.http.lane.bounds import Bounds
-from tidewire.http.lane.head import END, FIELD, REQUEST_LINE, REQUEST_LINE_REST, Head, parse_head, unparsed
+from tidewire.http.lane.parsing import END, FIELD, REQUEST_LINE, REQUEST_LINE_REST, Head, parse_head, unparsed
+from tidewire.http.lane.peer_limits import Bounds
 
 EMPTY_LINES = 8
 """Before a request, which mean nothing in HTTP: some old clients end a body with one."""

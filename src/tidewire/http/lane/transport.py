@@ -10,17 +10,17 @@ from abc import ABC, abstractmethod
 
 from starlette.datastructures import Headers
 
+from tidewire.core.bytes_in_transit import no_room
 from tidewire.core.errors import InternalError, RequestTimeout, TooManyConnections, WireError
-from tidewire.core.transit import no_room
-from tidewire.http import answers
-from tidewire.http.answers import Answer
-from tidewire.http.application import UNMATCHED, failure_of
-from tidewire.http.lane.asgi import Exchange, scope_of
-from tidewire.http.lane.head import Head
-from tidewire.http.lane.lane import Lane
+from tidewire.http import responses
+from tidewire.http.app import UNMATCHED, failure_of
+from tidewire.http.lane.asgi_exchange import Exchange, scope_of
+from tidewire.http.lane.parsing import Head
 from tidewire.http.lane.protocol import END_OF_BODY, NEED_DATA, Body, Event, Refusal, RequestFramer
-from tidewire.http.lane.rendering import Renderer
-from tidewire.http.note import Note
+from tidewire.http.lane.response_bytes import Renderer
+from tidewire.http.lane.shared import Lane
+from tidewire.http.request_info import Note
+from tidewire.http.responses import Answer
 
 PIPELINE_BYTES = 65_536
 """Of what comes that are taken in before they can be looked at; then the peer has to wait."""
@@ -395,7 +395,7 @@ class HttpConnection(asyncio.Protocol, ABC):
 
         Nothing is logged: there may be no method and no path to name, and anybody could fill the log with it.
         """
-        self._end_with(answers.failure(error), self._lane.internal)
+        self._end_with(responses.failure(error), self._lane.internal)
 
     def _fail_unexpectedly(self, head: Head, error: Exception) -> None:
         """Answers what failed before it was known whose request it is, as the ordinary routes would, and ends."""

@@ -11,14 +11,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tidewire import TidewireError
 from tidewire.config import ConfigError, Settings
 from tidewire.contrib.django.conf import Conf, conf
-from tidewire.contrib.django.inside import Inside
-from tidewire.contrib.django.pages import beside_the_server
-from tidewire.contrib.django.provided import in_this_process
-from tidewire.contrib.django.relaying import Relay, keep_relaying
-from tidewire.contrib.django.shard import shard_settings
-from tidewire.log_control import LogControl
-from tidewire.logs import build_log
-from tidewire.server import as_it_is, run
+from tidewire.contrib.django.in_process import Inside
+from tidewire.contrib.django.mounted_pages import beside_the_server
+from tidewire.contrib.django.providers import in_this_process
+from tidewire.contrib.django.relay import Relay, keep_relaying
+from tidewire.contrib.django.server_settings import shard_settings
+from tidewire.observability.log import build_log
+from tidewire.observability.log_level import LogControl
+from tidewire.server.server import as_it_is, run
 
 WRONG_USAGE = 2
 """The exit code for a configuration that can't be used, as `tidewire` has it."""

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from tidewire.contrib.django.conf import conf
-from tidewire.contrib.django.relaying import Relay, keep_relaying
+from tidewire.contrib.django.relay import Relay, keep_relaying
 from tidewire.publisher import PublishFailed
 
 

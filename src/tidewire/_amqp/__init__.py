@@ -1,0 +1,1 @@
+"""AMQP as the bus and the publisher use it. Only `broker` and `confirms` need the client library."""

@@ -1,0 +1,1 @@
+"""The composition root: settings and adapters meet here and nowhere else."""

@@ -1,0 +1,350 @@
+"""The composition root: the only module that sees the settings and the concrete adapters together."""
+
+import importlib
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp
+from structlog.typing import FilteringBoundLogger
+
+from tidewire._amqp.names import inbound_queue
+from tidewire.app.from_settings import limits, origin_of, pace, presentation
+from tidewire.app.http import Seen, build_site
+from tidewire.app.telemetry import Observed, open_traces, shard_for
+from tidewire.auth import UsersFileAuthenticator
+from tidewire.auth.application import Judge
+from tidewire.config import ConfigError, Problem, Settings
+from tidewire.config.plugins import load_rules
+from tidewire.config.shards import read_shard_map
+from tidewire.console.live import Times
+from tidewire.console.routes import console_routes
+from tidewire.core.errors import StateError, Unavailable
+from tidewire.core.shard import Shard
+from tidewire.core.state.statistics import Stopwatch
+from tidewire.engine.clock import ShardClock
+from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.recovery import Comeback, recover
+from tidewire.http.app import NO_MORE, Methods, build_application
+from tidewire.http.bus_notices import SharedNotices
+from tidewire.http.context import Lifecycle, Site
+from tidewire.initial_state import StateProvider
+from tidewire.observability.counters import JournalStatistics
+from tidewire.observability.metrics.event_times import EventTimes
+from tidewire.observability.metrics.reporter import CountingReporter
+from tidewire.observability.process import resident_memory
+from tidewire.ports.bus import Bus, Embedded
+from tidewire.ports.engine import Aside, Clock, Origin, Reporter
+from tidewire.ports.storage import Journal, StateStore
+from tidewire.tracing.traced_engine import kind_for
+from tidewire.tracing.traced_shard import TracedShard
+
+EMBEDDED = "memory:"
+"""The `bus.url` of a server that needs no broker."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """One shard with everything around it, ready to be served once `begin` was called."""
+
+    settings: Settings
+    engine: Engine
+    asgi: ASGIApp
+    site: Site
+    authenticator: UsersFileAuthenticator
+    lifecycle: Lifecycle
+    comeback: Comeback
+
+    def begin(self) -> None:
+        """Takes over what an earlier process left, whether it stopped or crashed.
+
+        Raises:
+            StateError: the journal can't be written.
+        """
+        comeback = self.comeback
+        try:
+            if comeback.anything:
+                self.engine.begin(
+                    resumed=comeback.resumed,
+                    upgraded=comeback.upgraded,
+                    gave_way=comeback.gave_way,
+                    damaged=comeback.damaged,
+                    rights=self.authenticator.rights,
+                )
+                if comeback.queues:
+                    self.announce_restart()
+            self._take_up_map()
+        except Unavailable as error:
+            raise StateError(f"The server can't begin: {error.message}") from error
+
+    def end_traces(self) -> None:
+        """At a stop: hands on what is traced, as it is."""
+        shard = self.engine.shard
+        if isinstance(shard, TracedShard):
+            shard.traces.close(self.site.now())
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.engine.tick()
+        self.site.sessions.sweep()
+        self.write_foreign()
+
+    def write_foreign(self) -> None:
+        """Writes who asked for queues of others."""
+        self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
+
+    def _take_up_map(self) -> None:
+        site = self.site
+        if site.hand_over is None or site.neighbours is None:
+            return
+        given = site.neighbours.map
+        problem = site.hand_over.take_up(given)
+        if problem is not None:
+            site.log.warning("the file's shard map is not used", version=given.version, problem=problem)
+
+    def announce_restart(self) -> None:
+        """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
+        if self.site.restart is not None:
+            self.engine.announce_restart(self.site.restart)
+        if self.settings.compat.reload_web_clients:
+            self.engine.reload_clients(immediate=False, count=None)
+
+    def reload_map(self) -> str | None:
+        """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
+        hand_over, file = self.site.hand_over, self.settings.shards.map_file
+        if hand_over is None or file is None:
+            return None
+        try:
+            return hand_over.take_map(read_shard_map(file))
+        except ConfigError as error:
+            return str(error)
+        except Unavailable as error:
+            return error.message
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turns:
+    """What a server needs of its loop.
+
+    Attributes:
+        call_soon: calls a function after other work had a turn.
+        from_thread: the same, for a caller on another thread.
+        aside: does what would hold the loop.
+        give_up: ends the process: what the disk holds is unknown.
+        is_stopping: whether somebody wants the process to end; asked while the loop does not turn.
+    """
+
+    call_soon: Callable[[Callable[[], None]], object]
+    from_thread: Callable[[Callable[[], None]], None]
+    aside: Aside
+    give_up: Callable[[Exception], None]
+    is_stopping: Callable[[], bool] = lambda: False
+
+
+def wall_clock(floor: float) -> Clock:
+    """The clock of a server that serves people, given the newest time that was journalled (D12)."""
+    return ShardClock(wall=time.time, monotonic=time.monotonic, floor=floor)
+
+
+def build(
+    settings: Settings,
+    *,
+    store: StateStore,
+    reporter: Reporter,
+    log: FilteringBoundLogger,
+    turns: Turns,
+    observed: Observed | None = None,
+    more_routes: Mapping[str, Methods] = NO_MORE,
+    providers: Sequence[StateProvider] = (),
+    inside: Judge | None = None,
+    time_of: Callable[[float], Clock] = wall_clock,
+    users: UsersFileAuthenticator | None = None,
+) -> App:
+    """Puts a server together and brings its state back.
+
+    `users` that were read before are used if their file is the one of the settings, and is still the same.
+
+    Raises:
+        ConfigError: the shared secret, the merge rules, the state providers or what traces can't be had.
+        UsersFileError: the users file can't be read.
+        StateError: the state can't be read, or the journal not be written.
+    """
+    authenticator = read_users_of(settings, users)
+    lifecycle, observed = Lifecycle(), observed or Observed()
+    engine, seen, clock = _engine(
+        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
+    )
+    site = build_site(
+        settings,
+        engine=engine,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        log=log,
+        now=clock.now,
+        observed=observed,
+        seen=seen,
+        providers=providers,
+        inside=inside,
+    )
+    times = _times(seen.times, observed.journal)
+    return App(
+        settings=settings,
+        engine=engine,
+        asgi=build_application(site, {**_console(settings, authenticator, times), **more_routes}),
+        site=site,
+        authenticator=authenticator,
+        lifecycle=lifecycle,
+        comeback=seen.comeback,
+    )
+
+
+def read_users_of(settings: Settings, before: UsersFileAuthenticator | None = None) -> UsersFileAuthenticator:
+    """The users of these settings; what was read of the same file before is not read again.
+
+    Raises:
+        UsersFileError: the users file can't be read.
+    """
+    path, required = settings.auth.users_file, "users" in settings.auth.kind
+    if before is not None and before.is_of(path, required=required) and not before.changed_on_disk():
+        return before
+    return UsersFileAuthenticator(path=path, required=required)
+
+
+def load_bus(settings: Settings) -> Any:
+    """The module of the bus that the settings name; None for the embedded one.
+
+    Raises:
+        ConfigError: what it needs is not installed.
+    """
+    if settings.bus.url == EMBEDDED:
+        return None
+    try:
+        # Its client is an extra: who doesn't use it needn't have it.
+        return importlib.import_module("tidewire.bus.rabbitmq")
+    except ModuleNotFoundError as error:
+        problem = Problem(
+            "this installation", "bus.url", 'pip install "tidewire[rabbitmq]"', f"no {error.name}"
+        )
+        raise ConfigError([problem]) from error
+
+
+def _engine(
+    settings: Settings,
+    store: StateStore,
+    *,
+    reporter: Reporter,
+    turns: Turns,
+    lifecycle: Lifecycle,
+    time_of: Callable[[float], Clock],
+    log: FilteringBoundLogger,
+) -> tuple[Engine, Seen, Clock]:
+    """The engine on the state that an earlier process left, what is seen of it, and its clock."""
+    times = EventTimes()
+    shard, comeback, origin = _recovered(settings, store, times, log, turns.is_stopping)
+    counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
+    clock = time_of(shard.recorded_at)
+    # The engine is there before anything is written.
+    journal = _journal(store, origin, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
+    engine = kind_for(shard)(
+        shard=shard,
+        journal=journal,
+        clock=clock,
+        reporter=counting,
+        new_queue_id=lambda: str(uuid.uuid4()),
+        chance=_chance(),
+        call_soon=turns.call_soon,
+        pace=pace(settings),
+        aside=turns.aside,
+        on_failing=lifecycle.journal_fails,
+        snapshot_size=comeback.snapshot_size,
+        snapshot_after=settings.storage.snapshot_after_bytes,
+        resident=resident_memory,
+    )
+    return engine, Seen(times, counting, comeback, journal), clock
+
+
+def _times(notices: EventTimes, journal: JournalStatistics) -> Times:
+    """What the console shows of how long things take."""
+    return lambda: {
+        "notices": notices.by_kind.values(),
+        "writes": (journal.appends,),
+        "flushes": (journal.flushes,),
+    }
+
+
+def _console(
+    settings: Settings, authenticator: UsersFileAuthenticator, times: Times
+) -> Mapping[str, Methods]:
+    """The routes of the operators' page, if there is to be one."""
+    return console_routes(
+        settings,
+        new_secret=lambda: secrets.token_urlsafe(32),
+        is_realm_host=authenticator.is_realm_host,
+        times=times,
+    )
+
+
+def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
+    """The bus that the settings name; called on the loop, which the bus connects on once it is started.
+
+    Raises:
+        ConfigError: what it needs is not installed.
+    """
+    bus, rabbitmq = app.settings.bus, load_bus(app.settings)
+    if rabbitmq is None:
+        return Embedded()
+    neighbours = app.site.neighbours
+    own = None if neighbours is None else neighbours.own.port
+    made = rabbitmq.RabbitBus(
+        url=bus.url,
+        queue=bus.queue or inbound_queue(own),
+        prefetch=bus.prefetch,
+        engine=app.engine,
+        crashed=app.comeback.resumed,
+        on_away=app.lifecycle.bus_is_away,
+        log=log,
+        sharing=None if neighbours is None else SharedNotices(app.site, neighbours),
+    )
+    if neighbours is not None:
+        neighbours.by_bus = lambda shard, body: made.send(inbound_queue(neighbours.address(shard).port), body)
+    opened: Bus = made
+    return opened
+
+
+def _recovered(
+    settings: Settings,
+    store: StateStore,
+    stopwatch: Stopwatch,
+    log: FilteringBoundLogger,
+    is_stopping: Callable[[], bool],
+) -> tuple[Shard[PollSlot], Comeback, Origin]:
+    """The shard as an earlier process left it, what that was, and under what this one goes on."""
+    rules = load_rules(settings.queues.rules)
+    shard = shard_for(
+        open_traces(settings.tracing, log=log),
+        limits=limits(settings),
+        rules=rules,
+        presentation=presentation(settings),
+        stopwatch=stopwatch,
+    )
+    own = origin_of(settings, rules)
+    # Before anything is there: what the process grows by from here on is compared with what is counted.
+    shard.account(resident=resident_memory())
+    return shard, recover(store, shard, fingerprint=own.fingerprint, is_stopping=is_stopping), own
+
+
+def _journal(store: StateStore, origin: Origin, turns: Turns, durable_moved: Callable[[], None]) -> Journal:
+    return store.journal(
+        origin=origin,
+        on_durable=lambda: turns.from_thread(durable_moved),
+        on_failed=lambda error: turns.from_thread(lambda: turns.give_up(error)),
+    )
+
+
+def _chance() -> Callable[[], float]:
+    """To spread heartbeats; real chance would cost a system call for each poll."""
+    return random.Random().random  # noqa: S311 - no secret comes of it

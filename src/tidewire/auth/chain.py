@@ -1,0 +1,104 @@
+"""The door of a server with several kinds of credentials: finds the kind that a request's belong to.
+
+Routes for browser sessions take cookies, and tokens, but never HTTP Basic. The others take `Authorization` and no
+cookie: a page of another site could have the browser send that one.
+"""
+
+from typing import Protocol
+
+from tidewire.auth.revocation import Revoked
+from tidewire.core.errors import InvalidApiKey, RealmDeactivated
+from tidewire.ports.auth import Admitted, Authenticator, Credentials, MustAsk, no_session
+
+
+class Kind(Protocol):
+    """One kind of credentials that isn't the users file."""
+
+    def known(self, credentials: Credentials, now: float, /) -> Admitted:
+        """As `Door.known`."""
+        ...
+
+    async def ask(self, credentials: Credentials, now: float, /) -> Admitted:
+        """As `Door.ask`."""
+        ...
+
+    def drop(self, session: str) -> None:
+        """Forgets whom a session let in."""
+        ...
+
+
+class KindsDoor:
+    """A `Door` over the kinds that are configured."""
+
+    def __init__(
+        self,
+        *,
+        users: Authenticator | None,
+        tokens: Kind | None,
+        application: Kind | None,
+        revoked: Revoked,
+        directory: Authenticator,
+    ) -> None:
+        """Takes the kinds, None for those that are not wanted, and who is known by id."""
+        self._users = users
+        self._tokens = tokens
+        self._application = application
+        self._revoked = revoked
+        self._directory = directory
+
+    @property
+    def generation(self) -> int:
+        """Of the users file and of what was revoked together: neither ever falls."""
+        return self._directory.generation + self._revoked.generation
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether anything can be shown on the routes for browser sessions."""
+        return self._tokens is not None or self._application is not None
+
+    def known(self, credentials: Credentials, now: float) -> Admitted:
+        """See `tidewire.ports.auth.Door`."""
+        kind = self._kind(credentials)
+        if kind is not None:
+            return self._checked(kind.known(credentials, now))
+        if self._users is None or credentials.is_session:
+            raise no_session(is_session=credentials.is_session)
+        try:
+            return Admitted(self._users.authenticate(credentials.authorization, credentials.host))
+        except InvalidApiKey:
+            if self._application is None:
+                raise
+            return self._checked(self._application.known(credentials, now))
+
+    async def ask(self, credentials: Credentials, now: float) -> Admitted:
+        """See `tidewire.ports.auth.Door`."""
+        kind = self._kind(credentials) or self._application
+        if kind is None:
+            return self.known(credentials, now)
+        try:
+            return self._checked(await kind.ask(credentials, now))
+        except MustAsk:
+            raise no_session(is_session=credentials.is_session) from None
+
+    def revoke(self, session: str, now: float) -> None:
+        """See `tidewire.ports.auth.Door`."""
+        self._revoked.add(session, now)
+        for kind in (self._tokens, self._application):
+            if kind is not None:
+                kind.drop(session)
+
+    def _checked(self, admitted: Admitted) -> Admitted:
+        """Whoever is let in, their realm may be switched off in the users file."""
+        realm = self._directory.realm(admitted.user.realm_id)
+        if realm is not None and not realm.active:
+            raise RealmDeactivated("This organization has been deactivated")
+        return admitted
+
+    def _kind(self, credentials: Credentials) -> Kind | None:
+        """Who judges the credentials; None for the users file, or nobody."""
+        scheme = (credentials.authorization or "").lstrip().partition(" ")[0].lower()
+        if scheme == "bearer" and self._tokens is not None:
+            return self._tokens
+        if credentials.is_session:
+            return self._application
+        return self._application if scheme and (scheme != "basic" or self._users is None) else None

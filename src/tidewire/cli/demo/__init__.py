@@ -1,0 +1,1 @@
+"""The command `tidewire demo`: a server with an example realm."""

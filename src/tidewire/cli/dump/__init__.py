@@ -1,0 +1,1 @@
+"""The commands `tidewire import-dump` and `tidewire export-dump`."""

@@ -1,0 +1,14 @@
+"""Sessions that end: the server is told with the transaction that ends them."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from tidewire.contrib.django.publish import revoke_session
+
+
+def on_logout(request: HttpRequest | None = None, **_arguments: Any) -> None:
+    """Called by Django before it takes the session away."""
+    session_key = getattr(getattr(request, "session", None), "session_key", None)
+    if session_key:
+        revoke_session(session_key)

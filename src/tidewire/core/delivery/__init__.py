@@ -1,0 +1,1 @@
+"""Delivery: which queues get the event of a notice, and in which form."""

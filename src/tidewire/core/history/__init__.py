@@ -1,0 +1,1 @@
+"""What happened to a queue's events recently, for questions by operators."""

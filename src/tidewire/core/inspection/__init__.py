@@ -1,0 +1,1 @@
+"""Questions that operators ask. Nothing in this package changes anything."""

@@ -1,0 +1,1 @@
+"""Notices: what a publisher sends."""

@@ -1,0 +1,1 @@
+"""The durable state as plain data: snapshots, recovery, and the fingerprint of the rules that shaped it."""

@@ -1,0 +1,1 @@
+"""Users who move from one shard to another."""

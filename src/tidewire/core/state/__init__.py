@@ -1,0 +1,1 @@
+"""The state of one shard, its limits and its counters."""

@@ -1,0 +1,288 @@
+"""Publishing to all shards that a request's notices concern, and saying so once all of them have theirs (R8.5)."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.peers import Neighbours, Reply
+from tidewire.core.errors import WireError
+from tidewire.core.notices.notice import Notice, decode_notice
+from tidewire.core.slices import Work
+from tidewire.http.context import Site
+from tidewire.http.forwarding import answer_of, check_hop, hops_text
+from tidewire.http.responses import Answer
+from tidewire.ports.engine import Slot
+
+PATH = "/api/internal/notices"
+
+AT_ONCE = 100
+"""What notices may weigh (`weight_of`) that become one record: a millisecond or two to decide, write and apply."""
+
+FIRST_PART = 10
+"""The same of a batch's first part, before it is known how many queues its notices reach."""
+
+DELIVERED_AT_ONCE = 500
+"""Deliveries of one part of a batch, or of one notice: each takes a microsecond or two."""
+
+USERS_OF_ONE = 20
+"""Users that weigh as much as a notice."""
+
+BYTES_OF_ONE = 2000
+"""Bytes that do."""
+
+WITHIN = 30.0
+"""Seconds: a large request is carried out in well under one."""
+
+OK = 200
+
+
+class Spread:
+    """The notices of one request by shard, each with its place in the request."""
+
+    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours) -> None:
+        """Sorts them; other shards have done so as often as `Notice.hops` says.
+
+        Raises:
+            UserMoving: a user is just moving; `Neighbours.hold` comes first.
+        """
+        self._hops = [notice.hops for notice in notices]
+        self.own: list[Notice] = []
+        self._neighbours = neighbours
+        self._elsewhere: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
+        self._own_places: list[int] = []
+        for place, notice in enumerate(notices):
+            for shard, raw in neighbours.parts(notice, sent_on=notice.hops > 0).items():
+                if shard != neighbours.index:
+                    self._elsewhere[shard].append((place, raw))
+                else:
+                    self._keep(notice if raw is notice.raw else decode_notice(raw), notice.hops)
+                    self._own_places.append(place)
+
+    def _keep(self, notice: Notice, hops: int) -> None:
+        # A part that was sent here because its users are here now may not be the only one of its notice.
+        notice.is_detour = hops > 1
+        notice.aside = frozenset(notice.users) if notice.is_detour else self._neighbours.movers(notice)
+        self.own.append(notice)
+
+    @property
+    def next_hop(self) -> int:
+        """How often the part of another shard will have been sent on at most; 0 when none has a part in it."""
+        return max((hop for shard in self._elsewhere for hop in self._next_hops(shard)), default=0)
+
+    def _next_hops(self, shard: int) -> list[int]:
+        return [self._hops[place] + 1 for place, _ in self._elsewhere[shard]]
+
+    def place_again(self, error: WireError) -> None:
+        """Has an error about one of this shard's own name its place in the request."""
+        index = error.data.get("index")
+        if isinstance(index, int) and index < len(self._own_places):
+            error.data["index"] = self._own_places[index]
+
+    async def publish_elsewhere(self) -> Answer | None:
+        """Sends the parts of the others; None when all took theirs, else the answer of one that did not.
+
+        Raises:
+            Unavailable: one does not answer.
+        """
+        shards = list(self._elsewhere)
+        # One that fails must not keep the others from getting theirs: what is confirmed in part is repeated as a whole.
+        outcomes = await asyncio.gather(*map(self._publish, shards), return_exceptions=True)
+        for shard, outcome in zip(shards, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if outcome.status != OK:
+                return answer_of(self._placed(shard, outcome))
+        return None
+
+    async def _publish(self, shard: int) -> Reply:
+        body = b"[%b]" % b",".join(raw for _, raw in self._elsewhere[shard])
+        neighbours = self._neighbours
+        request = neighbours.internal_request(
+            PATH, body, "application/json", hops=hops_text(self._next_hops(shard))
+        )
+        return await neighbours.ask(shard, request, within=WITHIN, may_repeat=False)
+
+    def _placed(self, shard: int, reply: Reply) -> Reply:
+        """A refusal whose `index` counts in the request as it came here."""
+        body = _placed(reply.body, lambda index: self._elsewhere[shard][index][0])
+        return Reply(reply.status, reply.headers, body)
+
+
+def shifted(refusal: Answer, begin: int) -> Answer:
+    """Another shard's refusal of a part of a request that begins so far in it, with its `index` counted there."""
+    return replace(refusal, body=_placed(refusal.body, lambda index: index + begin))
+
+
+def _placed(body: bytes, place: Callable[[int], int]) -> bytes:
+    try:
+        refusal = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        index = msgspec.json.decode(refusal["index"], type=int)
+    except (msgspec.DecodeError, KeyError):
+        return body
+    refusal["index"] = msgspec.Raw(b"%d" % place(index))
+    return msgspec.json.encode(refusal) + b"\n"
+
+
+async def publish_batch(taken: list[Notice], site: Site) -> Answer | None:
+    """Has the notices of a request carried out, as one or, when they are many, in parts; as `publish_everywhere`."""
+    if is_at_once(taken):
+        return await publish_everywhere(taken, site)
+    return await Batch(taken, site).carry_out()
+
+
+async def publish_everywhere(taken: list[Notice], site: Site) -> Answer | None:
+    """Has notices carried out; None when they were, else another shard's refusal.
+
+    Raises:
+        WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
+    """
+    slot: AsgiSlot[int] = AsgiSlot()
+    neighbours = site.neighbours
+    if neighbours is None:
+        publish(taken, site, slot)
+        await slot.wait()
+        return None
+    await neighbours.hold(taken)
+    # From here to the publication nothing waits: who is where stays as it is.
+    with neighbours.splitting():
+        spread = Spread(taken, neighbours)
+        check_hop(spread.next_hop, neighbours)
+        site.lifecycle.check_serving()
+        if spread.own:
+            # First: what is refused here is sent to nobody.
+            try:
+                publish(spread.own, site, slot)
+            except WireError as error:
+                spread.place_again(error)
+                raise
+        refusal = await spread.publish_elsewhere()
+        if spread.own:
+            await slot.wait()
+    return refusal
+
+
+def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+    """Hands notices to the engine, which answers the slot with how many there were.
+
+    Raises:
+        WireError: they can't be taken; none was.
+    """
+    site.lifecycle.check_serving()
+    _hand_over(taken, site, slot)
+
+
+def _hand_over(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+    began = site.timer()
+    site.engine.publish(taken, slot)
+    if site.log.is_enabled_for(logging.DEBUG):
+        _log_notices(taken, site, site.timer() - began)
+
+
+class Batch:
+    """Many notices of one request, carried out in parts so that others are served in between.
+
+    All of them are checked before the first is taken, so one that is wrong still refuses them all. A part is a record of
+    its own. What breaks off between two, a crash or a full disk, leaves the first of them taken; nothing was confirmed
+    then, and a repetition with the same ids takes the others.
+    """
+
+    def __init__(self, notices: list[Notice], site: Site) -> None:
+        self._notices = notices
+        self._site = site
+        self._room = FIRST_PART
+        """How much the next part may weigh."""
+
+    async def carry_out(self) -> Answer | None:
+        """As `publish_everywhere`."""
+        site, shard = self._site, self._site.engine.shard
+        site.lifecycle.check_serving()
+        with shard.promising() as ids:
+            await site.turns.do(shard.check_batch(self._notices, ids))
+            if site.neighbours is not None:
+                return await self._everywhere()
+            slots: list[AsgiSlot[int]] = []
+            await site.turns.do(self._here(slots))
+            # Answers leave in the order of their records.
+            await slots[-1].wait()
+        return None
+
+    def _here(self, slots: list[AsgiSlot[int]]) -> Work[None]:
+        statistics = self._site.engine.shard.statistics
+        begin = 0
+        while begin < len(self._notices):
+            part = self._part(begin)
+            delivered = statistics.delivered
+            slots.append(AsgiSlot())
+            try:
+                _hand_over(part, self._site, slots[-1])
+            except WireError as error:
+                _shift(error, begin)
+                raise
+            begin = self._let_go(begin, part)
+            self._fit(statistics.delivered - delivered)
+            yield
+
+    async def _everywhere(self) -> Answer | None:
+        begin = 0
+        while begin < len(self._notices):
+            part = self._part(begin)
+            try:
+                refusal = await publish_everywhere(part, self._site)
+            except WireError as error:
+                _shift(error, begin)
+                raise
+            if refusal is not None:
+                return shifted(refusal, begin)
+            begin = self._let_go(begin, part)
+            await asyncio.sleep(0)
+        return None
+
+    def _let_go(self, begin: int, part: list[Notice]) -> int:
+        """Drops a part that was carried out, because dropping all in the end would hold the loop; where the next begins."""
+        end = begin + len(part)
+        self._notices[begin:end] = [part[-1]] * len(part)
+        return end
+
+    def _part(self, begin: int) -> list[Notice]:
+        weight = 0
+        end = begin
+        while end < len(self._notices) and weight < self._room:
+            weight += weight_of(self._notices[end])
+            end += 1
+        return self._notices[begin:end]
+
+    def _fit(self, delivered: int) -> None:
+        """Has the next part take as long as it should, going by this one: what a notice reaches is known afterwards."""
+        if delivered > DELIVERED_AT_ONCE:
+            self._room = max(1, self._room * DELIVERED_AT_ONCE // delivered)
+        else:
+            self._room = min(AT_ONCE, 2 * self._room)
+
+
+def is_at_once(notices: list[Notice]) -> bool:
+    """Whether notices are carried out as one: they are few and short, or one, which is never parted."""
+    return len(notices) == 1 or (len(notices) <= AT_ONCE and sum(map(weight_of, notices)) <= AT_ONCE)
+
+
+def weight_of(notice: Notice) -> int:
+    """What it takes to carry a notice out, as far as that is known before: 1 for a short one."""
+    return 1 + len(notice.users) // USERS_OF_ONE + len(notice.raw) // BYTES_OF_ONE
+
+
+def _shift(error: WireError, begin: int) -> None:
+    index = error.data.get("index")
+    if isinstance(index, int):
+        error.data["index"] = index + begin
+
+
+def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:
+    """R11.12; the time is that of the whole request, whose notices are carried out as one."""
+    for notice in taken:
+        site.log.debug(
+            "notice", type=notice.kind, users=len(notice.users), duration_ms=round(seconds * 1000, 3)
+        )

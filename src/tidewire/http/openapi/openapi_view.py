@@ -1,0 +1,24 @@
+"""The description of the routes, as the server gives it to whoever asks."""
+
+from functools import cache
+
+import msgspec
+from starlette.requests import Request
+
+from tidewire.http.authentication import admit_anybody
+from tidewire.http.context import Site
+from tidewire.http.openapi import document
+from tidewire.http.request_info import note_of
+from tidewire.http.responses import Answer
+
+
+async def description(request: Request, site: Site) -> Answer:
+    """`GET /api/v1/openapi.json`: what the routes take and give, as OpenAPI."""
+    admit_anybody(note_of(request), site)
+    return Answer(200, _encoded())
+
+
+@cache
+def _encoded() -> bytes:
+    """Made once, when somebody asks for it: most servers are never asked."""
+    return msgspec.json.encode(document()) + b"\n"

@@ -1,0 +1,390 @@
+"""The views of clients: `register`, `events`, `server_settings` and `users/me`."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.core.errors import BadEventQueueId, BadRequest, StateUnavailable, WireError
+from tidewire.core.events.capabilities import CAPABILITY_NAMES, NOT_DECLARED, TOP_LEVEL, Capabilities
+from tidewire.core.events.encoding import encode_answer
+from tidewire.core.ids import QueueId, RealmId, UserId
+from tidewire.core.queues.descriptor import QueueSpec
+from tidewire.core.state.limits import IdleTimeouts
+from tidewire.core.state.state import Batch
+from tidewire.core.users import User, described
+from tidewire.http import responses
+from tidewire.http.authentication import admit_anybody, authenticated, expired
+from tidewire.http.context import Site
+from tidewire.http.forwarding import answer_from_elsewhere
+from tidewire.http.parameters import MAX_LENGTH, Parameters, knows_pronouns, parameters_of, query_parameters
+from tidewire.http.request_info import Note, note_of, noted_client
+from tidewire.http.responses import Answer
+from tidewire.http.security import check_origin
+from tidewire.initial_state import Asked, StateSource
+
+IDLE_TIMEOUT_NAMES = ("idle_queue_timeout", "lifespan_secs", "queue_lifespan_secs")
+"""The parameter's present name and its older ones (D11)."""
+
+
+DECLARED = tuple(name for name in CAPABILITY_NAMES if name not in TOP_LEVEL | NOT_DECLARED)
+"""Capabilities that a client declares inside `client_capabilities`, or by name on the events route."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """Whose queue it will be."""
+
+    user_id: UserId
+    realm_id: RealmId
+    may_access_public_channels: bool
+    rights: bytes = b""
+
+    @classmethod
+    def of(cls, user: User, *, rights: bytes) -> "Owner":
+        """The facts about a known user, as they are at this moment (D11)."""
+        return cls(
+            user_id=user.id,
+            realm_id=user.realm_id,
+            may_access_public_channels=user.may_access_public_channels,
+            rights=rights,
+        )
+
+
+def capabilities_by_name(parameters: Parameters, user_agent: str | None) -> Capabilities:
+    """The capabilities as the events route takes them: each a parameter of its own (R6.30)."""
+    flags = {name: parameters.boolean(name, default=False) for name in (*TOP_LEVEL, *DECLARED)}
+    return Capabilities(**flags, pronouns_field_type_supported=knows_pronouns(user_agent))
+
+
+def capabilities_of_register(parameters: Parameters, user_agent: str | None) -> Capabilities:
+    """The capabilities as `register` takes them: some by name, the rest in one object (R6.50)."""
+    client_gravatar = parameters.optional_boolean("client_gravatar")
+    declared = parameters.booleans("client_capabilities")
+    if declared is not None and "notification_settings_null" not in declared:
+        raise BadRequest('client_capabilities["notification_settings_null"] is required')
+    flags: dict[str, Any] = {name: (declared or {}).get(name, False) for name in DECLARED}
+    return Capabilities(
+        apply_markdown=parameters.boolean("apply_markdown", default=False),
+        # Whoever registers here is logged in, and for them this is on by default (R6.50).
+        client_gravatar=client_gravatar is not False,
+        slim_presence=parameters.boolean("slim_presence", default=False),
+        pronouns_field_type_supported=knows_pronouns(user_agent),
+        **flags,
+    )
+
+
+def queue_spec(
+    parameters: Parameters,
+    *,
+    owner: Owner,
+    capabilities: Capabilities,
+    client_name: str,
+    idle_timeouts: IdleTimeouts,
+) -> QueueSpec:
+    """What the queue is made with.
+
+    Raises:
+        BadRequest: a parameter is wrong, or the owner may not see public channels but asks for all (R6.32).
+    """
+    all_public_streams = bool(parameters.optional_boolean("all_public_streams"))
+    if all_public_streams and not owner.may_access_public_channels:
+        raise BadRequest("User not authorized for this query")
+    return QueueSpec(
+        user_id=owner.user_id,
+        realm_id=owner.realm_id,
+        event_types=parameters.strings("event_types"),
+        narrow=parameters.narrow("narrow"),
+        all_public_streams=all_public_streams,
+        may_access_public_channels=owner.may_access_public_channels,
+        client_type_name=client_name,
+        capabilities=capabilities,
+        idle_timeout=idle_timeouts.effective(parameters.idle_timeout(*IDLE_TIMEOUT_NAMES)),
+        rights=owner.rights,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What `register` takes about the initial state (R6.50).
+
+    Attributes:
+        fetch_types: the parts that are wanted; None is all.
+        options: what providers are told of the form.
+    """
+
+    fetch_types: frozenset[str] | None
+    options: Mapping[str, Any]
+
+
+def snapshot_parameters(parameters: Parameters, spec: QueueSpec) -> Snapshot:
+    """What is wanted of the initial state.
+
+    Raises:
+        BadRequest: a parameter is wrong.
+    """
+    fetched = parameters.strings("fetch_event_types")
+    wanted = spec.event_types if fetched is None else fetched
+    capabilities = spec.capabilities
+    options = {
+        "apply_markdown": capabilities.apply_markdown,
+        "client_gravatar": capabilities.client_gravatar,
+        # R6.54.
+        "slim_presence": capabilities.slim_presence or capabilities.simplified_presence_events,
+        "include_subscribers": parameters.literal("include_subscribers", (True, False, "partial")) or False,
+        "presence_history_limit_days": parameters.integer("presence_history_limit_days", minimum=0),
+    }
+    return Snapshot(fetch_types=None if wanted is None else frozenset(wanted), options=options)
+
+
+NOTHING_YET = -1
+"""What a client acknowledges that has seen no event."""
+
+
+async def register(request: Request, site: Site) -> Answer:
+    """`POST /api/v1/register`: makes a queue and reads the state (R6.50-R6.57, R7.2)."""
+    user = await authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
+    parameters = await parameters_of(request, site.turns)
+    user_agent = request.headers.get("user-agent")
+    client = noted_client(request, parameters)
+    spec = queue_spec(
+        parameters,
+        owner=Owner.of(user, rights=site.authenticator.rights(user.id)),
+        capabilities=capabilities_of_register(parameters, user_agent),
+        client_name=client.name,
+        idle_timeouts=site.idle_timeouts,
+    )
+    wanted = snapshot_parameters(parameters, spec)
+    queue_id = await create_queue(site, spec, note_of(request))
+    state: dict[str, Any] = {}
+    last_event_id = NOTHING_YET
+    if site.state is not None:
+        asked = _asked(user, site, spec, wanted, queue_id)
+        state, last_event_id = await _read_or_discard(site, site.state, asked)
+    payload = {
+        **state,
+        "queue_id": queue_id,
+        "last_event_id": last_event_id,
+        "idle_queue_timeout_secs": spec.idle_timeout,
+        **site.compat.versions,
+    }
+    return responses.success(payload, ignored=parameters.ignored())
+
+
+async def create_queue(site: Site, spec: QueueSpec, note: Note) -> QueueId:
+    """Makes a queue; gives its id once it is durable."""
+    site.lifecycle.check_serving()
+    slot: AsgiSlot[QueueId] = AsgiSlot()
+    site.engine.register(spec, slot)
+    queue_id = await slot.wait()
+    site.sessions.use(note.admitted, queue_id)
+    return queue_id
+
+
+def _asked(user: User, site: Site, spec: QueueSpec, wanted: Snapshot, queue_id: QueueId) -> Asked:
+    return Asked(
+        user=user,
+        realm=site.authenticator.realm(user.realm_id),
+        queue_id=queue_id,
+        fetch_types=wanted.fetch_types,
+        event_types=spec.event_types,
+        options=wanted.options,
+    )
+
+
+async def _read_or_discard(site: Site, source: StateSource, asked: Asked) -> tuple[dict[str, Any], int]:
+    """The state and the last event that it shows. If that fails, nobody gets to know the queue, so it ends (R7.10)."""
+    try:
+        draft = await source.read(asked)
+        events = await _events_so_far(site, asked)
+        shown = await draft.apply(events)
+    except BaseException:
+        _discard(site, asked.queue_id, asked.user.id)
+        raise
+    return draft.state, events[shown - 1]["id"] if shown else NOTHING_YET
+
+
+async def _events_so_far(site: Site, asked: Asked) -> list[dict[str, Any]]:
+    """What the queue holds, as far as one answer goes; nothing is acknowledged by that.
+
+    Raises:
+        StateUnavailable: the queue has ended meanwhile.
+    """
+    slot: AsgiSlot[Batch] = AsgiSlot()
+    try:
+        site.engine.poll(
+            asked.queue_id, user_id=asked.user.id, last_event_id=NOTHING_YET, block=False, slot=slot
+        )
+    except BadEventQueueId as error:
+        reason = error.data["reason"]
+        raise StateUnavailable(f"The queue ended while the state was read: {reason}", reason=reason) from None
+    batch = await slot.wait()
+    events: list[dict[str, Any]] = msgspec.json.decode(encode_answer(batch.queue_id, batch.entries))["events"]
+    return events
+
+
+class _Nobody:
+    """Waits for no answer."""
+
+    def complete(self, answer: QueueId) -> None:
+        """Nobody is told."""
+
+
+def _discard(site: Site, queue_id: str, user_id: UserId) -> None:
+    try:
+        site.engine.delete(queue_id, user_id=user_id, slot=_Nobody())
+    except WireError:
+        return  # it has ended, or the journal fails; then it expires in its time
+
+
+async def get_events(request: Request, site: Site) -> Answer:
+    """`GET /api/v1/events`: the poll (6B)."""
+    user = await authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
+    parameters = await parameters_of(request, site.turns)
+    client = noted_client(request, parameters)
+    owner = Owner.of(user, rights=site.authenticator.rights(user.id))
+    return await poll_or_create(request, site, parameters, owner=owner, client=client.name)
+
+
+async def poll_or_create(
+    request: Request, site: Site, parameters: Parameters, *, owner: Owner, client: str
+) -> Answer:
+    """Reads a queue, or makes one when none is named (R6.34-R6.39); also what internal callers get."""
+    queue_id = parameters.text("queue_id")
+    last_event_id = parameters.integer("last_event_id")
+    dont_block = parameters.boolean("dont_block", default=False)
+    user_client = parameters.text("user_client", max_length=MAX_LENGTH)
+    # Parameters of a registration are checked on a poll too: clients send some of them there (R6.91).
+    spec = queue_spec(
+        parameters,
+        owner=owner,
+        capabilities=capabilities_by_name(parameters, request.headers.get("user-agent")),
+        client_name=user_client or client,
+        idle_timeouts=site.idle_timeouts,
+    )
+    if queue_id is None:
+        if not dont_block:
+            raise BadRequest("Missing 'queue_id' argument")
+        if (note := note_of(request)).is_session:
+            check_origin(note, site.session_origins, changes=True)  # a GET, and yet it makes something
+        payload = {
+            "events": [],
+            "queue_id": await create_queue(site, spec, note),
+            "idle_queue_timeout_secs": spec.idle_timeout,
+        }
+        return responses.success(payload, ignored=parameters.ignored())
+    if last_event_id is None:
+        raise BadRequest("Missing 'last_event_id' argument")
+    batch = await _poll(request, site, queue_id, last_event_id, owner=owner, block=not dont_block)
+    return responses.events(batch, ignored=parameters.ignored())
+
+
+async def _poll(
+    request: Request, site: Site, queue_id: str, last_event_id: int, *, owner: Owner, block: bool
+) -> Batch:
+    slot: AsgiSlot[Batch] = AsgiSlot()
+    note = note_of(request)
+    before = site.engine.shard.find(queue_id)
+    displaces = before is not None and before.waiter is not None
+    # While stopping nobody is parked any more, and what is there still goes out (D5).
+    block = block and not site.lifecycle.stopping
+    site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    # Only now is it known to be the user's own.
+    site.sessions.use(note.admitted, queue_id)
+    if slot.answer is None:
+        await _wait(request, site, queue_id, slot, displaces=displaces)
+    else:
+        note.displaced = displaces
+    # Without a connection nobody reads this answer (R6.16).
+    note.batch = slot.answer or Batch(QueueId(queue_id), ())
+    return note.batch
+
+
+async def _wait(
+    request: Request, site: Site, queue_id: str, slot: AsgiSlot[Batch], *, displaces: bool
+) -> None:
+    """Waits for the answer to a poll, or until its client goes away."""
+    note = note_of(request)
+    descriptor = site.engine.shard.find(queue_id)
+    spec = None if descriptor is None else descriptor.spec
+    named: dict[str, Any] = {"queue_id": queue_id}
+    if spec is not None:
+        named |= {"user_id": spec.user_id, "client": spec.client_type_name}
+    named["request_id"] = site.request_ids.shown(note.number)
+    if displaces:
+        site.log.info("poll displaced", **named)
+    began = site.timer()
+    is_over = False
+    try:
+        async with asyncio.timeout(_left(note, site)):
+            await slot.wait_connected(request.receive)
+    except TimeoutError:
+        is_over = True
+    finally:
+        note.waited = site.timer() - began
+        # The client went away, or the request was cancelled: what arrives now stays in the queue.
+        if slot.answer is None:
+            site.engine.lost(queue_id, slot)
+            if not is_over:
+                note.gone = True
+                site.log.info("client disconnected", **named)
+    if is_over and slot.answer is None:
+        raise expired(note)
+
+
+def _left(note: Note, site: Site) -> float | None:
+    """Seconds until what the user was let in by comes to its end; None when it has none."""
+    if note.admitted is None or note.admitted.ends_at == math.inf:
+        return None
+    return max(0.0, note.admitted.ends_at - site.now())
+
+
+async def delete_events(request: Request, site: Site) -> Answer:
+    """`DELETE /api/v1/events`: ends a queue (R6.63)."""
+    user = await authenticated(request, site)
+    elsewhere = await answer_from_elsewhere(request, site, user)
+    if elsewhere is not None:
+        return elsewhere
+    parameters = await parameters_of(request, site.turns)
+    noted_client(request, parameters)
+    queue_id = parameters.required_text("queue_id")
+    slot: AsgiSlot[QueueId] = AsgiSlot()
+    site.engine.delete(queue_id, user_id=user.id, slot=slot)
+    await slot.wait()
+    return responses.success({}, ignored=parameters.ignored())
+
+
+async def server_settings(request: Request, site: Site) -> Answer:
+    """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
+    admit_anybody(note_of(request), site)
+    parameters = Parameters(query_parameters(request))
+    noted_client(request, parameters)
+    payload: dict[str, Any] = {
+        **site.compat.versions,
+        "authentication_methods": {},
+        "push_notifications_enabled": False,
+        "is_incompatible": False,
+        "email_auth_enabled": False,
+        "require_email_format_usernames": True,
+        "realm_url": f"{request.url.scheme}://{request.headers.get('host', '')}",
+    }
+    return responses.success(payload, ignored=parameters.ignored())
+
+
+async def users_me(request: Request, site: Site) -> Answer:
+    """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
+    user = await authenticated(request, site)
+    parameters = Parameters(query_parameters(request))
+    noted_client(request, parameters)
+    return responses.success(described(user), ignored=parameters.ignored())

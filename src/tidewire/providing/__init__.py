@@ -1,1 +1,0 @@
-"""Initial state: from functions of the application, from the application over HTTP, and from the users file."""

@@ -1,0 +1,1 @@
+"""Running a server: from taking its state to the clean stop."""
