@@ -18,7 +18,7 @@ from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.engine.clock import ShardClock
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.observability.process import resident_memory
 from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.server.server import GC_THRESHOLDS
@@ -57,7 +57,7 @@ class _Abandoned:
         numbers = iter(range(10**9))
         gc.collect()
         self._before = resident_memory()
-        self._shard: Shard[PollSlot] = Shard(
+        self._shard: Shard[PollWaiter] = Shard(
             limits=Limits(memory_budget=BUDGET, max_events=0, max_bytes=0, max_per_user=0)
         )
         self.engine = Engine(

@@ -53,7 +53,7 @@ def _poll_all(engine: Engine, queue_ids: list[str]) -> None:
     slot = Kept()
     for user, queue_id in enumerate(queue_ids):
         for last in (_newest(engine, queue_id) - 1, _newest(engine, queue_id)):
-            engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=False, slot=slot)
+            engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=False, waiter=slot)
 
 
 def _newest(engine: Engine, queue_id: str) -> int:

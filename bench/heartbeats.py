@@ -45,7 +45,7 @@ def main(*, rounds: int) -> None:
 def _wait(engine: Engine, queue_ids: list[str], acknowledged: int) -> list[Kept]:
     slots = [Kept() for _ in queue_ids]
     for user, (queue_id, slot) in enumerate(zip(queue_ids, slots, strict=True)):
-        engine.poll(queue_id, user_id=UserId(user), last_event_id=acknowledged, block=True, slot=slot)
+        engine.poll(queue_id, user_id=UserId(user), last_event_id=acknowledged, block=True, waiter=slot)
     # The record that they were here is another tick's.
     engine.tick()
     return slots

@@ -19,7 +19,7 @@ from talking import poll_path
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.cache import CachingAuthenticator
 from tidewire.core.state.limits import IdleTimeouts, Limits
-from tidewire.http.context import Compat, Lifecycle, Site
+from tidewire.http.context import Compat, ServerContext, ServerStatus
 from tidewire.http.lane.connection import LaneConnection
 from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.lane.shared import Lane
@@ -120,19 +120,19 @@ def _lane(
         CLIENTS + 1, call_soon=soon.append, limits=Limits(explain_bytes=trails)
     )
     stream = Path("/dev/null").open("w")  # noqa: SIM115 - for as long as the process
-    site = Site(
+    context = ServerContext(
         engine=engine,
         authenticator=CachingAuthenticator(users),
         access=Access(secret=SECRET, internal_from=[ip_network("127.0.0.1")], trusted_proxies=[]),
         idle_timeouts=IdleTimeouts(),
         compat=Compat(version="12.0", feature_level=491, bad_queue_text="never"),
-        lifecycle=Lifecycle(ready=True),
+        lifecycle=ServerStatus(ready=True),
         log=build_log(form="console", level="info" if writes else "warning", stream=stream),
         lines=RequestLines(form="console", stream=stream, call_soon=soon.append),
     )
     headers = [(b"date", b"Tue, 24 Nov 2026 12:00:00 GMT"), (b"server", b"tidewire")]
     lane = Lane(
-        site,
+        context,
         bounds=Bounds(),
         application=_nobody,
         start=_nobody,

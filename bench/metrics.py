@@ -17,7 +17,7 @@ from measure import Case, alternate, print_table
 from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.notices import notice as notices
 from tidewire.core.notices.notice import decode_notice
-from tidewire.engine.recovery import Comeback
+from tidewire.engine.recovery import RecoveryReport
 from tidewire.observability.counters import HttpStatistics, JournalStatistics
 from tidewire.observability.metrics.event_times import EventTimes
 from tidewire.observability.metrics.exposition import Exposition
@@ -125,7 +125,7 @@ async def _beside_others(exposition: Exposition) -> Figures:
 
 
 def _sources(statistics: Any, times: EventTimes) -> Sources:
-    nothing = Comeback(
+    nothing = RecoveryReport(
         anything=False,
         resumed=False,
         queues=0,

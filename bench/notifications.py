@@ -55,6 +55,6 @@ def _case(event: Mapping[str, Any], users: Sequence[Any]) -> Case:
         for name in ("missedmessage_emails", "missedmessage_mobile_notifications"):
             page = engine.shard.outbox_page(name, after=0, limit=2 * QUEUES)
             if page.records:
-                engine.acknowledge_outbox(name, through=page.records[-1][0], slot=Kept())
+                engine.acknowledge_outbox(name, through=page.records[-1][0], waiter=Kept())
 
     return Case(run, acknowledge)

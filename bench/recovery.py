@@ -17,7 +17,7 @@ from tidewire.core.notices.notice import decode_notice
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
 from tidewire.engine.clock import ShardClock
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.engine.recovery import recover
 from tidewire.observability.process import resident_memory
 from tidewire.ports.engine import Origin
@@ -48,7 +48,7 @@ def main(*, rounds: int) -> None:
         print(f"  a snapshot of {queues:,} queues and 1,000,000 notice ids: {_slices(queues)}")
 
 
-def _engine(store: StateStore, shard: Shard[PollSlot], soon: deque[Callable[[], None]]) -> Engine:
+def _engine(store: StateStore, shard: Shard[PollWaiter], soon: deque[Callable[[], None]]) -> Engine:
     numbers = iter(range(10**9))
     return Engine(
         shard=shard,
@@ -73,7 +73,7 @@ def _live(folder: Path, *, distinct: bool, snapshot: bool) -> None:
             event = {"type": "benchmark", "text": f"{number} {users[0]} {TEXT}"}
             engine.publish([decode_notice(msgspec.json.encode({"event": event, "users": users}))], Kept())
     if snapshot:
-        engine.keep()
+        engine.final_snapshot()
     store.close()
 
 
@@ -83,12 +83,12 @@ def _recover(folder: Path) -> str:
     gc.collect()
     before, began, cpu = resident_memory(), time.perf_counter(), time.process_time()
     store = open_directory(folder, durability="process")
-    shard: Shard[PollSlot] = Shard()
-    comeback = recover(store, shard, fingerprint="bench")
+    shard: Shard[PollWaiter] = Shard()
+    report = recover(store, shard, fingerprint="bench")
     engine = _engine(store, shard, deque())
-    engine.begin(resumed=comeback.resumed)
+    engine.begin(resumed=report.resumed)
     slot = Kept()
-    engine.poll("queue-77", user_id=UserId(77), last_event_id=-1, block=False, slot=slot)
+    engine.poll("queue-77", user_id=UserId(77), last_event_id=-1, block=False, waiter=slot)
     cpu, taken = time.process_time() - cpu, time.perf_counter() - began
     assert slot.answer is not None
     grown = (resident_memory() - before) / 1e6

@@ -13,7 +13,7 @@ from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.statistics import Stopwatch
 from tidewire.engine.clock import ShardClock
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.ports.engine import Clock
 from tidewire.ports.storage import Journal
 from tidewire.replay.strict_reporter import RaisingReporter
@@ -43,7 +43,7 @@ def engine_with_queues(
     journal: Journal | None = None,
     call_soon: Callable[[Callable[[], None]], object] | None = None,
     limits: Limits | None = None,
-    shard: Shard[PollSlot] | None = None,
+    shard: Shard[PollWaiter] | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> tuple[Engine, list[str]]:
     """An engine with one queue for each of the users 0 to `count`, whose capabilities take turns; returns their ids too."""

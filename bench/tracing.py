@@ -13,7 +13,7 @@ from shards import Kept, engine_with_queues
 from tidewire.core.ids import UserId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import PollSlot
+from tidewire.engine.engine import PollWaiter
 from tidewire.tracing.otel import OtelTracer
 from tidewire.tracing.traced_shard import TracedShard
 from tidewire.tracing.traces import Traces
@@ -73,13 +73,13 @@ def _case(queues: int, notices: int, traceparent: str | None, *, is_on: bool) ->
                 assert descriptor is not None
                 newest = descriptor.queue.next_event_id - 1
                 for last in (newest - 1, newest):
-                    engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=False, slot=slot)
+                    engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=False, waiter=slot)
         return queues * notices
 
     return Case(run)
 
 
-def _traced() -> Shard[PollSlot]:
+def _traced() -> Shard[PollWaiter]:
     provider = TracerProvider(shutdown_on_exit=False)
     exporter = Encoding()
     # Room for all spans of a round, so that none is dropped, which costs less.

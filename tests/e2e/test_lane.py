@@ -98,7 +98,7 @@ async def test_the_lane_hands_over_until_somebody_was_asked(tmp_path: Path) -> N
     """D5: what is known the lane serves by itself; what must be asked the ordinary route asks."""
     local = local_site(tmp_path)
     queue_id = await queue_with(local, "a", "b")
-    door = SessionDoor(local.site.authenticator, asks=True)
+    door = SessionDoor(local.context.authenticator, asks=True)
     async with lane_server(local.changed(door=door)) as server, await server.connect() as peer:
         statistics = server.lane.statistics
         seen = []
@@ -111,7 +111,7 @@ async def test_the_lane_hands_over_until_somebody_was_asked(tmp_path: Path) -> N
         # What has to be asked again is handed over again, also on a connection that is well known.
         door.forget()
         door.keep_until = 0.0
-        local.site.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
+        local.context.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
         peer.send(bearer(poll(queue_id, 0)))
         assert await peer.answer() == seen[2]
         assert statistics.handed_over == 2
@@ -121,7 +121,7 @@ async def test_the_lane_hands_over_until_somebody_was_asked(tmp_path: Path) -> N
 async def test_a_repeated_poll_is_looked_at_again_when_its_time_has_come(tmp_path: Path) -> None:
     local = local_site(tmp_path)
     queue_id = await queue_with(local, "a", "b", "c")
-    door = SessionDoor(local.site.authenticator)
+    door = SessionDoor(local.context.authenticator)
     door.keep_until = local.clock.now() + 10
     async with lane_server(local.changed(door=door)) as server:
         local.clock.advance(0)
@@ -147,7 +147,7 @@ async def test_polls_of_browser_sessions_are_answered_alike(tmp_path: Path, line
     local = local_site(tmp_path)
     queue_id = await queue_with(local, "a", "b")
     cors = Cors(("https://other.example",))  # whose lines these answers never have
-    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator), cors=cors)) as server:
+    async with lane_server(local.changed(door=SessionDoor(local.context.authenticator), cors=cors)) as server:
         for request in (
             poll(queue_id, lines=lines),
             poll("unknown", lines=lines),
@@ -174,7 +174,7 @@ async def test_whether_a_page_is_of_the_own_site_is_judged_on_the_ordinary_route
 ) -> None:
     local = local_site(tmp_path)
     queue_id = await queue_with(local, "a")
-    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator))) as server:
+    async with lane_server(local.changed(door=SessionDoor(local.context.authenticator))) as server:
         (answer,) = await server.ask(session(poll(queue_id, lines=lines)))
         assert server.lane.statistics.polls == 0
         assert answer.startswith(b"HTTP/1.1 200" if "//x" in lines else b"HTTP/1.1 403")
@@ -193,7 +193,7 @@ async def test_without_a_door_no_session_is_let_in(tmp_path: Path) -> None:
 async def test_a_session_that_ends_ends_the_poll_that_waits(tmp_path: Path) -> None:
     local = local_site(tmp_path)
     queue_id = await queue_with(local)
-    door = SessionDoor(local.site.authenticator, ends_at=local.clock.now() + 0.2)
+    door = SessionDoor(local.context.authenticator, ends_at=local.clock.now() + 0.2)
     async with lane_server(local.changed(door=door)) as server:
         peer = await park(server, session(poll(queue_id)))
         local.clock.advance(1)
@@ -208,7 +208,7 @@ async def test_a_session_that_ends_ends_the_poll_that_waits(tmp_path: Path) -> N
 async def test_a_token_that_ends_ends_the_poll_that_waits(tmp_path: Path, way: str) -> None:
     local = local_site(tmp_path)
     queue_id = await queue_with(local)
-    door = SessionDoor(local.site.authenticator, ends_at=local.clock.now() + 0.2)
+    door = SessionDoor(local.context.authenticator, ends_at=local.clock.now() + 0.2)
     async with lane_server(local.changed(door=door)) as server:
         request = bearer(poll(queue_id))
         peer = await park(server, request if way == "lane" else ordinary(request))
@@ -224,7 +224,7 @@ async def test_a_token_that_ends_ends_the_poll_that_waits(tmp_path: Path, way: s
 async def test_a_revoked_session_ends_the_poll_that_waits_on_the_lane(tmp_path: Path) -> None:
     local = local_site(tmp_path)
     queue_id = await queue_with(local)
-    local = local.changed(door=SessionDoor(local.site.authenticator))
+    local = local.changed(door=SessionDoor(local.context.authenticator))
     async with lane_server(local) as server:
         peer = await park(server, bearer(poll(queue_id)))
         answer = await local.internal("/api/internal/revoke_session", form={"session": "session-of-ada"})
@@ -332,7 +332,7 @@ async def test_a_stop_is_answered_alike(tmp_path: Path) -> None:
         queue_id = await queue_with(local)
         async with lane_server(local) as server:
             peer = await park(server, form(queue_id))
-            local.site.lifecycle.stopping = True
+            local.context.lifecycle.stopping = True
             local.engine.release(10)
             answers.append(await peer.rest())
     assert answers[0] == answers[1]
@@ -362,7 +362,7 @@ async def test_a_repeated_poll_is_checked_again_when_the_users_change(tmp_path: 
         peer.send(poll(queue_id))
         assert (await peer.answer()).startswith(b"HTTP/1.1 200")
         users.write_text(users.read_text().replace(KEYS["ada"], "c" * 32))
-        local.site.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
+        local.context.authenticator.reload()  # type: ignore[attr-defined]  # the tests' site has the one that reads a file
         peer.send(poll(queue_id, 0))
         assert (await peer.answer()).startswith(b"HTTP/1.1 401")
 

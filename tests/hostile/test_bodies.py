@@ -390,9 +390,9 @@ async def test_an_id_that_is_used_twice_in_a_large_request_refuses_it_as_a_whole
 async def test_hundreds_of_requests_take_one_slice_a_turn(local: LocalSite) -> None:
     body = b"a=" + b"%41" * 20_000
     exchanges = [local.begin("ada", "DELETE", "/api/v1/events", headers=FORM, body=body) for _ in range(200)]
-    before = local.site.turns.slices
+    before = local.context.turns.slices
     await asyncio.sleep(0)
     while not all(exchange.is_answered for exchange in exchanges):
         await asyncio.sleep(0)
-        assert local.site.turns.slices - before <= 2
-        before = local.site.turns.slices
+        assert local.context.turns.slices - before <= 2
+        before = local.context.turns.slices

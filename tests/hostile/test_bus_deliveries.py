@@ -105,7 +105,7 @@ def test_every_delivery_ends_in_an_acknowledgement(
 
 
 async def deliver(deliveries: list[tuple[Any, ...]], *, shared: bool, fail: bool) -> None:
-    rig = Rig(sharing=WildSharing() if shared else None)
+    rig = Rig(multi_shard=WildSharing() if shared else None)
     channel = await rig.connect()
     good = json.dumps({"event": {"type": "a"}, "users": [1]}).encode()
     for tag, (redelivered, message_id, body, kind, headers, reply_to) in enumerate(deliveries, 1):
@@ -140,7 +140,7 @@ def check_sent(rig: Rig) -> None:
 async def test_a_delivery_that_fails_in_an_unforeseen_way_is_buried_alone(
     monkeypatch: pytest.MonkeyPatch, sharing: bool
 ) -> None:
-    rig = Rig(sharing=WildSharing() if sharing else None)
+    rig = Rig(multi_shard=WildSharing() if sharing else None)
     channel = await rig.connect()
 
     def broken(delivery: Delivery, _nameless: Any) -> Any:

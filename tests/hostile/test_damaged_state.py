@@ -23,7 +23,7 @@ from tidewire.core.errors import BadEventQueueId, StateError
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.engine.recovery import recover
 from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore
@@ -38,7 +38,7 @@ class Server:
     def __init__(self, files: SimulatedFiles) -> None:
         self.files = files
         self.store = DirectoryStore(files, durability="process", segment_bytes=3000)
-        shard: Shard[PollSlot] = Shard()
+        shard: Shard[PollWaiter] = Shard()
         self.found = recover(self.store, shard, fingerprint="rules 1")
         made = iter(range(1, 1_000_000))
         self.engine = Engine(
@@ -65,7 +65,9 @@ class Server:
         """What a user's queue holds; None when its client is told to register again."""
         slot = Poll()
         try:
-            self.engine.poll(f"queue {user}", user_id=UserId(user), last_event_id=-1, block=False, slot=slot)
+            self.engine.poll(
+                f"queue {user}", user_id=UserId(user), last_event_id=-1, block=False, waiter=slot
+            )
         except BadEventQueueId:
             return None
         return slot.events
@@ -78,7 +80,7 @@ def lived() -> SimulatedFiles:
         server.engine.register(spec(user=user), KeepingSlot[QueueId]())
     for number in range(PUBLISHED // 2):
         server.publish(number)
-    server.engine.keep()
+    server.engine.final_snapshot()
     for number in range(PUBLISHED // 2, PUBLISHED):
         server.publish(number)
     return server.files.after_kill()

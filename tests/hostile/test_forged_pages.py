@@ -28,7 +28,7 @@ FORGED: dict[str, bytes] = {
 @pytest.mark.parametrize("lines", FORGED.values(), ids=FORGED)
 async def test_no_page_of_another_site_makes_a_queue(tmp_path: Path, path: bytes, lines: bytes) -> None:
     local = local_site(tmp_path)
-    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator))) as server:
+    async with lane_server(local.changed(door=SessionDoor(local.context.authenticator))) as server:
         head = b"GET %b?%b HTTP/1.1\r\nHost: test.example\r\n%b%b\r\n" % (path, MAKES_QUEUE, COOKIE, lines)
         (answer,) = await server.ask(head)
     assert answer.startswith(b"HTTP/1.1 403"), answer
@@ -41,7 +41,7 @@ async def test_no_page_of_another_site_makes_a_queue(tmp_path: Path, path: bytes
 )
 async def test_the_own_page_makes_one(tmp_path: Path, lines: bytes) -> None:
     local = local_site(tmp_path)
-    async with lane_server(local.changed(door=SessionDoor(local.site.authenticator))) as server:
+    async with lane_server(local.changed(door=SessionDoor(local.context.authenticator))) as server:
         head = b"GET /json/events?%b HTTP/1.1\r\nHost: test.example\r\n%b%b\r\n" % (
             MAKES_QUEUE,
             COOKIE,

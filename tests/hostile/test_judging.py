@@ -21,13 +21,13 @@ from support.lane_server import LaneServer, lane_server
 from support.site import START, LocalSite, local_site
 from tidewire._http.bounded import Caller
 from tidewire.auth import UsersFileError, read_users
-from tidewire.auth.application import ApplicationKind
-from tidewire.auth.chain import KindsDoor
-from tidewire.auth.jwt import NOT_VALID, SENTENCES, Claims, Issuer, TokenKind
+from tidewire.auth.application import ApplicationBackend
+from tidewire.auth.chain import AuthChain
+from tidewire.auth.jwt import NOT_VALID, SENTENCES, Claims, Issuer, TokenBackend
 from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import AuthenticationUnavailable, InvalidToken, WireError
 from tidewire.http.responses import failure
-from tidewire.ports.auth import Admitted, Credentials, Door, MustAsk
+from tidewire.ports.auth import AuthGate, AuthResult, Credentials, NeedsBackend
 
 SECRET = "a secret that is long enough for any of the algorithms, even the largest of them all"
 POLL = "/api/v1/events"
@@ -107,20 +107,20 @@ class Judged:
 def with_tokens(directory: Path) -> Judged:
     local = local_site(directory)
     revoked, found = Revoked(), Judged(local)
-    tokens = TokenKind(
+    tokens = TokenBackend(
         {"me": Issuer(algorithms=["HS256"], key=SECRET)},
         claims=Claims(audience="tidewire"),
-        users=local.site.authenticator,
+        users=local.context.authenticator,
         revoked=revoked,
         report=found.faults.append,
         on_fault=found.faults.append,
     )
-    door = KindsDoor(
-        users=local.site.authenticator,
+    door = AuthChain(
+        users=local.context.authenticator,
         tokens=tokens,
         application=None,
         revoked=revoked,
-        directory=local.site.authenticator,
+        directory=local.context.authenticator,
     )
     found.local = local.changed(door=door)
     return found
@@ -196,7 +196,7 @@ async def judge(directory: Path, authorizations: list[str]) -> None:
 @given(header=HEADERS | DEEP, claims=CLAIMS | DEEP)
 def test_no_token_gets_another_answer_than_yes_or_no(header: Any, claims: Any) -> None:
     said: list[Exception] = []
-    kind = TokenKind(
+    kind = TokenBackend(
         {"me": Issuer(algorithms=["HS256"], key=SECRET)},
         claims=Claims(audience="tidewire"),
         users=NoUsers(),
@@ -207,8 +207,8 @@ def test_no_token_gets_another_answer_than_yes_or_no(header: Any, claims: Any) -
     try:
         admitted = kind.known(Credentials(authorization=f"Bearer {token(header, claims)}"), START)
     except WireError as error:
-        answer = failure(error)
-        assert answer.status in {400, 401}
+        response = failure(error)
+        assert response.status in {400, 401}
     else:
         user = admitted.user
         assert 0 < user.id < 2**53
@@ -230,13 +230,13 @@ class FailingDoor:
         self._error = error
         self._asks = asks
 
-    def known(self, _credentials: Credentials, _now: float) -> Admitted:
+    def known(self, _credentials: Credentials, _now: float) -> AuthResult:
         """Fails, or has it asked."""
         if self._asks:
-            raise MustAsk
+            raise NeedsBackend
         raise self._error
 
-    async def ask(self, _credentials: Credentials, _now: float) -> Admitted:
+    async def ask(self, _credentials: Credentials, _now: float) -> AuthResult:
         """Fails."""
         raise self._error
 
@@ -252,7 +252,7 @@ class FailingDoor:
 async def test_a_door_that_fails_is_500_in_the_envelope_and_one_line_each(
     tmp_path: Path, error: Exception, asks: bool
 ) -> None:
-    door: Door = FailingDoor(error, asks=asks)
+    door: AuthGate = FailingDoor(error, asks=asks)
     local = local_site(tmp_path).changed(door=door)
     answers = await answers_of_any(local)
     assert len(answers) == 3
@@ -303,7 +303,7 @@ class NonsenseJudge:
 async def test_an_application_that_answers_nonsense_lets_nobody_in(stub: StubServer, body: bytes) -> None:
     stub.script(Reply(body))
     said: list[Exception] = []
-    kind = ApplicationKind(
+    kind = ApplicationBackend(
         Caller(stub.url, timeout=10, max_bytes=1_000_000),
         keep_for=60,
         cookies=(),
@@ -323,7 +323,7 @@ async def test_an_application_inside_that_raises_lets_nobody_in() -> None:
     async def fail() -> Any:
         raise LookupError("hidden")
 
-    kind = ApplicationKind(
+    kind = ApplicationBackend(
         NonsenseJudge(fail), keep_for=60, cookies=(), revoked=Revoked(), report=said.append, on_seen=print
     )
     with pytest.raises(AuthenticationUnavailable, match=r"^Who asks can't be found out now$"):
@@ -372,7 +372,7 @@ class Reply200:
 def test_no_set_of_keys_is_a_failure_and_none_lets_anybody_in(keys: Any) -> None:
     said: list[Exception] = []
     caller: Any = KeysOf(json.dumps(keys).encode())
-    kind = TokenKind(
+    kind = TokenBackend(
         {"me": Issuer(algorithms=["RS256", "ES256", "HS256"], caller=caller)},
         claims=Claims(audience="tidewire"),
         users=NoUsers(),
@@ -460,7 +460,7 @@ async def test_an_error_that_cannot_be_written_is_a_500_that_can(tmp_path: Path)
         code = "BAD_REQUEST"
         http_status = 400
 
-    door: Door = FailingDoor(Unwritable("\ud800"), asks=False)
+    door: AuthGate = FailingDoor(Unwritable("\ud800"), asks=False)
     local = local_site(tmp_path).changed(door=door)
     answer = await local.ask(None, "GET", "/api/v1/users/me")
     assert (answer.status, answer.json["code"]) == (500, "INTERNAL_ERROR")

@@ -56,7 +56,7 @@ class Split(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What a shard's journal says; `version` to `hearing` as in `Moves`, the rest as it was elsewhere in the state."""
+    """What a shard's journal says; `version` to `hearing` as in `Relocations`, the rest as it was elsewhere in the state."""
 
     number: int
     version: int = 1
@@ -147,7 +147,7 @@ class EarlierRules(Rules):
         return self._scenario.notice(name).public
 
     def _spread(self, shard: Shard, item: Item, hops: int) -> dict[int, Item]:
-        """`Whereabouts.parts`."""
+        """`UserLocator.parts`."""
         also: list[int] = []
         if self._is_public(item.notice):
             also = self._hearing_shards(shard, item.extra, sent_on=hops > 0)
@@ -166,7 +166,7 @@ class EarlierRules(Rules):
         }
 
     def _hearing_shards(self, shard: Shard, extra: Extra, *, sent_on: bool) -> list[int]:
-        """`Whereabouts._hearing`."""
+        """`UserLocator._hearing`."""
         if extra.parted is None and sent_on:
             return [shard.number] if shard.before or extra.hearers is not None else []
         maps = self._scenario.maps
@@ -201,7 +201,7 @@ class EarlierRules(Rules):
         )
 
     def _has_to_wait(self, shard: Shard, item: Item) -> bool:
-        """`Whereabouts.hold`."""
+        """`UserLocator.wait_until_settled`."""
         concerned = item.users | (shard.hearing if self._is_public(item.notice) else NOBODY)
         return bool(shard.before) and any((shard.absence(user) or ("",))[0] == "moving" for user in concerned)
 
@@ -244,7 +244,7 @@ class EarlierRules(Rules):
         return self._note(shard, name, split), delivered
 
     def _note(self, shard: Shard, name: str, split: Split) -> Shard:
-        """`decide_aside` and `note_given`."""
+        """`decide_aside` and `record_delivery`."""
         users, listeners, aside, passed, is_detour = split
         if is_detour or aside or passed or shard.before or shard.newcomers:
             again = name in shard.remembered
@@ -265,7 +265,7 @@ class EarlierRules(Rules):
         return frozenset(user for user in shard.present if hearers is None or user % hearers[1] == hearers[0])
 
     def _was_given(self, shard: Shard, user: int, name: str, *, aside: bool) -> bool:
-        """`Moves.was_given`."""
+        """`Relocations.was_given`."""
         if (name, user) in shard.given:
             return True
         since: int | None = 0

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from support.watcher import Watched, Watcher, told
-from tidewire.core.inspection.explain import Story
+from tidewire.core.inspection.explain import Explanation
 
 QUESTIONS = 1000
 ROOMY = 1 << 20
 
 
-def question(watcher: Watcher, chance: random.Random) -> tuple[list[Story], list[dict[str, Any]]]:
+def question(watcher: Watcher, chance: random.Random) -> tuple[list[Explanation], list[dict[str, Any]]]:
     """A random question: what the shard says, and what is right."""
     shard = watcher.rig.engine.shard
     queue: Watched = chance.choice(list(watcher.queues.values()))
@@ -39,7 +39,7 @@ def test_a_thousand_questions_are_answered_as_by_somebody_who_watched_everything
     assert merged > 3
 
 
-def check_true(story: Story, right: dict[str, Any], *, recovered: bool) -> None:
+def check_true(story: Explanation, right: dict[str, Any], *, recovered: bool) -> None:
     """Not everything need be known, but what is said is true."""
     allowed = {right["state"], "unknown"}
     if recovered:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.cluster.locator import Whereabouts
+from tidewire.cluster.locator import UserLocator
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.notices.split import meeting
@@ -76,7 +76,7 @@ class Directory:
 
 
 def by_server(shard_map: ShardMap, notice: dict[str, Any], shard: int) -> dict[str, Any]:
-    asked = Whereabouts(shard_map, index=shard, directory=Directory(), moves=None)
+    asked = UserLocator(shard_map, index=shard, directory=Directory(), relocations=None)
     parts = asked.parts(decode_notice(json.dumps(notice).encode()))
     return {shard_map.queue_name(shard): json.loads(raw)["users"] for shard, raw in parts.items()}
 
@@ -96,7 +96,7 @@ def test_no_shard_of_the_same_map_sends_a_part_on(shard_map: ShardMap, notice: d
         if queue in parts:
             taken = decode_notice(json.dumps(parts[queue]).encode())
             taken.parted = frozenset(parts)
-            asked = Whereabouts(shard_map, index=shard, directory=Directory(), moves=None)
+            asked = UserLocator(shard_map, index=shard, directory=Directory(), relocations=None)
             assert asked.serves_all([taken])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.json_values import JSON_VALUES, TEXT
 from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.records import (
     REASONS,
@@ -16,19 +16,19 @@ from tidewire.core.records import (
     Adopted,
     Agreed,
     Announced,
-    Aside,
     Brought,
     Closed,
     Moved,
     Moving,
     Outcome,
+    PartialDelivery,
     Published,
+    QueuePolled,
     Record,
     Registered,
     Remapped,
     Removed,
     Sealed,
-    Seen,
     Settled,
     Ticked,
     decode_record,
@@ -55,7 +55,10 @@ PRUNED = st.none() | st.integers(-1, 2**63 - 1)
 MANY_IDS = st.lists(IDS, max_size=3).map(tuple)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
 NOTIFIED = st.lists(
-    st.builds(Notified, IDS.map(UserId), IDS, st.none() | TEXT, st.none() | TEXT, st.none() | IDS), max_size=2
+    st.builds(
+        NotificationDecision, IDS.map(UserId), IDS, st.none() | TEXT, st.none() | TEXT, st.none() | IDS
+    ),
+    max_size=2,
 ).map(tuple)
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(Registered, TIMES, TEXT, SPECS),
@@ -64,7 +67,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         TIMES,
         st.lists(st.binary(max_size=40), max_size=3).map(tuple),
         st.lists(st.builds(Outcome, IDS, NOTIFIED), max_size=2).map(tuple),
-        st.lists(st.builds(Aside, IDS, MANY_IDS, MANY_IDS, st.booleans()), max_size=2).map(tuple),
+        st.lists(st.builds(PartialDelivery, IDS, MANY_IDS, MANY_IDS, st.booleans()), max_size=2).map(tuple),
     ),
     st.builds(Remapped, TIMES, IDS, st.binary(max_size=9), st.binary(max_size=9), IDS, MANY_IDS),
     st.builds(Agreed, TIMES),
@@ -93,7 +96,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(
         Ticked,
         TIMES,
-        st.lists(st.builds(Seen, TEXT, PRUNED, TIMES), max_size=3).map(tuple),
+        st.lists(st.builds(QueuePolled, TEXT, PRUNED, TIMES), max_size=3).map(tuple),
         NAMES,
         NAMES,
         NAMES,

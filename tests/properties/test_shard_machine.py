@@ -32,7 +32,7 @@ from tidewire.core.notifications.outbox import OutboxPage
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import RELOAD
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 
 
 class ShardMachine(ShardWorld, RuleBasedStateMachine):
@@ -78,7 +78,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
             **bounds,
         )
         self.model.outbox.most = outbox
-        self.rig = Rig(limits=limits, pace=Pace(collect_every=COLLECT_EVERY))
+        self.rig = Rig(limits=limits, timing=EngineTiming(collect_every=COLLECT_EVERY))
         for each in wanted:
             self.register(each)
         self.rig.journal.lags = lags
@@ -268,7 +268,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         slot = client.waiting
         assert slot is not None
         parked = self.parked(slot)
-        assert self.rig.engine.lost(client.queue_id, slot) == parked
+        assert self.rig.engine.poll_disconnected(client.queue_id, slot) == parked
         if parked:
             client.active = self.rig.clock.time
             client.parked = False
@@ -335,7 +335,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     def read_outbox(self, queue: str, after: int, limit: int) -> None:
         """A worker asks; it is answered when what it gets is durable."""
         slot: KeepingSlot[OutboxPage] = KeepingSlot()
-        self.rig.engine.read_outbox(queue, after=after, limit=limit, slot=slot)
+        self.rig.engine.read_outbox(queue, after=after, limit=limit, waiter=slot)
         self.readers.append((queue, slot))
 
     @rule(queue=st.sampled_from([MOBILE, EMAIL]), through=st.integers(0, 8))
@@ -344,7 +344,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         before = len(self.rig.journal.written)
         everything = self.everything()
         try:
-            self.rig.engine.acknowledge_outbox(queue, through=through, slot=KeepingSlot[int]())
+            self.rig.engine.acknowledge_outbox(queue, through=through, waiter=KeepingSlot[int]())
         except (BadRequest, Unavailable):
             assert self.everything() == everything
             return
@@ -394,7 +394,7 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
     @rule()
     def begin_snapshot(self) -> None:
         """A snapshot begins; its slices come as the loop turns, with whatever else between them."""
-        self.rig.engine._keeper.begin()
+        self.rig.engine._scheduler.begin()
 
     @rule(waits=st.booleans())
     def thread(self, waits: bool) -> None:
@@ -412,11 +412,11 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         self.sync(None)
         self.follow()
         self.rig.aside.run()
-        assert self.rig.engine.keep()
+        assert self.rig.engine.final_snapshot()
         before = durable_form(self.rig.engine.shard._state)
         self.rig.clock.time += away
-        comeback = self.rig.recover(self.rig.journal.fingerprint + "'")
-        assert (comeback.records, comeback.resumed, list(comeback.upgraded)) == (0, False, [])
+        report = self.rig.recover(self.rig.journal.fingerprint + "'")
+        assert (report.records, report.resumed, list(report.upgraded)) == (0, False, [])
         assert durable_form(self.rig.engine.shard._state) == before
         self.forget_connections()
         for client in self.model.clients.values():
@@ -434,8 +434,8 @@ class ShardMachine(ShardWorld, RuleBasedStateMachine):
         self.model.take_back(len(journal.written))
         self.looked_at = min(self.looked_at, len(journal.written))
         self.rig.clock.time += away
-        comeback = self.rig.recover(journal.fingerprint + "'" * upgrade)
-        assert not comeback.skipped
+        report = self.rig.recover(journal.fingerprint + "'" * upgrade)
+        assert not report.skipped
         self.trusted = False
         self.forget_connections()
         for client in self.model.live():

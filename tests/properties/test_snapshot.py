@@ -16,7 +16,7 @@ from tidewire.core.notifications.candidates import NOBODY
 from tidewire.core.persistence.snapshot import SNAPSHOT_VERSION, Snapshot, decode_snapshot, encode_snapshot
 from tidewire.core.records import Published, Restarted
 from tidewire.core.shard import Shard
-from tidewire.core.transitions.publish_batch import Part
+from tidewire.core.transitions.publish_batch import PublishBatch
 from tidewire.storage.format import pack, read_frames
 
 LISTS = st.lists(st.integers(1, 4), min_size=1, max_size=2)
@@ -137,7 +137,7 @@ def test_applying_a_decoded_batch_equals_applying_its_record() -> None:
     raws = [notice({"type": "deploy"}, id="a"), notice(flags("add", "read", [1]), [1, 1])]
     record = Published(5.0, tuple(raws))
     rig.engine.shard.apply(record)
-    twin.engine.shard.apply_part(record, Part([decode_notice(raw) for raw in raws], [NOBODY, NOBODY]))
+    twin.engine.shard.apply_part(record, PublishBatch([decode_notice(raw) for raw in raws], [NOBODY, NOBODY]))
     assert durable_form(rig.engine.shard._state) == durable_form(twin.engine.shard._state)
 
 

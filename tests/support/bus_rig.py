@@ -10,15 +10,15 @@ import structlog
 
 from tidewire._amqp.broker import Connection, Delivery
 from tidewire._amqp.names import FENCE
-from tidewire.bus.anonymous import Nameless
+from tidewire.bus.anonymous import AnonymousNotices
 from tidewire.bus.consumer import Consumer
-from tidewire.bus.producer import Outgoing
+from tidewire.bus.producer import Producer
 from tidewire.core.errors import InvalidNotice, Unavailable
 from tidewire.core.notices.deduplication import RememberedIds
 from tidewire.core.notices.notice import Notice
 from tidewire.engine.engine import Engine
-from tidewire.ports.bus import Sharing
-from tidewire.ports.engine import Slot
+from tidewire.ports.bus import MultiShardPublish
+from tidewire.ports.engine import Waiter
 
 
 class Shard:
@@ -35,9 +35,9 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.full = False
         self.taken: list[str | None] = []
-        self.waiting: list[tuple[Slot[int], int]] = []
+        self.waiting: list[tuple[Waiter[int], int]] = []
 
-    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
+    def publish(self, notices: Sequence[Notice], waiter: Waiter[int]) -> None:
         """As the engine does it."""
         for index, notice in enumerate(notices):
             if notice.kind == "bad":
@@ -49,16 +49,16 @@ class ScriptedEngine:
         if any(notice.kind == "late" for notice in notices):
             raise ZeroDivisionError
         self.taken += [notice.id for notice in notices]
-        self.waiting.append((slot, len(notices)))
+        self.waiting.append((waiter, len(notices)))
 
     def make_durable(self) -> None:
         """Confirms all that was taken."""
-        for slot, count in self.waiting:
-            slot.complete(count)
+        for waiter, count in self.waiting:
+            waiter.complete(count)
         self.waiting.clear()
 
 
-class Sent(Outgoing):
+class Sent(Producer):
     """Keeps what is put, and confirms when it is told to."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class StubConnection:
 class Rig:
     """A consumer with everything around it scripted."""
 
-    def __init__(self, *, sharing: Sharing | None = None) -> None:
+    def __init__(self, *, multi_shard: MultiShardPublish | None = None) -> None:
         self.engine = ScriptedEngine()
         self.sent = Sent()
         self.logged: list[tuple[str, Any]] = []
@@ -151,10 +151,10 @@ class Rig:
             engine=cast("Engine", self.engine),
             queue="q",
             prefetch=100,
-            nameless=Nameless(run="a", window=100),
-            outgoing=self.sent,
+            anonymous=AnonymousNotices(run="a", window=100),
+            producer=self.sent,
             log=structlog.wrap_logger(None, processors=[self._keep]),
-            sharing=sharing,
+            multi_shard=multi_shard,
         )
         self.connection = StubConnection()
         self._tag = 0

@@ -67,5 +67,5 @@ def console_site(
         session_lifetime=lifetime,
         times=times,
     )
-    local.app = build_application(local.site, console.table())
+    local.app = build_application(local.context, console.table())
     return ConsoleSite(local)

@@ -18,10 +18,10 @@ from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import Batch
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.engine.recovery import Comeback, recover
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.engine.recovery import RecoveryReport, recover
 from tidewire.engine.snapshots import TAIL_AT_LEAST
-from tidewire.engine.timing import Pace, at_once
+from tidewire.engine.timing import EngineTiming, run_inline
 from tidewire.ports.engine import Collection, Origin
 from tidewire.ports.storage import Recovery
 from tidewire.tracing.traced_engine import kind_for
@@ -298,7 +298,7 @@ class Aside:
 
     def __call__(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
         """Books a piece of work."""
-        self.calls.append(lambda: at_once(work, done))
+        self.calls.append(lambda: run_inline(work, done))
         if not self.waits:
             self.run()
 
@@ -325,15 +325,15 @@ class Rig:
         self,
         *,
         limits: Limits | None = None,
-        pace: Pace | None = None,
-        shard: Shard[PollSlot] | None = None,
+        timing: EngineTiming | None = None,
+        shard: Shard[PollWaiter] | None = None,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
         snapshot_after: int = TAIL_AT_LEAST,
     ) -> None:
         self.snapshot_after = snapshot_after
         self.limits = limits or Limits()
         self.rules = rules
-        self.pace = pace or Pace()
+        self.timing = timing or EngineTiming()
         self.clock = SetClock()
         self.journal = KeepingJournal()
         self.reporter = KeepingReporter()
@@ -344,7 +344,7 @@ class Rig:
         self._made = 0
         self.engine = self._engine(shard or Shard(limits=self.limits, rules=rules))
 
-    def _engine(self, shard: Shard[PollSlot]) -> Engine:
+    def _engine(self, shard: Shard[PollWaiter]) -> Engine:
         return kind_for(shard)(
             shard=shard,
             journal=self.journal,
@@ -353,8 +353,8 @@ class Rig:
             new_queue_id=self._new_queue_id,
             chance=lambda: self.chances.popleft() if self.chances else 0.5,
             call_soon=self.soon,
-            pace=self.pace,
-            aside=self.aside,
+            timing=self.timing,
+            background=self.aside,
             on_failing=self.failing.append,
             snapshot_after=self.snapshot_after,
         )
@@ -365,7 +365,7 @@ class Rig:
 
     def restart(self, image: Snapshot | None, records: Iterable[Record], *, resumed: bool) -> None:
         """Goes on with a new engine, made from a snapshot and the records since."""
-        shard: Shard[PollSlot] = Shard(limits=self.limits, rules=self.rules)
+        shard: Shard[PollWaiter] = Shard(limits=self.limits, rules=self.rules)
         if image is not None:
             shard.restore(image)
         for record in records:
@@ -375,26 +375,26 @@ class Rig:
 
     def recover(
         self, fingerprint: str = RULES, *, rights: Callable[[UserId], bytes] | None = None
-    ) -> Comeback:
+    ) -> RecoveryReport:
         """Goes on with a new engine, made from what the journal keeps."""
-        shard: Shard[PollSlot] = Shard(limits=self.limits, rules=self.rules)
-        comeback = recover(self.journal, shard, fingerprint=fingerprint)
+        shard: Shard[PollWaiter] = Shard(limits=self.limits, rules=self.rules)
+        report = recover(self.journal, shard, fingerprint=fingerprint)
         self.journal.fingerprint = fingerprint
         self.found = {
             queue.queue_id: (queue.offline, queue.queue.newest_pruned_id) for queue in shard._state.directory
         }
         self._go_on(shard)
-        if comeback.anything:
+        if report.anything:
             self.engine.begin(
-                resumed=comeback.resumed,
-                upgraded=comeback.upgraded,
-                gave_way=comeback.gave_way,
-                damaged=comeback.damaged,
+                resumed=report.resumed,
+                upgraded=report.upgraded,
+                gave_way=report.gave_way,
+                damaged=report.damaged,
                 rights=rights,
             )
-        return comeback
+        return report
 
-    def _go_on(self, shard: Shard[PollSlot]) -> None:
+    def _go_on(self, shard: Shard[PollWaiter]) -> None:
         self.soon.calls.clear()
         self.aside.calls.clear()
         self.engine = self._engine(shard)
@@ -420,13 +420,13 @@ class Rig:
     def poll(self, queue_id: str, last: int = -1, *, user: int = 1, block: bool = False) -> Poll:
         """Polls; the slot has the answer, or waits."""
         slot = Poll()
-        self.engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=block, slot=slot)
+        self.engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=block, waiter=slot)
         return slot
 
     def delete(self, queue_id: str, *, user: int = 1) -> KeepingSlot[QueueId]:
         """Deletes a queue."""
         slot: KeepingSlot[QueueId] = KeepingSlot()
-        self.engine.delete(queue_id, user_id=UserId(user), slot=slot)
+        self.engine.delete(queue_id, user_id=UserId(user), waiter=slot)
         return slot
 
     def wait(self, seconds: int) -> None:

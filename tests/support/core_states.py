@@ -14,7 +14,7 @@ from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.queues.ended import TOMBSTONE, Tombstone
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.registration_size import size_of
-from tidewire.core.records import Record, Seen
+from tidewire.core.records import QueuePolled, Record
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import State
@@ -117,10 +117,10 @@ def recovered(snapshot: bytes | None, records: list[Record], *, limits: Limits) 
     return shard
 
 
-def seen_so_far(shard: Shard[Any]) -> tuple[Seen, ...]:
+def seen_so_far(shard: Shard[Any]) -> tuple[QueuePolled, ...]:
     """What the next tick's record would say of polls."""
     return tuple(
-        Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
+        QueuePolled(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
         for descriptor in shard._state.seen
     )
 

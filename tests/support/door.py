@@ -6,7 +6,7 @@ from dataclasses import replace
 from support.server_process import USER_IDS
 from tidewire.auth.revocation import Revoked
 from tidewire.core.ids import UserId
-from tidewire.ports.auth import Admitted, Authenticator, Credentials, MustAsk, no_session
+from tidewire.ports.auth import Authenticator, AuthResult, Credentials, NeedsBackend, no_session
 
 
 class SessionDoor:
@@ -28,17 +28,17 @@ class SessionDoor:
         """Of the users and what was revoked."""
         return self._users.generation + self._revoked.generation
 
-    def known(self, credentials: Credentials, now: float) -> Admitted:
+    def known(self, credentials: Credentials, now: float) -> AuthResult:
         """By the name that is shown."""
         name = self._name(credentials)
         if self._asks and name not in self._told:
-            raise MustAsk
+            raise NeedsBackend
         user = self._users.user(UserId(USER_IDS.get(name, 0)))
         if user is None or self._revoked.has(f"session-of-{name}") or now >= self.ends_at:
             raise no_session(is_session=credentials.is_session)
-        return Admitted(user, min(self.keep_until, self.ends_at), self.ends_at, f"session-of-{name}")
+        return AuthResult(user, min(self.keep_until, self.ends_at), self.ends_at, f"session-of-{name}")
 
-    async def ask(self, credentials: Credentials, now: float) -> Admitted:
+    async def ask(self, credentials: Credentials, now: float) -> AuthResult:
         """Remembers that it was."""
         self.asked.append(replace(credentials))
         self._told.add(self._name(credentials))

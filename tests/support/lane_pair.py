@@ -137,7 +137,7 @@ def side(folder: Path, kind: type[LaneConnection], bounds: Bounds) -> Side:
         task.add_done_callback(tasks.discard)
 
     lane = Lane(
-        local.site,
+        local.context,
         bounds=bounds,
         application=local.app,
         start=start,

@@ -117,7 +117,7 @@ async def lane_server(local: LocalSite, bounds: Bounds | None = None) -> AsyncIt
     """Serves the site until the end of the block."""
     socket = bind("127.0.0.1", 0)
     started = asyncio.Event()
-    listener = Listener(local.app, site=local.site, bounds=bounds or Bounds(), on_started=started.set)
+    listener = Listener(local.app, context=local.context, bounds=bounds or Bounds(), on_started=started.set)
     serving = asyncio.create_task(listener.serve(sockets=[socket]))
     await started.wait()
     server = LaneServer(local, listener.lane, socket.getsockname()[1])

@@ -13,8 +13,8 @@ from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.engine.recovery import Comeback
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.engine.recovery import RecoveryReport
 from tidewire.observability.counters import HttpStatistics, JournalStatistics
 from tidewire.observability.metrics.event_times import EventTimes
 from tidewire.observability.metrics.exposition import Exposition
@@ -44,7 +44,7 @@ class Watched:
     def __init__(self, bus: Callable[[], BusState]) -> None:
         self.seconds = 0.0
         times = EventTimes()
-        shard: Shard[PollSlot] = Shard(stopwatch=times)
+        shard: Shard[PollWaiter] = Shard(stopwatch=times)
         self.reported = CountingReporter(RaisingReporter())
         self.http = HttpStatistics()
         numbers = iter(range(1_000_000))
@@ -67,7 +67,7 @@ class Watched:
                 tail_bytes=lambda: 7,
                 journal_fails=lambda: False,
                 reported=self.reported,
-                comeback=Comeback(
+                comeback=RecoveryReport(
                     anything=True,
                     resumed=False,
                     queues=3,
@@ -107,14 +107,14 @@ class Watched:
         """Has the user's newest queue wait."""
         queue_id = self.engine.shard.queues_of([UserId(user)])[-1]
         self.engine.poll(
-            queue_id, user_id=UserId(user), last_event_id=last_event_id, block=True, slot=_Slot()
+            queue_id, user_id=UserId(user), last_event_id=last_event_id, block=True, waiter=_Slot()
         )
 
     def acknowledge(self, user: int, last_event_id: int) -> None:
         """Has the user's newest queue acknowledge, without waiting."""
         queue_id = self.engine.shard.queues_of([UserId(user)])[-1]
         self.engine.poll(
-            queue_id, user_id=UserId(user), last_event_id=last_event_id, block=False, slot=_Slot()
+            queue_id, user_id=UserId(user), last_event_id=last_event_id, block=False, waiter=_Slot()
         )
 
     def ids(self) -> list[str]:
@@ -123,7 +123,7 @@ class Watched:
 
     def delete(self, user: int, queue_id: str) -> None:
         """Ends a queue."""
-        self.engine.delete(queue_id, user_id=UserId(user), slot=_Slot())
+        self.engine.delete(queue_id, user_id=UserId(user), waiter=_Slot())
 
 
 def watched(*, bus: Callable[[], BusState] | None = None) -> Watched:

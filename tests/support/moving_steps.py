@@ -112,7 +112,7 @@ class MovingSteps:
     def tell(self, choice: int) -> None:
         """A shard is told."""
         node = self.world.nodes[self.via(choice)]
-        if node.moves.version < self.world.map.version or node.neighbours.unsure:
+        if node.moves.version < self.world.map.version or node.peers.unsure:
             self.world.tell(node)
 
     def tell_all_and_agree(self) -> None:
@@ -210,8 +210,7 @@ class MovingSteps:
         for node in self.world.nodes:
             check_indexes(node.rig.engine.shard._state)
             homes = {
-                node.neighbours.shard_of(user, None)
-                for user in node.rig.engine.shard._state.directory.user_ids()
+                node.peers.shard_of(user, None) for user in node.rig.engine.shard._state.directory.user_ids()
             }
             assert homes <= {node.index}
 

@@ -9,15 +9,15 @@ from typing import Any
 from support.core_rig import KeepingSlot, Poll, Rig, spec
 from support.events import Json
 from support.whole_messages import message_event
-from tidewire.cluster.peers import MOST_HOPS, Neighbours
-from tidewire.cluster.relocation import HandOver
+from tidewire.cluster.peers import MOST_HOPS, Peers
+from tidewire.cluster.relocation import RelocationCoordinator
 from tidewire.core.errors import Unavailable
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notices.notice import Notice, decode_notice
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.transitions.relocate import decode_chunk, encode_chunk
 from tidewire.core.users import Realm, User
-from tidewire.http.fanout import Spread
+from tidewire.http.fanout import NoticeFanOut
 from tidewire.observability.log import build_log
 from tidewire.sharding.shard_map import ShardMap, even_map
 
@@ -56,25 +56,25 @@ class Node:
         self._live()
 
     def _live(self) -> None:
-        handing = self.rig.engine.handing
-        self.neighbours = Neighbours(
+        relocation_steps = self.rig.engine.relocation_steps
+        self.peers = Peers(
             self._first,
             index=self.index,
             mode="proxy",
             directory=Nobody(),
             secret="",
             log=build_log(form="json", level="error", stream=io.StringIO()),
-            moves=handing.moves,
+            relocations=relocation_steps.relocations,
         )
-        self.hand_over = HandOver(
-            handing, self.neighbours, log=self.neighbours._log, timer=lambda: self.rig.clock.time
+        self.relocation = RelocationCoordinator(
+            relocation_steps, self.peers, log=self.peers._log, timer=lambda: self.rig.clock.time
         )
-        assert self.hand_over.take_up(self._first) is None or handing.moves.version
+        assert self.relocation.adopt_initial_map(self._first) is None or relocation_steps.relocations.version
 
     @property
     def moves(self) -> Any:
         """What it knows of users on their way."""
-        return self.rig.engine.handing.moves
+        return self.rig.engine.relocation_steps.relocations
 
     def sync(self) -> None:
         """Makes all records durable."""
@@ -84,7 +84,7 @@ class Node:
     def is_durable(self) -> bool:
         """Whether all that it could tell is."""
         slot: KeepingSlot[None] = KeepingSlot()
-        self.rig.engine.handing.settle(slot)
+        self.rig.engine.relocation_steps.answer_when_durable(slot)
         return slot.answered
 
     def crash(self) -> None:
@@ -96,7 +96,7 @@ class Node:
     def look_whether_over(self) -> None:
         """What its task would see."""
         if not self.moves.under_way:
-            self.hand_over._end()
+            self.relocation._end()
 
 
 class World:
@@ -115,7 +115,7 @@ class World:
         return all(
             not node.moves.under_way
             and node.moves.version == self.map.version
-            and not node.neighbours.unsure
+            and not node.peers.unsure
             and node.is_durable()
             for node in self.nodes
         )
@@ -129,24 +129,27 @@ class World:
 
     def tell(self, node: Node) -> None:
         """One shard is told of the newest map."""
-        assert node.hand_over.take_map(self.map, self.before) is None
+        assert node.relocation.take_map(self.map, self.before) is None
 
     def agree(self, node: Node) -> None:
         """A shard asks all others whether they know."""
         moves = node.moves
-        others = [self.nodes[shard] for shard in node.neighbours.others()]
+        others = [self.nodes[shard] for shard in node.peers.others()]
         if moves.under_way and all(
-            other.moves.version >= moves.version and not other.neighbours.unsure and other.is_durable()
+            other.moves.version >= moves.version and not other.peers.unsure and other.is_durable()
             for other in others
         ):
-            node.rig.engine.handing.agree()
-            node.neighbours.agreed()
+            node.rig.engine.relocation_steps.agree()
+            node.peers.agreed()
 
     # Moving.
 
     def leaving(self, node: Node, to: int | None = None) -> list[UserId]:
         """Who has to move from a shard, and has not begun to."""
-        homes = {user: node.neighbours.homes(user, None) for user in node.rig.engine.handing.concerned()}
+        homes = {
+            user: node.peers.old_and_new_shard(user, None)
+            for user in node.rig.engine.relocation_steps.users_to_move()
+        }
         return [
             user
             for user, (before, after) in homes.items()
@@ -160,33 +163,33 @@ class World:
             return
         users = self.leaving(node, to)[:most]
         if users:
-            node.rig.engine.handing.begin(users, to, KeepingSlot())
+            node.rig.engine.relocation_steps.begin(users, to, KeepingSlot())
 
     def send(self, node: Node, to: int, *, lost_after: int | None, answered: bool) -> None:
         """Sends those who are moving; the channel takes so many chunks, and the last answer may get lost."""
         users = node.moves.users("moving").get(to, [])
         if not users or not node.is_durable():
             return
-        handing = node.rig.engine.handing
+        relocation_steps = node.rig.engine.relocation_steps
         there = self.nodes[to]
-        for count, chunk in enumerate([*handing.tables(), *handing.chunks(users)]):
+        for count, chunk in enumerate([*relocation_steps.tables(), *relocation_steps.chunks(users)]):
             if lost_after is not None and count >= lost_after:
                 return
             slot: KeepingSlot[None] = KeepingSlot()
-            there.rig.engine.handing.take(decode_chunk(encode_chunk(chunk)), slot)
+            there.rig.engine.relocation_steps.take(decode_chunk(encode_chunk(chunk)), slot)
             if answered:
                 there.sync()
             if not slot.answered:
                 return
         if answered:
-            handing.finish(users)
+            relocation_steps.finish(users)
 
     def close(self, node: Node) -> None:
         """A shard that has handed over everybody says so."""
         moves = node.moves
         may_close = moves.agreed and moves.under_way and moves.closed < moves.version
         if may_close and not moves.users("moving") and not self.leaving(node):
-            node.rig.engine.handing.close()
+            node.rig.engine.relocation_steps.close()
             node.look_whether_over()
 
     def settle(self, node: Node, shard: int) -> None:
@@ -194,7 +197,7 @@ class World:
         other = self.nodes[shard]
         moves = other.moves
         if other.is_durable() and moves.closed >= node.moves.version and moves.agreed:
-            node.rig.engine.handing.settle_shard(shard)
+            node.rig.engine.relocation_steps.settle_shard(shard)
             node.look_whether_over()
 
     # Requests.
@@ -203,7 +206,7 @@ class World:
         """The shard that a request for a user ends at, from another; None when it is held or goes round."""
         node = self.nodes[via]
         for _ in range(MOST_HOPS + 1):
-            place = node.neighbours.place(UserId(user), None)
+            place = node.peers.place(UserId(user), None)
             if place is None:
                 return None
             if place == node.index:
@@ -213,7 +216,7 @@ class World:
 
     def owners(self, user: int) -> list[int]:
         """The shards that take themselves for the user's."""
-        return [node.index for node in self.nodes if node.neighbours.place(UserId(user), None) == node.index]
+        return [node.index for node in self.nodes if node.peers.place(UserId(user), None) == node.index]
 
     def register(self, user: int, via: int) -> tuple[Node, QueueId] | None:
         """Makes a queue."""
@@ -239,7 +242,7 @@ class World:
         if node is None:
             return None
         slot = Poll()
-        node.rig.engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=block, slot=slot)
+        node.rig.engine.poll(queue_id, user_id=UserId(user), last_event_id=last, block=block, waiter=slot)
         return slot
 
     def publish(self, raw: bytes, via: int, fates: Iterator[bool], hops: int = 0) -> bool:
@@ -249,9 +252,9 @@ class World:
         node = self.nodes[via]
         notice = decode_notice(raw)
         notice.hops = hops
-        if node.neighbours.unsure or (node.moves.under_way and node.neighbours._is_moving(notice)):
+        if node.peers.unsure or (node.moves.under_way and node.peers._is_moving(notice)):
             return False
-        spread = Spread([notice], node.neighbours)
+        spread = NoticeFanOut([notice], node.peers)
         slot: KeepingSlot[int] = KeepingSlot()
         if spread.own:
             try:
@@ -273,7 +276,7 @@ class World:
         for _ in range(100):
             for node in self.nodes:
                 node.sync()
-                if node.moves.version < self.map.version or node.neighbours.unsure:
+                if node.moves.version < self.map.version or node.peers.unsure:
                     self.tell(node)
             for node in self.nodes:
                 node.sync()
@@ -289,7 +292,7 @@ class World:
                     self.settle(node, shard)
             if self.is_settled():
                 return
-        told = [(node.index, node.neighbours.unsure, node.moves.image()) for node in self.nodes]
+        told = [(node.index, node.peers.unsure, node.moves.image()) for node in self.nodes]
         raise AssertionError("the hand-over does not come to an end", told)
 
 

@@ -29,9 +29,9 @@ from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import Batch
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.engine.recovery import recover
-from tidewire.engine.timing import Pace, at_once
+from tidewire.engine.timing import EngineTiming, run_inline
 from tidewire.ports.engine import Origin
 from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore
@@ -47,7 +47,7 @@ CALLS_MOST = 250
 """Calls of the file system after which the power is gone at the latest; a start takes some thirty."""
 
 LIMITS = Limits(remember_ids_max=200, answer_max_bytes=4000)
-PACE = Pace(heartbeat_min=3, heartbeat_max=5)
+PACE = EngineTiming(heartbeat_min=3, heartbeat_max=5)
 
 
 class Life:
@@ -60,8 +60,8 @@ class Life:
         store = DirectoryStore(
             files, durability="power", segment_bytes=SEGMENT_BYTES, new_syncer=self._new_syncer
         )
-        shard: Shard[PollSlot] = Shard(limits=LIMITS)
-        comeback = recover(store, shard, fingerprint="rules")
+        shard: Shard[PollWaiter] = Shard(limits=LIMITS)
+        report = recover(store, shard, fingerprint="rules")
         self.clock = SetClock(max(at, shard.recorded_at))
         made = iter(range(1_000_000))
         self.engine = Engine(
@@ -72,14 +72,14 @@ class Life:
             new_queue_id=lambda: f"life {number} queue {next(made)}",
             chance=lambda: 0.5,
             call_soon=self.soon.append,
-            pace=PACE,
-            aside=lambda work, done: self.asides.append(lambda: at_once(work, done)),
-            snapshot_size=comeback.snapshot_size,
+            timing=PACE,
+            background=lambda work, done: self.asides.append(lambda: run_inline(work, done)),
+            snapshot_size=report.snapshot_size,
             snapshot_after=SNAPSHOT_AFTER,
         )
-        self.damage = comeback.damage
-        if comeback.anything:
-            self.engine.begin(resumed=comeback.resumed, upgraded=comeback.upgraded, damaged=comeback.damaged)
+        self.damage = report.damage
+        if report.anything:
+            self.engine.begin(resumed=report.resumed, upgraded=report.upgraded, damaged=report.damaged)
             self.engine.announce_restart({"type": "restart"})
 
     def flush(self) -> None:
@@ -302,7 +302,7 @@ class _Client:
                 user_id=UserId(self._user),
                 last_event_id=acknowledged,
                 block=block,
-                slot=Answered(answered),
+                waiter=Answered(answered),
             )
         except TidewireError as error:
             kind: Fault = "re-registration" if isinstance(error, BadEventQueueId) else "refused"
@@ -340,7 +340,7 @@ class _Worker:
 
     def _read(self, after: int) -> None:
         slot: Answered[OutboxPage] = Answered(self._answered)
-        self._world.engine.read_outbox(self.history.queue, after=after, limit=50, slot=slot)
+        self._world.engine.read_outbox(self.history.queue, after=after, limit=50, waiter=slot)
 
     def _answered(self, page: OutboxPage) -> None:
         self.history.answered(
@@ -352,6 +352,6 @@ class _Worker:
         self._acknowledged = through
         slot: Answered[int] = Answered(lambda _: None)
         try:
-            self._world.engine.acknowledge_outbox(self.history.queue, through=through, slot=slot)
+            self._world.engine.acknowledge_outbox(self.history.queue, through=through, waiter=slot)
         except TidewireError as error:
             self._world.oracle.fault("refused", f"{self.history.queue} through {through}: {error}")

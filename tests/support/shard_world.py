@@ -147,13 +147,13 @@ class ShardWorld:
 
     def slicing(self) -> bool:
         """Whether a slice of a snapshot is booked, or one of what polls changed."""
-        keeper, acknowledging = self.rig.engine._keeper, self.rig.engine._acknowledging
-        return acknowledging._booked or (keeper._capture is not None and not keeper._waits)
+        scheduler, recorder = self.rig.engine._scheduler, self.rig.engine._recorder
+        return recorder._booked or (scheduler._capture is not None and not scheduler._waits)
 
     def send(self, client: Client, last: int, block: bool, slot: Poll) -> None:
         """Polls for a client."""
         self.rig.engine.poll(
-            client.queue_id, user_id=client.spec.user_id, last_event_id=last, block=block, slot=slot
+            client.queue_id, user_id=client.spec.user_id, last_event_id=last, block=block, waiter=slot
         )
         client.acknowledged = max(client.acknowledged, last)
         client.offline = False

@@ -17,9 +17,9 @@ from support.server_process import KEYS, SECRET, USER_IDS, credentials, users_fi
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import IdleTimeouts, Limits
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.http.app import build_application
-from tidewire.http.context import Compat, Lifecycle, Site
+from tidewire.http.context import Compat, ServerContext, ServerStatus
 from tidewire.http.security import Access
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
@@ -42,7 +42,7 @@ class StrictReporter(RaisingReporter):
 class LocalSite:
     """The site and ways to use it."""
 
-    site: Site
+    context: ServerContext
     app: ASGIApp
     clock: VirtualClock
     log_stream: io.StringIO
@@ -50,12 +50,12 @@ class LocalSite:
     @property
     def engine(self) -> Engine:
         """The engine behind the routes."""
-        return self.site.engine
+        return self.context.engine
 
     @property
     def whole_log(self) -> list[dict[str, Any]]:
         """The entries of the log, with those that are written once a second."""
-        self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
+        self.context.foreign.write(self.context.log, self.engine, self.context.request_ids)
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
     @property
@@ -74,9 +74,9 @@ class LocalSite:
         ]
 
     def changed(self, **changes: Any) -> "LocalSite":
-        """The same with other members of the `Site`."""
-        site = replace(self.site, **changes)
-        return LocalSite(site, build_application(site), self.clock, self.log_stream)
+        """The same with other members of the `ServerContext`."""
+        context = replace(self.context, **changes)
+        return LocalSite(context, build_application(context), self.clock, self.log_stream)
 
     def begin(self, name: str | None, method: str, path: str, **request: Any) -> asgi.Exchange:
         """Begins a request, with a user's credentials if one is named."""
@@ -127,11 +127,11 @@ def local_site(directory: Path) -> LocalSite:
     users = directory / "users.toml"
     users.write_text(users_file(*KEYS))
     clock = VirtualClock(START)
-    shard: Shard[PollSlot] = Shard(limits=Limits())
+    shard: Shard[PollWaiter] = Shard(limits=Limits())
     numbers = itertools.count()
     stream = io.StringIO()
     control = LogControl("debug")
-    site = Site(
+    context = ServerContext(
         engine=Engine(
             shard=shard,
             journal=NullJournal(),
@@ -149,10 +149,10 @@ def local_site(directory: Path) -> LocalSite:
         ),
         idle_timeouts=IdleTimeouts(),
         compat=Compat(version="12.0", feature_level=491, bad_queue_text="zulip-term"),
-        lifecycle=Lifecycle(ready=True),
+        lifecycle=ServerStatus(ready=True),
         log=build_log(form="json", level=control, stream=stream),
         log_control=control,
         now=clock.now,
         timer=clock.now,
     )
-    return LocalSite(site, build_application(site), clock, stream)
+    return LocalSite(context, build_application(context), clock, stream)

@@ -9,7 +9,7 @@ from support.lane_server import LaneServer, lane_server
 from support.raw_http import Answer, request_bytes
 from support.server_process import SECRET, USER_IDS, credentials
 from support.site import LocalSite, local_site
-from tidewire.cluster.peers import Mode, Neighbours
+from tidewire.cluster.peers import Mode, Peers
 from tidewire.sharding.shard_map import ShardAddress, ShardMap, even_map
 
 OWN, OTHER = "bob", "ada"
@@ -19,7 +19,7 @@ OWN, OTHER = "bob", "ada"
 class TwoShards:
     """Both of them; what is asked is asked of the first."""
 
-    def __init__(self, first: LaneServer, second: LaneServer, neighbours: list[Neighbours]) -> None:
+    def __init__(self, first: LaneServer, second: LaneServer, neighbours: list[Peers]) -> None:
         self.first = first
         self.second = second
         self.neighbours = neighbours
@@ -63,15 +63,15 @@ async def two_shards(directory: Path, mode: Mode = "proxy") -> AsyncIterator[Two
     """Runs both for the time of the block."""
     assert USER_IDS[OWN] % 2 == 0
     assert USER_IDS[OTHER] % 2 == 1
-    neighbours: list[Neighbours] = []
+    neighbours: list[Peers] = []
     async with contextlib.AsyncExitStack() as stack:
         servers = []
         for index in (0, 1):
             folder = directory / str(index)
             folder.mkdir()
             local = _with_neighbours(local_site(folder), index, mode)
-            assert local.site.neighbours is not None
-            neighbours.append(local.site.neighbours)
+            assert local.context.peers is not None
+            neighbours.append(local.context.peers)
             servers.append(await stack.enter_async_context(lane_server(local)))
         addresses = tuple(ShardAddress(server.port) for server in servers)
         for one in neighbours:
@@ -81,12 +81,12 @@ async def two_shards(directory: Path, mode: Mode = "proxy") -> AsyncIterator[Two
 
 
 def _with_neighbours(local: LocalSite, index: int, mode: Mode) -> LocalSite:
-    made = Neighbours(
+    made = Peers(
         even_map([1, 2]),
         index=index,
         mode=mode,
-        directory=local.site.authenticator,
+        directory=local.context.authenticator,
         secret=SECRET,
-        log=local.site.log,
+        log=local.context.log,
     )
-    return local.changed(neighbours=made)
+    return local.changed(peers=made)

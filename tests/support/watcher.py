@@ -6,7 +6,7 @@ from typing import Any
 
 from support.core_rig import KeepingSlot, Rig, spec
 from support.events import Json, flags, notice
-from tidewire.core.inspection.explain import Story
+from tidewire.core.inspection.explain import Explanation
 from tidewire.core.notices.request_body import decode_notices
 from tidewire.core.state.limits import Limits
 
@@ -194,6 +194,6 @@ class Watcher:
         return [{**told, "state": state}]
 
 
-def told(story: Story, names: Any) -> dict[str, Any]:
+def told(story: Explanation, names: Any) -> dict[str, Any]:
     """What a story says of these things."""
     return {name: getattr(story, name) for name in names}

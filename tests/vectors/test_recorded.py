@@ -15,7 +15,7 @@ from support.server_process import clean_environment
 from support.vectors import SETTINGS, Result, Vector, differences, matches, read_vector
 from tidewire.core.events.presentation import Presentation
 from tidewire.core.state.limits import IdleTimeouts, Limits
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 from tidewire.replay.player import Play
 from tidewire.replay.scenario import parse_scenario
 
@@ -30,7 +30,7 @@ def test_every_sequence_is_there() -> None:
 def test_the_engine_does_what_was_recorded(path: Path) -> None:
     play = Play(
         limits=Limits(offline_after=0),
-        pace=Pace(collect_every=0),
+        timing=EngineTiming(collect_every=0),
         timeouts=IdleTimeouts(minimum=0),
         presentation=Presentation(realm_host="zulip.example.com", avatar_salt="avatarsalt0123456789"),
     )

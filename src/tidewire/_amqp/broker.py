@@ -231,7 +231,7 @@ class Channel:
 
     def _on_close(self, _raw: Any, reason: Any) -> None:
         self.close_code = getattr(reason, "reply_code", 0)
-        settle(self.closed, said(reason))
+        settle(self.closed, error_text(reason))
 
 
 async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT) -> Connection:  # noqa: ASYNC109 - of the whole opening
@@ -269,8 +269,8 @@ async def _connect(url: str, *, name: str, timeout: float) -> Connection:  # noq
     raw = LenientConnection(
         parameters,
         on_open_callback=lambda _: settle(opened, None),
-        on_open_error_callback=lambda _, error: settle(opened, said(error)),
-        on_close_callback=lambda _, error: settle(closed, said(error)),
+        on_open_error_callback=lambda _, error: settle(opened, error_text(error)),
+        on_close_callback=lambda _, error: settle(closed, error_text(error)),
         custom_ioloop=loop,
     )
     await asyncio.wait([opened], timeout=timeout)
@@ -299,7 +299,7 @@ def address_of(url: str) -> str:
     return f"{parts.scheme}://{hosts}{parts.path}"
 
 
-def said(error: object) -> str:
+def error_text(error: object) -> str:
     """What an error of pika's comes down to, in one line."""
     inner = error
     while inner is not None:

@@ -16,7 +16,7 @@ NO_FAULT = frozenset({0, 200, 320})
 """Codes with which a channel ends that has done nothing wrong: none, an orderly end, and a broker that is stopped."""
 
 
-class Fate(enum.Enum):
+class PublishOutcome(enum.Enum):
     """What became of a published message."""
 
     CONFIRMED = "confirmed"
@@ -39,7 +39,7 @@ class Sender:
         self._channel = channel
         self._count = 0
         self._oldest = 1
-        self._open: dict[int, tuple[_Name, asyncio.Future[Fate]]] = {}
+        self._open: dict[int, tuple[_Name, asyncio.Future[PublishOutcome]]] = {}
         self._returned: set[_Name] = set()
         self._loop = asyncio.get_running_loop()
         channel.raw.add_on_return_callback(self._on_return)
@@ -77,15 +77,15 @@ class Sender:
         headers: Mapping[Any, Any] | None = None,
         kind: str | None = None,
         reply_to: str | None = None,
-    ) -> asyncio.Future[Fate]:
+    ) -> asyncio.Future[PublishOutcome]:
         """Publishes a persistent message straight to a queue (R8.1); never raises because of what is in it.
 
         An id that is too long for AMQP is replaced by a digest of it; headers that don't fit are left out
         (`properties.fitting`).
         """
-        fate: asyncio.Future[Fate] = self._loop.create_future()
+        fate: asyncio.Future[PublishOutcome] = self._loop.create_future()
         if not self._channel.raw.is_open:
-            fate.set_result(Fate.LOST)
+            fate.set_result(PublishOutcome.LOST)
             return fate
         message_id = short(message_id)
         properties = pika.BasicProperties(
@@ -99,7 +99,7 @@ class Sender:
         try:
             self._channel.raw.basic_publish("", queue, body, properties, mandatory=True)
         except Exception:  # noqa: BLE001 - nothing has been sent, and the others are none the worse for it
-            fate.set_result(Fate.UNSENDABLE)
+            fate.set_result(PublishOutcome.UNSENDABLE)
             return fate
         self._count += 1
         self._open[self._count] = ((queue, message_id), fate)
@@ -112,24 +112,24 @@ class Sender:
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
         tag: int = method.delivery_tag
-        found = Fate.CONFIRMED if method.NAME == "Basic.Ack" else Fate.REFUSED
+        found = PublishOutcome.CONFIRMED if method.NAME == "Basic.Ack" else PublishOutcome.REFUSED
         tags = range(self._oldest, tag + 1) if method.multiple else (tag,)
         for each in tags:
             self._decide(each, found)
         while self._oldest <= self._count and self._oldest not in self._open:
             self._oldest += 1
 
-    def _decide(self, tag: int, fate: Fate) -> None:
+    def _decide(self, tag: int, outcome: PublishOutcome) -> None:
         name, waiting = self._open.pop(tag, (None, None))
         if waiting is None or name is None:
             return
         if name in self._returned:
             self._returned.discard(name)
-            fate = Fate.UNROUTABLE
-        settle(waiting, fate)
+            outcome = PublishOutcome.UNROUTABLE
+        settle(waiting, outcome)
 
     def _on_lost(self) -> None:
-        fate = Fate.LOST if self._channel.close_code in NO_FAULT else Fate.FAULT
+        outcome = PublishOutcome.LOST if self._channel.close_code in NO_FAULT else PublishOutcome.FAULT
         for _, waiting in self._open.values():
-            settle(waiting, fate)
+            settle(waiting, outcome)
         self._open.clear()

@@ -7,14 +7,14 @@ from types import ModuleType
 from structlog.typing import FilteringBoundLogger
 
 from tidewire._http.bounded import Caller
-from tidewire.auth.application import ApplicationKind, Judge
-from tidewire.auth.chain import Kind, KindsDoor
+from tidewire.auth.application import ApplicationBackend, BackendClient
+from tidewire.auth.chain import AuthBackend, AuthChain
 from tidewire.auth.revocation import Changes, Revoked
 from tidewire.config import Settings
 from tidewire.config.checks import ConfigError, Problem
 from tidewire.config.secrets import read_key
 from tidewire.core.ids import UserId
-from tidewire.ports.auth import Authenticator, Door
+from tidewire.ports.auth import Authenticator, AuthGate
 
 MAX_ANSWER = 65_536
 """Bytes of what an application says of a user."""
@@ -30,8 +30,8 @@ def door(
     secret: str,
     log: FilteringBoundLogger,
     revoke: Callable[[Iterable[UserId]], object],
-    inside: Judge | None = None,
-) -> Door | None:
+    inside: BackendClient | None = None,
+) -> AuthGate | None:
     """Who lets requests in; None when the users file alone does.
 
     `inside` is the application in whose process the server runs, if it does.
@@ -50,17 +50,17 @@ def door(
     def on_fault(error: Exception) -> None:
         log.error("token could not be judged", error=type(error).__name__, exc_info=error)
 
-    judge = _judge(settings, secret, inside)
-    return KindsDoor(
+    client = _judge(settings, secret, inside)
+    return AuthChain(
         users=authenticator if "users" in auth.kind else None,
         tokens=_tokens(settings, authenticator, revoked, report, on_fault) if "jwt" in auth.kind else None,
-        application=None if judge is None else _application(settings, judge, revoked, report, revoke),
+        application=None if client is None else _application(settings, client, revoked, report, revoke),
         revoked=revoked,
         directory=authenticator,
     )
 
 
-def _judge(settings: Settings, secret: str, inside: Judge | None) -> Judge | None:
+def _judge(settings: Settings, secret: str, inside: BackendClient | None) -> BackendClient | None:
     auth = settings.auth
     if "django" in auth.kind:
         if inside is None:
@@ -84,14 +84,14 @@ def _judge(settings: Settings, secret: str, inside: Judge | None) -> Judge | Non
 
 def _application(
     settings: Settings,
-    judge: Judge,
+    client: BackendClient,
     revoked: Revoked,
     report: Callable[[Exception], None],
     revoke: Callable[[Iterable[UserId]], object],
-) -> Kind:
+) -> AuthBackend:
     auth = settings.auth
-    return ApplicationKind(
-        judge,
+    return ApplicationBackend(
+        client,
         keep_for=auth.http_keep_for,
         cookies=auth.http_cookies,
         revoked=revoked,
@@ -106,7 +106,7 @@ def _tokens(
     revoked: Revoked,
     report: Callable[[Exception], None],
     on_fault: Callable[[Exception], None],
-) -> Kind:
+) -> AuthBackend:
     auth = settings.auth
     module = _token_module()
     issuers = {}
@@ -118,7 +118,7 @@ def _tokens(
         caller = Caller(url.strip(), timeout=auth.http_timeout, max_bytes=MAX_KEYS)
         issuers[name] = module.Issuer(algorithms=auth.jwt_algorithms, caller=caller)
     claims = module.Claims(audience=auth.jwt_audience, user=auth.jwt_user_claim, realm=auth.jwt_realm_claim)
-    kind: Kind = module.TokenKind(
+    kind: AuthBackend = module.TokenBackend(
         issuers, claims=claims, users=users, revoked=revoked, report=report, on_fault=on_fault
     )
     return kind

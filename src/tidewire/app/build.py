@@ -15,9 +15,9 @@ from structlog.typing import FilteringBoundLogger
 from tidewire._amqp.names import inbound_queue
 from tidewire.app.from_settings import limits, origin_of, pace, presentation
 from tidewire.app.http import Seen, build_site
-from tidewire.app.telemetry import Observed, open_traces, shard_for
+from tidewire.app.telemetry import Telemetry, open_traces, shard_for
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.application import Judge
+from tidewire.auth.application import BackendClient
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.plugins import load_rules
 from tidewire.config.shards import read_shard_map
@@ -27,18 +27,18 @@ from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.shard import Shard
 from tidewire.core.state.statistics import Stopwatch
 from tidewire.engine.clock import ShardClock
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.engine.recovery import Comeback, recover
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.engine.recovery import RecoveryReport, recover
 from tidewire.http.app import NO_MORE, Methods, build_application
 from tidewire.http.bus_notices import SharedNotices
-from tidewire.http.context import Lifecycle, Site
+from tidewire.http.context import ServerContext, ServerStatus
 from tidewire.initial_state import StateProvider
 from tidewire.observability.counters import JournalStatistics
 from tidewire.observability.metrics.event_times import EventTimes
 from tidewire.observability.metrics.reporter import CountingReporter
 from tidewire.observability.process import resident_memory
 from tidewire.ports.bus import Bus, Embedded
-from tidewire.ports.engine import Aside, Clock, Origin, Reporter
+from tidewire.ports.engine import BackgroundRunner, Clock, Origin, Reporter
 from tidewire.ports.storage import Journal, StateStore
 from tidewire.tracing.traced_engine import kind_for
 from tidewire.tracing.traced_shard import TracedShard
@@ -54,10 +54,10 @@ class App:
     settings: Settings
     engine: Engine
     asgi: ASGIApp
-    site: Site
+    site: ServerContext
     authenticator: UsersFileAuthenticator
-    lifecycle: Lifecycle
-    comeback: Comeback
+    lifecycle: ServerStatus
+    comeback: RecoveryReport
 
     def begin(self) -> None:
         """Takes over what an earlier process left, whether it stopped or crashed.
@@ -65,19 +65,19 @@ class App:
         Raises:
             StateError: the journal can't be written.
         """
-        comeback = self.comeback
+        report = self.comeback
         try:
-            if comeback.anything:
+            if report.anything:
                 self.engine.begin(
-                    resumed=comeback.resumed,
-                    upgraded=comeback.upgraded,
-                    gave_way=comeback.gave_way,
-                    damaged=comeback.damaged,
+                    resumed=report.resumed,
+                    upgraded=report.upgraded,
+                    gave_way=report.gave_way,
+                    damaged=report.damaged,
                     rights=self.authenticator.rights,
                 )
-                if comeback.queues:
+                if report.queues:
                     self.announce_restart()
-            self._take_up_map()
+            self._adopt_initial_map()
         except Unavailable as error:
             raise StateError(f"The server can't begin: {error.message}") from error
 
@@ -97,14 +97,14 @@ class App:
         """Writes who asked for queues of others."""
         self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
 
-    def _take_up_map(self) -> None:
-        site = self.site
-        if site.hand_over is None or site.neighbours is None:
+    def _adopt_initial_map(self) -> None:
+        context = self.site
+        if context.relocation is None or context.peers is None:
             return
-        given = site.neighbours.map
-        problem = site.hand_over.take_up(given)
+        given = context.peers.map
+        problem = context.relocation.adopt_initial_map(given)
         if problem is not None:
-            site.log.warning("the file's shard map is not used", version=given.version, problem=problem)
+            context.log.warning("the file's shard map is not used", version=given.version, problem=problem)
 
     def announce_restart(self) -> None:
         """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
@@ -115,11 +115,11 @@ class App:
 
     def reload_map(self) -> str | None:
         """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
-        hand_over, file = self.site.hand_over, self.settings.shards.map_file
-        if hand_over is None or file is None:
+        relocation, file = self.site.relocation, self.settings.shards.map_file
+        if relocation is None or file is None:
             return None
         try:
-            return hand_over.take_map(read_shard_map(file))
+            return relocation.take_map(read_shard_map(file))
         except ConfigError as error:
             return str(error)
         except Unavailable as error:
@@ -140,7 +140,7 @@ class Turns:
 
     call_soon: Callable[[Callable[[], None]], object]
     from_thread: Callable[[Callable[[], None]], None]
-    aside: Aside
+    aside: BackgroundRunner
     give_up: Callable[[Exception], None]
     is_stopping: Callable[[], bool] = lambda: False
 
@@ -157,10 +157,10 @@ def build(
     reporter: Reporter,
     log: FilteringBoundLogger,
     turns: Turns,
-    observed: Observed | None = None,
+    telemetry: Telemetry | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
-    inside: Judge | None = None,
+    inside: BackendClient | None = None,
     time_of: Callable[[float], Clock] = wall_clock,
     users: UsersFileAuthenticator | None = None,
 ) -> App:
@@ -174,30 +174,30 @@ def build(
         StateError: the state can't be read, or the journal not be written.
     """
     authenticator = read_users_of(settings, users)
-    lifecycle, observed = Lifecycle(), observed or Observed()
+    status, telemetry = ServerStatus(), telemetry or Telemetry()
     engine, seen, clock = _engine(
-        settings, store, reporter=reporter, turns=turns, lifecycle=lifecycle, time_of=time_of, log=log
+        settings, store, reporter=reporter, turns=turns, status=status, time_of=time_of, log=log
     )
-    site = build_site(
+    context = build_site(
         settings,
         engine=engine,
         authenticator=authenticator,
-        lifecycle=lifecycle,
+        status=status,
         log=log,
         now=clock.now,
-        observed=observed,
+        telemetry=telemetry,
         seen=seen,
         providers=providers,
         inside=inside,
     )
-    times = _times(seen.times, observed.journal)
+    times = _times(seen.times, telemetry.journal)
     return App(
         settings=settings,
         engine=engine,
-        asgi=build_application(site, {**_console(settings, authenticator, times), **more_routes}),
-        site=site,
+        asgi=build_application(context, {**_console(settings, authenticator, times), **more_routes}),
+        site=context,
         authenticator=authenticator,
-        lifecycle=lifecycle,
+        lifecycle=status,
         comeback=seen.comeback,
     )
 
@@ -238,14 +238,14 @@ def _engine(
     *,
     reporter: Reporter,
     turns: Turns,
-    lifecycle: Lifecycle,
+    status: ServerStatus,
     time_of: Callable[[float], Clock],
     log: FilteringBoundLogger,
 ) -> tuple[Engine, Seen, Clock]:
     """The engine on the state that an earlier process left, what is seen of it, and its clock."""
     times = EventTimes()
-    shard, comeback, origin = _recovered(settings, store, times, log, turns.is_stopping)
-    counting = CountingReporter(reporter, snapshot_bytes=comeback.snapshot_size)
+    shard, report, origin = _recovered(settings, store, times, log, turns.is_stopping)
+    counting = CountingReporter(reporter, snapshot_bytes=report.snapshot_size)
     clock = time_of(shard.recorded_at)
     # The engine is there before anything is written.
     journal = _journal(store, origin, turns, lambda: engine.durable_moved())  # noqa: PLW0108 - not yet
@@ -257,14 +257,14 @@ def _engine(
         new_queue_id=lambda: str(uuid.uuid4()),
         chance=_chance(),
         call_soon=turns.call_soon,
-        pace=pace(settings),
-        aside=turns.aside,
-        on_failing=lifecycle.journal_fails,
-        snapshot_size=comeback.snapshot_size,
+        timing=pace(settings),
+        background=turns.aside,
+        on_failing=status.journal_fails,
+        snapshot_size=report.snapshot_size,
         snapshot_after=settings.storage.snapshot_after_bytes,
         resident=resident_memory,
     )
-    return engine, Seen(times, counting, comeback, journal), clock
+    return engine, Seen(times, counting, report, journal), clock
 
 
 def _times(notices: EventTimes, journal: JournalStatistics) -> Times:
@@ -297,8 +297,8 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
     bus, rabbitmq = app.settings.bus, load_bus(app.settings)
     if rabbitmq is None:
         return Embedded()
-    neighbours = app.site.neighbours
-    own = None if neighbours is None else neighbours.own.port
+    peers = app.site.peers
+    own = None if peers is None else peers.own.port
     made = rabbitmq.RabbitBus(
         url=bus.url,
         queue=bus.queue or inbound_queue(own),
@@ -307,10 +307,10 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
-        sharing=None if neighbours is None else SharedNotices(app.site, neighbours),
+        sharing=None if peers is None else SharedNotices(app.site, peers),
     )
-    if neighbours is not None:
-        neighbours.by_bus = lambda shard, body: made.send(inbound_queue(neighbours.address(shard).port), body)
+    if peers is not None:
+        peers.by_bus = lambda shard, body: made.send(inbound_queue(peers.address(shard).port), body)
     opened: Bus = made
     return opened
 
@@ -321,7 +321,7 @@ def _recovered(
     stopwatch: Stopwatch,
     log: FilteringBoundLogger,
     is_stopping: Callable[[], bool],
-) -> tuple[Shard[PollSlot], Comeback, Origin]:
+) -> tuple[Shard[PollWaiter], RecoveryReport, Origin]:
     """The shard as an earlier process left it, what that was, and under what this one goes on."""
     rules = load_rules(settings.queues.rules)
     shard = shard_for(

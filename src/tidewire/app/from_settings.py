@@ -10,7 +10,7 @@ from tidewire.core.events.presentation import Presentation
 from tidewire.core.persistence.fingerprint import fingerprint
 from tidewire.core.state.limits import IdleTimeouts, Limits
 from tidewire.core.state.state_settings import encode_shaping, shaping_of
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 from tidewire.http.context import Compat
 from tidewire.http.rate_limits import RateLimits
 from tidewire.http.security import Access
@@ -101,9 +101,9 @@ def presentation(settings: Settings) -> Presentation:
     )
 
 
-def pace(settings: Settings) -> Pace:
+def pace(settings: Settings) -> EngineTiming:
     """What the engine keeps time by."""
-    return Pace(
+    return EngineTiming(
         heartbeat_min=settings.queues.heartbeat_min,
         heartbeat_max=settings.queues.heartbeat_max,
         collect_every=settings.queues.collect_every,

@@ -17,17 +17,17 @@ from tidewire.app.from_settings import (
     restart_event,
 )
 from tidewire.app.state import state_source
-from tidewire.app.telemetry import Observed
+from tidewire.app.telemetry import Telemetry
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.application import Judge
+from tidewire.auth.application import BackendClient
 from tidewire.auth.cache import CachingAuthenticator
-from tidewire.cluster.peers import Neighbours
-from tidewire.cluster.relocation import HandOver
+from tidewire.cluster.peers import Peers
+from tidewire.cluster.relocation import RelocationCoordinator
 from tidewire.config import Settings, shared_secret
 from tidewire.config.shards import read_shard_map
 from tidewire.engine.engine import Engine
-from tidewire.engine.recovery import Comeback
-from tidewire.http.context import Lifecycle, Site
+from tidewire.engine.recovery import RecoveryReport
+from tidewire.http.context import ServerContext, ServerStatus
 from tidewire.http.security import Cors
 from tidewire.initial_state import StateProvider
 from tidewire.observability.counters import HttpStatistics
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
 
     times: EventTimes
     reported: CountingReporter
-    comeback: Comeback
+    comeback: RecoveryReport
     journal: Journal
 
 
@@ -53,14 +53,14 @@ def build_site(
     *,
     engine: Engine,
     authenticator: UsersFileAuthenticator,
-    lifecycle: Lifecycle,
+    status: ServerStatus,
     log: FilteringBoundLogger,
     now: Callable[[], float],
-    observed: Observed,
+    telemetry: Telemetry,
     seen: Seen,
     providers: Sequence[StateProvider],
-    inside: Judge | None,
-) -> Site:
+    inside: BackendClient | None,
+) -> ServerContext:
     """The site of one server.
 
     Raises:
@@ -72,30 +72,30 @@ def build_site(
         directory=settings.storage.directory,
     )
     statistics = HttpStatistics()
-    neighbours = _neighbours(settings, engine=engine, authenticator=authenticator, secret=secret, log=log)
-    hand_over = None
-    if neighbours is not None:
-        hand_over = HandOver(engine.handing, neighbours, log=log, timer=time.perf_counter)
-    return Site(
-        neighbours=neighbours,
-        hand_over=hand_over,
+    peers = _neighbours(settings, engine=engine, authenticator=authenticator, secret=secret, log=log)
+    relocation = None
+    if peers is not None:
+        relocation = RelocationCoordinator(engine.relocation_steps, peers, log=log, timer=time.perf_counter)
+    return ServerContext(
+        peers=peers,
+        relocation=relocation,
         engine=engine,
         authenticator=CachingAuthenticator(authenticator),
         access=access(settings, secret),
         idle_timeouts=idle_timeouts(settings),
         compat=compat(settings),
-        lifecycle=lifecycle,
+        lifecycle=status,
         log=log,
         limits=rate_limits(settings),
         cors=Cors(settings.server.cors_origins),
         dump_max_bytes=settings.limits.dump_max_bytes,
         restart=restart_event(settings),
         now=now,
-        lines=observed.lines,
-        log_control=observed.log_control,
+        lines=telemetry.lines,
+        log_control=telemetry.log_control,
         statistics=statistics,
         exposition=_exposition(
-            settings, engine=engine, lifecycle=lifecycle, observed=observed, http=statistics, seen=seen
+            settings, engine=engine, status=status, telemetry=telemetry, http=statistics, seen=seen
         ),
         door=door(
             settings,
@@ -117,17 +117,17 @@ def _neighbours(
     authenticator: UsersFileAuthenticator,
     secret: str,
     log: FilteringBoundLogger,
-) -> Neighbours | None:
+) -> Peers | None:
     if settings.shards.map_file is None:
         return None
-    return Neighbours(
+    return Peers(
         read_shard_map(settings.shards.map_file),
         index=settings.shards.index,
         mode=settings.shards.wrong_shard,
         directory=authenticator,
         secret=secret,
         log=log,
-        moves=engine.handing.moves,
+        relocations=engine.relocation_steps.relocations,
     )
 
 
@@ -135,24 +135,24 @@ def _exposition(
     settings: Settings,
     *,
     engine: Engine,
-    lifecycle: Lifecycle,
-    observed: Observed,
+    status: ServerStatus,
+    telemetry: Telemetry,
     http: HttpStatistics,
     seen: Seen,
 ) -> Exposition:
-    control = observed.log_control
+    control = telemetry.log_control
     sources = Sources(
         version=__version__,
         statistics=engine.shard.statistics,
         event_times=seen.times,
-        journal=observed.journal,
+        journal=telemetry.journal,
         tail_bytes=lambda: seen.journal.tail_bytes,
-        journal_fails=lambda: "journal" in lifecycle.degraded,
+        journal_fails=lambda: "journal" in status.degraded,
         reported=seen.reported,
         comeback=seen.comeback,
         http=http,
         suppressed={} if control is None else control.suppressed,
-        bus=observed.bus,
+        bus=telemetry.bus,
         process=Process(resident=resident_memory),
         memory_budget=memory_budget(settings.queues.memory_budget),
     )

@@ -14,7 +14,7 @@ from tidewire.core.events.presentation import Presentation
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.statistics import Stopwatch
-from tidewire.engine.engine import PollSlot
+from tidewire.engine.engine import PollWaiter
 from tidewire.observability.counters import JournalStatistics
 from tidewire.observability.log_level import LogControl
 from tidewire.observability.request_entries import Lines
@@ -25,7 +25,7 @@ from tidewire.tracing.traces import Losses, Traces
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Observed:
+class Telemetry:
     """What is seen of a server beside its answers.
 
     Attributes:
@@ -99,7 +99,7 @@ def shard_for(
     rules: Mapping[str, MergeRule],
     presentation: Presentation,
     stopwatch: Stopwatch | None = None,
-) -> Shard[PollSlot]:
+) -> Shard[PollWaiter]:
     """An empty shard, of the kind that tells `traces`."""
     if traces is None:
         return Shard(limits=limits, rules=rules, presentation=presentation, stopwatch=stopwatch)

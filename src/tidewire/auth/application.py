@@ -18,13 +18,13 @@ from tidewire.auth.revocation import Revoked
 from tidewire.auth.users_file import LARGEST_ID
 from tidewire.core.errors import AuthenticationUnavailable, InvalidApiKey, InvalidToken, WireError
 from tidewire.core.users import User
-from tidewire.ports.auth import Admitted, Credentials, MustAsk, no_session
+from tidewire.ports.auth import AuthResult, Credentials, NeedsBackend, no_session
 
 OK = 200
 REFUSALS = frozenset({401, 403})
 
 
-class Judge(Protocol):
+class BackendClient(Protocol):
     """The application: a `tidewire._http.bounded.Caller`, or what asks it without HTTP."""
 
     async def post(self, body: bytes, headers: Lines = (), /) -> Reply:
@@ -46,12 +46,12 @@ _DECODER = msgspec.json.Decoder(_Answer)
 _ENCODER = msgspec.json.Encoder()
 
 
-class ApplicationKind:
+class ApplicationBackend:
     """Credentials that the application judges."""
 
     def __init__(
         self,
-        judge: Judge,
+        client: BackendClient,
         *,
         keep_for: float,
         cookies: Iterable[str],
@@ -62,23 +62,23 @@ class ApplicationKind:
         """Takes what it needs.
 
         Args:
-            judge: who is asked.
+            client: who is asked.
             keep_for: seconds that an answer holds.
             cookies: names of the cookies that are passed on; none is all.
             revoked: the sessions that were revoked.
             report: told why the application could not be asked.
             on_seen: told of every user whom the application names.
         """
-        self._judge = judge
+        self._client = client
         self._keep_for = keep_for
         self._cookies = frozenset(cookies)
         self._revoked = revoked
         self._report = report
         self._on_seen = on_seen
         self._remembered = Remembered()
-        self._under_way: dict[bytes, asyncio.Task[Admitted]] = {}
+        self._under_way: dict[bytes, asyncio.Task[AuthResult]] = {}
 
-    def known(self, credentials: Credentials, now: float) -> Admitted:
+    def known(self, credentials: Credentials, now: float) -> AuthResult:
         """Who asks, if the application has said so a moment ago.
 
         Raises:
@@ -90,10 +90,10 @@ class ApplicationKind:
             raise no_session(is_session=credentials.is_session)
         found = self._remembered.get(self._key(credentials, shown), now)
         if found is None:
-            raise MustAsk
+            raise NeedsBackend
         return found
 
-    async def ask(self, credentials: Credentials, now: float) -> Admitted:
+    async def ask(self, credentials: Credentials, now: float) -> AuthResult:
         """Has the application say it; requests with the same credentials share one answer."""
         shown = self._shown(credentials)
         if shown is None:
@@ -106,7 +106,7 @@ class ApplicationKind:
         # One that gives up must not take the answer from the others.
         return await asyncio.shield(asking)
 
-    def _answered(self, key: bytes, done: asyncio.Task[Admitted]) -> None:
+    def _answered(self, key: bytes, done: asyncio.Task[AuthResult]) -> None:
         del self._under_way[key]
         if not done.cancelled():
             done.exception()  # should all who asked have gone, nobody else looks at it
@@ -127,7 +127,7 @@ class ApplicationKind:
     def _key(self, credentials: Credentials, shown: str) -> bytes:
         return digest_of("session" if credentials.is_session else "api", shown, credentials.host)
 
-    async def _ask(self, key: bytes, credentials: Credentials, shown: str, began: float) -> Admitted:
+    async def _ask(self, key: bytes, credentials: Credentials, shown: str, began: float) -> AuthResult:
         answer = await self._answer(credentials, shown)
         user = admissible(answer.user)
         if answer.session and self._revoked.has(answer.session):
@@ -135,7 +135,7 @@ class ApplicationKind:
                 is_session=credentials.is_session
             )  # the application may be asked before it has ended it itself
         ends_at = began + answer.expires_in if answer.expires_in is not None else float("inf")
-        admitted = Admitted(user, min(began + self._keep_for, ends_at), ends_at, answer.session)
+        admitted = AuthResult(user, min(began + self._keep_for, ends_at), ends_at, answer.session)
         self._remembered.put(key, admitted)
         self._on_seen(user)
         return admitted
@@ -144,7 +144,7 @@ class ApplicationKind:
         header = "Cookie" if credentials.is_session else "Authorization"
         body = _ENCODER.encode({"is_session": credentials.is_session, "host": credentials.host})
         try:
-            reply = await self._judge.post(body, [(header, shown)])
+            reply = await self._client.post(body, [(header, shown)])
             if reply.status in REFUSALS:
                 raise _refusal(credentials)  # noqa: TRY301 - it passes as it is
             if reply.status != OK:

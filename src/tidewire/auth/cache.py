@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import Realm, User
-from tidewire.ports.auth import Admitted, Authenticator
+from tidewire.ports.auth import Authenticator, AuthResult
 
 MAX_REMEMBERED = 100_000
 """Of which each takes some 200 bytes; the longest known makes room."""
@@ -75,9 +75,9 @@ class Remembered:
 
     def __init__(self, *, most: int = MAX_REMEMBERED) -> None:
         self._most = most
-        self._admitted: OrderedDict[bytes, Admitted] = OrderedDict()
+        self._admitted: OrderedDict[bytes, AuthResult] = OrderedDict()
 
-    def get(self, key: bytes, now: float) -> Admitted | None:
+    def get(self, key: bytes, now: float) -> AuthResult | None:
         """Who it was, if that still holds."""
         found = self._admitted.get(key)
         if found is None:
@@ -88,7 +88,7 @@ class Remembered:
         self._admitted.move_to_end(key)
         return found
 
-    def put(self, key: bytes, admitted: Admitted) -> None:
+    def put(self, key: bytes, admitted: AuthResult) -> None:
         """Remembers somebody."""
         self._admitted[key] = admitted
         self._admitted.move_to_end(key)

@@ -8,18 +8,18 @@ from typing import Protocol
 
 from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import InvalidApiKey, RealmDeactivated
-from tidewire.ports.auth import Admitted, Authenticator, Credentials, MustAsk, no_session
+from tidewire.ports.auth import Authenticator, AuthResult, Credentials, NeedsBackend, no_session
 
 
-class Kind(Protocol):
+class AuthBackend(Protocol):
     """One kind of credentials that isn't the users file."""
 
-    def known(self, credentials: Credentials, now: float, /) -> Admitted:
-        """As `Door.known`."""
+    def known(self, credentials: Credentials, now: float, /) -> AuthResult:
+        """As `AuthGate.known`."""
         ...
 
-    async def ask(self, credentials: Credentials, now: float, /) -> Admitted:
-        """As `Door.ask`."""
+    async def ask(self, credentials: Credentials, now: float, /) -> AuthResult:
+        """As `AuthGate.ask`."""
         ...
 
     def drop(self, session: str) -> None:
@@ -27,15 +27,15 @@ class Kind(Protocol):
         ...
 
 
-class KindsDoor:
-    """A `Door` over the kinds that are configured."""
+class AuthChain:
+    """A `AuthGate` over the kinds that are configured."""
 
     def __init__(
         self,
         *,
         users: Authenticator | None,
-        tokens: Kind | None,
-        application: Kind | None,
+        tokens: AuthBackend | None,
+        application: AuthBackend | None,
         revoked: Revoked,
         directory: Authenticator,
     ) -> None:
@@ -56,45 +56,45 @@ class KindsDoor:
         """Whether anything can be shown on the routes for browser sessions."""
         return self._tokens is not None or self._application is not None
 
-    def known(self, credentials: Credentials, now: float) -> Admitted:
-        """See `tidewire.ports.auth.Door`."""
+    def known(self, credentials: Credentials, now: float) -> AuthResult:
+        """See `tidewire.ports.auth.AuthGate`."""
         kind = self._kind(credentials)
         if kind is not None:
             return self._checked(kind.known(credentials, now))
         if self._users is None or credentials.is_session:
             raise no_session(is_session=credentials.is_session)
         try:
-            return Admitted(self._users.authenticate(credentials.authorization, credentials.host))
+            return AuthResult(self._users.authenticate(credentials.authorization, credentials.host))
         except InvalidApiKey:
             if self._application is None:
                 raise
             return self._checked(self._application.known(credentials, now))
 
-    async def ask(self, credentials: Credentials, now: float) -> Admitted:
-        """See `tidewire.ports.auth.Door`."""
+    async def ask(self, credentials: Credentials, now: float) -> AuthResult:
+        """See `tidewire.ports.auth.AuthGate`."""
         kind = self._kind(credentials) or self._application
         if kind is None:
             return self.known(credentials, now)
         try:
             return self._checked(await kind.ask(credentials, now))
-        except MustAsk:
+        except NeedsBackend:
             raise no_session(is_session=credentials.is_session) from None
 
     def revoke(self, session: str, now: float) -> None:
-        """See `tidewire.ports.auth.Door`."""
+        """See `tidewire.ports.auth.AuthGate`."""
         self._revoked.add(session, now)
         for kind in (self._tokens, self._application):
             if kind is not None:
                 kind.drop(session)
 
-    def _checked(self, admitted: Admitted) -> Admitted:
+    def _checked(self, admitted: AuthResult) -> AuthResult:
         """Whoever is let in, their realm may be switched off in the users file."""
         realm = self._directory.realm(admitted.user.realm_id)
         if realm is not None and not realm.active:
             raise RealmDeactivated("This organization has been deactivated")
         return admitted
 
-    def _kind(self, credentials: Credentials) -> Kind | None:
+    def _kind(self, credentials: Credentials) -> AuthBackend | None:
         """Who judges the credentials; None for the users file, or nobody."""
         scheme = (credentials.authorization or "").lstrip().partition(" ")[0].lower()
         if scheme == "bearer" and self._tokens is not None:

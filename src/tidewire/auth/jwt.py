@@ -22,7 +22,7 @@ from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import AuthenticationUnavailable, InvalidToken, WireError
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import Role, User
-from tidewire.ports.auth import Admitted, Credentials, MustAsk, no_session
+from tidewire.ports.auth import AuthResult, Credentials, NeedsBackend, no_session
 
 A = TypeVar("A")
 
@@ -110,7 +110,7 @@ class Issuer:
         age = now - self._fetched_at
         found = self._keys.get(key_id)
         if age >= KEPT_FOR or (found is None and age >= REFETCH_AFTER):
-            raise MustAsk
+            raise NeedsBackend
         return found
 
     async def fetch(self, now: float) -> None:
@@ -141,7 +141,7 @@ class _Seen:
     text: str = field(repr=False)
 
 
-class TokenKind:
+class TokenBackend:
     """Credentials that are tokens."""
 
     def __init__(
@@ -172,7 +172,7 @@ class TokenKind:
         self._on_fault = on_fault
         self._remembered = Remembered()
 
-    def known(self, credentials: Credentials, now: float) -> Admitted:
+    def known(self, credentials: Credentials, now: float) -> AuthResult:
         """Who asks.
 
         Raises:
@@ -189,7 +189,7 @@ class TokenKind:
             raise InvalidToken("The token was revoked")
         return found
 
-    async def ask(self, credentials: Credentials, now: float) -> Admitted:
+    async def ask(self, credentials: Credentials, now: float) -> AuthResult:
         """The same, once the issuer's keys were fetched.
 
         Raises:
@@ -205,7 +205,7 @@ class TokenKind:
             raise AuthenticationUnavailable("Whether the token is valid can't be found out now") from error
         try:
             return self.known(credentials, now)
-        except MustAsk:
+        except NeedsBackend:
             raise InvalidToken("The token is signed with a key that its issuer does not name") from None
 
     def drop(self, session: str) -> None:
@@ -224,7 +224,7 @@ class TokenKind:
         """
         try:
             return judge()
-        except (WireError, MustAsk):
+        except (WireError, NeedsBackend):
             raise
         except jwt.PyJWTError as error:
             raise InvalidToken(SENTENCES.get(type(error), NOT_VALID)) from None
@@ -238,7 +238,7 @@ class TokenKind:
             raise InvalidToken("The token is of an issuer that does not count here")
         return issuer
 
-    def _verified(self, seen: _Seen, now: float) -> Admitted:
+    def _verified(self, seen: _Seen, now: float) -> AuthResult:
         key = self._issuer(seen).key(seen.key_id, now)
         if key is None:
             raise InvalidToken("The token is signed with a key that its issuer does not name")
@@ -253,7 +253,7 @@ class TokenKind:
         )
         ends_at = _moment(content, "exp") + self._claims.leeway
         session = _text(content, "jti") if isinstance(content.get("jti"), str) else ""
-        return Admitted(admissible(self._user(content)), ends_at, ends_at, session)
+        return AuthResult(admissible(self._user(content)), ends_at, ends_at, session)
 
     def _user(self, content: Mapping[str, Any]) -> User:
         """The user whom the token names; what the users file says of them counts more than the token."""

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Run:
+class DeliveryBatch:
     """Deliveries that came one after the other.
 
     Attributes:
@@ -27,15 +27,15 @@ class Acknowledger:
 
     def __init__(self, acknowledge: Callable[[int], None]) -> None:
         self._acknowledge = acknowledge
-        self._runs: deque[Run] = deque()
+        self._runs: deque[DeliveryBatch] = deque()
 
-    def begin(self, last: int, count: int, *, now: float) -> Run:
+    def begin(self, last: int, count: int, *, now: float) -> DeliveryBatch:
         """Notes the next deliveries, up to the tag `last`; `now` is in seconds of any clock."""
-        run = Run(last, count, now)
+        run = DeliveryBatch(last, count, now)
         self._runs.append(run)
         return run
 
-    def finish(self, run: Run, count: int = 1) -> None:
+    def finish(self, run: DeliveryBatch, count: int = 1) -> None:
         """Notes that deliveries of a run are done, and acknowledges what can be."""
         run.left -= count
         through = 0
@@ -45,7 +45,7 @@ class Acknowledger:
             self._acknowledge(through)
             self._note_reached()
 
-    def when_reached(self, run: Run, reached: Callable[[], None]) -> None:
+    def when_reached(self, run: DeliveryBatch, reached: Callable[[], None]) -> None:
         """Calls `reached` once all deliveries before a run are done."""
         run.reached = reached
         self._note_reached()
@@ -72,12 +72,12 @@ class Acknowledger:
         return self._runs[0].began if self._runs else None
 
 
-class Taken:
+class PublishAck:
     """The engine's slot of notices that are done once they are durable."""
 
     __slots__ = ("_acknowledger", "_run")
 
-    def __init__(self, acknowledger: Acknowledger, run: Run) -> None:
+    def __init__(self, acknowledger: Acknowledger, run: DeliveryBatch) -> None:
         self._acknowledger = acknowledger
         self._run = run
 

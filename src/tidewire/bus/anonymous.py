@@ -26,7 +26,7 @@ class _Taken(NamedTuple):
     digest: bytes
 
 
-class Nameless:
+class AnonymousNotices:
     """The notices of one server that came without a name."""
 
     def __init__(self, *, run: str, window: int, left: Iterable[bytes] = ()) -> None:

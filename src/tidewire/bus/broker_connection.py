@@ -18,7 +18,7 @@ STEADY_AFTER = 10.0
 """Seconds that a connection must have stood for the next attempts to begin anew."""
 
 
-class Link:
+class Reconnecting:
     """One connection, from `start` to `stop`."""
 
     def __init__(

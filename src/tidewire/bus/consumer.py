@@ -19,15 +19,15 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire._amqp.broker import BrokerLost, Channel, Connection, Delivery
 from tidewire._amqp.names import FENCE
-from tidewire.bus.acks import Acknowledger, Run, Taken
-from tidewire.bus.anonymous import Nameless
+from tidewire.bus.acks import Acknowledger, DeliveryBatch, PublishAck
+from tidewire.bus.anonymous import AnonymousNotices
 from tidewire.bus.dead_letters import DeadLetters
 from tidewire.bus.decoding import MOST_TRIES, Incoming, digest_of_nameless, for_another_try, read
 from tidewire.bus.multi_shard import Sharer, place_of
-from tidewire.bus.producer import Outgoing
+from tidewire.bus.producer import Producer
 from tidewire.core.errors import InternalError, WireError
 from tidewire.engine.engine import Engine
-from tidewire.ports.bus import Sharing
+from tidewire.ports.bus import MultiShardPublish
 
 AT_ONCE = 250
 """Deliveries of one turn of the loop: some ten milliseconds, so that polls are not kept waiting."""
@@ -52,19 +52,19 @@ class Consumer:
         engine: Engine,
         queue: str,
         prefetch: int,
-        nameless: Nameless,
-        outgoing: Outgoing,
+        anonymous: AnonymousNotices,
+        producer: Producer,
         log: FilteringBoundLogger,
-        sharing: Sharing | None = None,
+        multi_shard: MultiShardPublish | None = None,
     ) -> None:
         self._engine = engine
-        self._sharing = sharing
+        self._multi_shard = multi_shard
         self._running: set[asyncio.Task[None]] = set()
         self._queue = queue
         self._prefetch = prefetch
-        self._nameless = nameless
-        self._outgoing = outgoing
-        self._dead_letters = DeadLetters(queue, outgoing=outgoing, log=log)
+        self._anonymous = anonymous
+        self._producer = producer
+        self._dead_letters = DeadLetters(queue, producer=producer, log=log)
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._acknowledger = Acknowledger(lambda _: None)
@@ -73,7 +73,7 @@ class Consumer:
         self._arrived: deque[Delivery] = deque()
         self._arrived_at = 0.0
         """When the oldest of what has arrived did, by the loop's clock."""
-        self._held: tuple[Run, list[Incoming]] | None = None
+        self._held: tuple[DeliveryBatch, list[Incoming]] | None = None
         self._is_due = False
         self._told_at = float("-inf")
         """When it was last written that notices wait, by the loop's clock."""
@@ -104,8 +104,8 @@ class Consumer:
                 if incoming.is_nameless and known.digest(incoming.notice.id or "") is None:
                     unseen.append(incoming.notice.digest)
                 elif incoming.is_nameless:
-                    self._nameless.took(incoming.notice.digest)
-        self._nameless.lost(unseen)
+                    self._anonymous.took(incoming.notice.digest)
+        self._anonymous.lost(unseen)
         self._arrived.clear()
         self._held = None
 
@@ -166,23 +166,23 @@ class Consumer:
                 batch.append(arrived.popleft())
         return batch
 
-    def _pass_fence(self, run: Run, delivery: Delivery) -> None:
+    def _pass_fence(self, run: DeliveryBatch, delivery: Delivery) -> None:
         """Answers a fence when all that came before it is done: what is acknowledged does not come again (D7)."""
-        self._nameless.delivered(redelivered=delivery.redelivered)
+        self._anonymous.delivered(redelivered=delivery.redelivered)
         reply_to = delivery.reply_to
         if reply_to is None:
             self._acknowledger.finish(run)
             return
         name, done = delivery.message_id or "", self._finisher(run)
         self._acknowledger.when_reached(
-            run, lambda: self._outgoing.answer(reply_to, kind=FENCE, message_id=name, done=done)
+            run, lambda: self._producer.answer(reply_to, kind=FENCE, message_id=name, done=done)
         )
 
-    def _read(self, run: Run, batch: Sequence[Delivery]) -> list[Incoming]:
+    def _read(self, run: DeliveryBatch, batch: Sequence[Delivery]) -> list[Incoming]:
         found: list[Incoming] = []
         for delivery in batch:
             try:
-                incoming = read(delivery, self._nameless)
+                incoming = read(delivery, self._anonymous)
             except WireError as error:
                 self._bury(run, delivery, None, error)
                 continue
@@ -198,11 +198,11 @@ class Consumer:
 
     # Carrying out.
 
-    def _carry_out(self, run: Run, incoming: list[Incoming]) -> None:
+    def _carry_out(self, run: DeliveryBatch, incoming: list[Incoming]) -> None:
         """All of it as one, as long as nothing is wrong with any."""
-        sharing = self._sharing
-        if sharing is not None and incoming and not self._is_all_for_here(sharing, incoming):
-            self._share(run, incoming, sharing)
+        multi_shard = self._multi_shard
+        if multi_shard is not None and incoming and not self._is_all_for_here(multi_shard, incoming):
+            self._share(run, incoming, multi_shard)
             return
         while incoming:
             try:
@@ -227,18 +227,18 @@ class Consumer:
             else:
                 return
 
-    def _is_all_for_here(self, sharing: Sharing, incoming: Sequence[Incoming]) -> bool:
+    def _is_all_for_here(self, multi_shard: MultiShardPublish, incoming: Sequence[Incoming]) -> bool:
         try:
-            return sharing.is_all_for_here([each.notice for each in incoming])
+            return multi_shard.is_all_for_here([each.notice for each in incoming])
         except Exception:  # noqa: BLE001 - where it is carried out it is said which of them is the matter
             self._log.exception("notices of the bus failed")
             return False
 
-    def _share(self, run: Run, incoming: list[Incoming], sharing: Sharing) -> None:
+    def _share(self, run: DeliveryBatch, incoming: list[Incoming], multi_shard: MultiShardPublish) -> None:
         """Those that concern other shards too; what comes after them waits, so that it stays in order."""
         held = self._held = (run, incoming)
         sharer = Sharer(
-            sharing,
+            multi_shard,
             bury=lambda each, error: self._bury(run, each.delivery, each.notice.id, error),
             send_back=lambda each: self._send_back(run, each),
             log=self._log,
@@ -250,7 +250,7 @@ class Consumer:
                 return  # of a connection that was lost
             for each in done:
                 if each.is_nameless:
-                    self._nameless.took(each.notice.digest)
+                    self._anonymous.took(each.notice.digest)
             self._acknowledger.finish(run, len(done))
             self._held = None
             if error is not None:
@@ -262,7 +262,7 @@ class Consumer:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _all_published(self, run: Run, first: list[Incoming], rest: list[Incoming]) -> bool:
+    def _all_published(self, run: DeliveryBatch, first: list[Incoming], rest: list[Incoming]) -> bool:
         """Publishes what was found to be right; False when it could not be, and `rest` was seen to with it."""
         if first:
             try:
@@ -272,14 +272,14 @@ class Consumer:
                 return False
         return True
 
-    def _publish(self, run: Run, incoming: list[Incoming]) -> None:
-        slot = Taken(self._acknowledger, run)
+    def _publish(self, run: DeliveryBatch, incoming: list[Incoming]) -> None:
+        slot = PublishAck(self._acknowledger, run)
         self._engine.publish([each.notice for each in incoming], slot)
         for each in incoming:
             if each.is_nameless:
-                self._nameless.took(each.notice.digest)
+                self._anonymous.took(each.notice.digest)
 
-    def _one_by_one(self, run: Run, incoming: list[Incoming]) -> None:
+    def _one_by_one(self, run: DeliveryBatch, incoming: list[Incoming]) -> None:
         for place, each in enumerate(incoming):
             try:
                 self._publish(run, [each])
@@ -292,7 +292,7 @@ class Consumer:
                 self._log.exception("notice of the bus failed", id=each.notice.id, type=each.notice.kind)
                 self._send_back(run, each)
 
-    def _hold(self, run: Run, incoming: list[Incoming], error: WireError) -> None:
+    def _hold(self, run: DeliveryBatch, incoming: list[Incoming], error: WireError) -> None:
         now = self._loop.time()
         if now - self._told_at >= TELL_EVERY:
             self._told_at = now
@@ -300,7 +300,7 @@ class Consumer:
         self._held = (run, incoming)
         self._loop.call_later(TRY_AGAIN, self._release, self._held)
 
-    def _release(self, held: tuple[Run, list[Incoming]]) -> None:
+    def _release(self, held: tuple[DeliveryBatch, list[Incoming]]) -> None:
         if self._held is not held:
             return  # of a connection that was lost
         self._held = None
@@ -310,7 +310,7 @@ class Consumer:
 
     # What is not carried out.
 
-    def _send_back(self, run: Run, incoming: Incoming) -> None:
+    def _send_back(self, run: DeliveryBatch, incoming: Incoming) -> None:
         tries = incoming.tries + 1
         notice, delivery = incoming.notice, incoming.delivery
         if tries >= MOST_TRIES:
@@ -322,7 +322,7 @@ class Consumer:
             self._log.exception("notice of the bus failed", id=notice.id, type=notice.kind)
             self._bury(run, delivery, notice.id, InternalError())
             return
-        self._outgoing.put(
+        self._producer.put(
             self._queue,
             body,
             message_id=notice.id or "",
@@ -331,9 +331,9 @@ class Consumer:
             failed=lambda _: self._bury(run, delivery, notice.id, InternalError()),
         )
 
-    def _bury(self, run: Run, delivery: Delivery, notice_id: str | None, error: WireError) -> None:
+    def _bury(self, run: DeliveryBatch, delivery: Delivery, notice_id: str | None, error: WireError) -> None:
         self._dead_letters.bury(delivery, notice_id, error, done=self._finisher(run))
 
-    def _finisher(self, run: Run) -> Callable[[], None]:
+    def _finisher(self, run: DeliveryBatch) -> Callable[[], None]:
         acknowledger = self._acknowledger
         return lambda: acknowledger.finish(run)

@@ -8,7 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from tidewire._amqp.broker import Delivery
 from tidewire._amqp.names import dead_letter_queue
 from tidewire.bus.decoding import usable_id
-from tidewire.bus.producer import Outgoing
+from tidewire.bus.producer import Producer
 from tidewire.core.errors import WireError
 
 LONGEST_REASON = 1000
@@ -20,10 +20,10 @@ CODE, REASON = "x-tidewire-code", "x-tidewire-reason"
 class DeadLetters:
     """Where the dead letters of one queue go."""
 
-    def __init__(self, queue: str, *, outgoing: Outgoing, log: FilteringBoundLogger) -> None:
+    def __init__(self, queue: str, *, producer: Producer, log: FilteringBoundLogger) -> None:
         """Takes the queue that messages come through, the way out, and where to write."""
         self._queue = queue
-        self._outgoing = outgoing
+        self._producer = producer
         self._log = log
 
     def bury(
@@ -45,7 +45,7 @@ class DeadLetters:
             self._log.error("dead letter is lost", id=name, code=error.code, reason=reason, bytes=size)
             done()
 
-        self._outgoing.put(
+        self._producer.put(
             dead_letter_queue(self._queue),
             delivery.body,
             message_id=name,

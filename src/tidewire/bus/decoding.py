@@ -7,7 +7,7 @@ import msgspec
 from tidewire._amqp.broker import Delivery
 from tidewire._amqp.names import PARTS
 from tidewire._amqp.properties import digest_of_id
-from tidewire.bus.anonymous import Nameless
+from tidewire.bus.anonymous import AnonymousNotices
 from tidewire.core.notices.notice import Notice, decode_notice
 
 TRIES_KEY = "failed_tries"
@@ -30,27 +30,27 @@ class Incoming(NamedTuple):
     is_nameless: bool
 
 
-def read(delivery: Delivery, nameless: Nameless) -> Incoming | None:
+def read(delivery: Delivery, anonymous: AnonymousNotices) -> Incoming | None:
     """The notice of a delivery, with an id in any case; None when it is a repeat of one without a name.
 
     Raises:
         InvalidNotice: there is none in it.
     """
-    incoming = _incoming(delivery, nameless)
+    incoming = _incoming(delivery, anonymous)
     parts = delivery.headers.get(PARTS) if delivery.headers else None
     if incoming is not None and isinstance(parts, str):
         incoming.notice.parted = frozenset(parts.split(","))
     return incoming
 
 
-def _incoming(delivery: Delivery, nameless: Nameless) -> Incoming | None:
-    nameless.delivered(redelivered=delivery.redelivered)
+def _incoming(delivery: Delivery, anonymous: AnonymousNotices) -> Incoming | None:
+    anonymous.delivered(redelivered=delivery.redelivered)
     body, tries = _without_tries(delivery.body)
     if delivery.message_id:
         return Incoming(delivery, _named(body, usable_id(delivery.message_id)), tries, is_nameless=False)
-    notice = _named(body, name := nameless.next_name())
+    notice = _named(body, name := anonymous.next_name())
     is_nameless = notice.id == name
-    if is_nameless and delivery.redelivered and nameless.is_repeat(notice.digest):
+    if is_nameless and delivery.redelivered and anonymous.is_repeat(notice.digest):
         return None
     return Incoming(delivery, notice, tries, is_nameless)
 

@@ -6,7 +6,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire.bus.decoding import Incoming
 from tidewire.core.errors import InternalError, WireError
-from tidewire.ports.bus import Sharing
+from tidewire.ports.bus import MultiShardPublish
 
 
 class Sharer:
@@ -14,14 +14,14 @@ class Sharer:
 
     def __init__(
         self,
-        sharing: Sharing,
+        multi_shard: MultiShardPublish,
         *,
         bury: Callable[[Incoming, WireError], None],
         send_back: Callable[[Incoming], None],
         log: FilteringBoundLogger,
     ) -> None:
         """Takes what to do with those that can't ever be carried out, and with those that failed."""
-        self._sharing = sharing
+        self._multi_shard = multi_shard
         self._bury = bury
         self._send_back = send_back
         self._log = log
@@ -39,7 +39,7 @@ class Sharer:
         while left:
             batch = left[:size]
             try:
-                await self._sharing.carry_out([each.notice for each in batch])
+                await self._multi_shard.carry_out([each.notice for each in batch])
             except InternalError:
                 size = self._failed(batch, left)
             except WireError as error:

@@ -7,14 +7,14 @@ from typing import Generic, TypeVar
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire._http import Backoff
-from tidewire.bus.producer import LONGEST_PAUSE, PAUSE, Outgoing
+from tidewire.bus.producer import LONGEST_PAUSE, PAUSE, Producer
 from tidewire.core.errors import Unavailable
 from tidewire.core.notifications.outbox import OutboxPage
 from tidewire.core.notifications.worker_records import Notification, stable_id, wire_record
 from tidewire.engine.engine import Engine
-from tidewire.ports.engine import Slot
+from tidewire.ports.engine import Waiter
 
 A = TypeVar("A")
 
@@ -34,14 +34,14 @@ class Forwarder:
         *,
         engine: Engine,
         queue: str,
-        outgoing: Outgoing,
+        producer: Producer,
         chance: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         """Takes what it needs; `chance` is a number from 0 up to 1, to spread attempts."""
         self._engine = engine
         self._queue = queue
-        self._outgoing = outgoing
+        self._producer = producer
         self._log = log
         self._confirmed = 0
         self._delays = Backoff(first=PAUSE, limit=LONGEST_PAUSE, random=chance)
@@ -69,13 +69,13 @@ class Forwarder:
 
     async def _page(self, *, after: int) -> OutboxPage:
         """The next records, once they are durable: none may be sent that a crash could unmake."""
-        slot: _FutureSlot[OutboxPage] = _FutureSlot()
-        self._engine.read_outbox(self._queue, after=after, limit=AT_A_TIME, slot=slot)
+        slot: _FutureWaiter[OutboxPage] = _FutureWaiter()
+        self._engine.read_outbox(self._queue, after=after, limit=AT_A_TIME, waiter=slot)
         return await slot.future
 
     async def _send(self, records: list[tuple[int, Notification]]) -> int:
         """Publishes records; returns up to which position they are confirmed, 0 for none of them."""
-        sender = await self._outgoing.sender()
+        sender = await self._producer.sender()
         fates = [
             sender.publish(
                 self._queue, msgspec.json.encode(wire_record(record)), message_id=stable_id(record)
@@ -84,9 +84,9 @@ class Forwarder:
         ]
         through = 0
         for (position, _), waiting in zip(records, fates, strict=True):
-            fate = await waiting
-            if fate is not Fate.CONFIRMED:
-                await self._recover(sender, fate)
+            outcome = await waiting
+            if outcome is not PublishOutcome.CONFIRMED:
+                await self._recover(sender, outcome)
                 break
             through = position
         if through:
@@ -94,19 +94,19 @@ class Forwarder:
             self._delays.reset()
         return through
 
-    async def _recover(self, sender: Sender, fate: Fate) -> None:
+    async def _recover(self, sender: Sender, outcome: PublishOutcome) -> None:
         """Waits, ever longer, for another try. That a connection was lost is told by whoever makes the next one."""
-        if fate is not Fate.LOST and fate.value != self._told:
-            self._told = fate.value
-            self._log.warning("notifications are sent again", queue=self._queue, reason=fate.value)
-        await self._outgoing.recover(sender, self._queue, fate, self._delays.next_delay(PAUSE))
+        if outcome is not PublishOutcome.LOST and outcome.value != self._told:
+            self._told = outcome.value
+            self._log.warning("notifications are sent again", queue=self._queue, reason=outcome.value)
+        await self._producer.recover(sender, self._queue, outcome, self._delays.next_delay(PAUSE))
 
     async def _acknowledge(self, through: int) -> None:
         """Drops what is confirmed; should the process end before, it is sent once more under the same id."""
         while True:
             try:
-                slot: _FutureSlot[int] = _FutureSlot()
-                self._engine.acknowledge_outbox(self._queue, through=through, slot=slot)
+                slot: _FutureWaiter[int] = _FutureWaiter()
+                self._engine.acknowledge_outbox(self._queue, through=through, waiter=slot)
                 await slot.future
             except Unavailable:
                 await asyncio.sleep(TRY_AGAIN)
@@ -114,7 +114,7 @@ class Forwarder:
                 return
 
 
-class _FutureSlot(Slot[A], Generic[A]):
+class _FutureWaiter(Waiter[A], Generic[A]):
     """An answer to be awaited."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tidewire._amqp.broker import BrokerLost, Connection
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire._http import Backoff
 
 PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -32,7 +32,7 @@ class _Message(NamedTuple):
     may_be_gone: bool = False
 
 
-class Outgoing:
+class Producer:
     """The way to the broker's queues; there is one while the connection is."""
 
     def __init__(self, queues: Sequence[str], *, chance: Callable[[], float]) -> None:
@@ -103,7 +103,7 @@ class Outgoing:
         else:
             failed(problem.value)
 
-    async def _publish(self, message: _Message, *, most: int | None) -> Fate | None:
+    async def _publish(self, message: _Message, *, most: int | None) -> PublishOutcome | None:
         """Tries until the broker has it; returns why it will not, after `most` times that it would not."""
         delays = Backoff(first=PAUSE, limit=LONGEST_PAUSE, random=self._chance)
         refusals = 0
@@ -112,24 +112,28 @@ class Outgoing:
             # Of several that were under way when the channel was ended for one of them it is not known which: each is
             # tried alone then, so that only the one pays.
             async with self._alone if refusals else contextlib.nullcontext():
-                fate = await sender.publish(
+                outcome = await sender.publish(
                     message.queue,
                     message.body,
                     message_id=message.message_id,
                     headers=message.headers,
                     kind=message.kind,
                 )
-            if fate is Fate.CONFIRMED or (fate is Fate.UNROUTABLE and message.may_be_gone):
+            if outcome is PublishOutcome.CONFIRMED or (
+                outcome is PublishOutcome.UNROUTABLE and message.may_be_gone
+            ):
                 return None
-            if fate is not Fate.LOST:
+            if outcome is not PublishOutcome.LOST:
                 refusals += 1
-                if most is not None and (refusals >= most or fate is Fate.UNSENDABLE):
-                    return fate
-            await self.recover(sender, message.queue, fate, delays.next_delay(PAUSE))
+                if most is not None and (refusals >= most or outcome is PublishOutcome.UNSENDABLE):
+                    return outcome
+            await self.recover(sender, message.queue, outcome, delays.next_delay(PAUSE))
 
-    async def recover(self, sender: Sender, queue: str, fate: Fate, delay: float = PAUSE) -> None:
+    async def recover(
+        self, sender: Sender, queue: str, outcome: PublishOutcome, delay: float = PAUSE
+    ) -> None:
         """Makes it likely that another try is taken, and waits for `delay` seconds."""
-        if fate is Fate.UNROUTABLE:
+        if outcome is PublishOutcome.UNROUTABLE:
             try:
                 await sender.connection.ensure_queue(queue)
             except BrokerLost as error:

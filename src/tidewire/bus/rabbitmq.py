@@ -15,14 +15,14 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire._amqp.broker import Connection, address_of, connect
 from tidewire._amqp.names import dead_letter_queue
-from tidewire.bus.anonymous import Nameless, left_behind
-from tidewire.bus.broker_connection import Link
+from tidewire.bus.anonymous import AnonymousNotices, left_behind
+from tidewire.bus.broker_connection import Reconnecting
 from tidewire.bus.consumer import Consumer
 from tidewire.bus.outage_log import Presence
 from tidewire.bus.outbox_forwarder import Forwarder
-from tidewire.bus.producer import Outgoing
+from tidewire.bus.producer import Producer
 from tidewire.engine.engine import Engine
-from tidewire.ports.bus import Bus, BusState, Sharing
+from tidewire.ports.bus import Bus, BusState, MultiShardPublish
 
 
 class RabbitBus(Bus):
@@ -38,7 +38,7 @@ class RabbitBus(Bus):
         crashed: bool,
         on_away: Callable[[bool], None],
         log: FilteringBoundLogger,
-        sharing: Sharing | None = None,
+        multi_shard: MultiShardPublish | None = None,
     ) -> None:
         """Takes what it needs; connects with `start`. Made on the loop.
 
@@ -50,7 +50,7 @@ class RabbitBus(Bus):
             crashed: an earlier run ended without closing its connection in order.
             on_away: told when the broker can't be reached (True), and when it can.
             log: where to write.
-            sharing: sees to notices that concern other shards too; None when there are none.
+            multi_shard: sees to notices that concern other shards too; None when there are none.
         """
         self._url = url
         self._on_away = on_away
@@ -60,24 +60,24 @@ class RabbitBus(Bus):
         )
         names = engine.shard.remembered.newest_first() if crashed else iter(())
         chance = random.Random().random  # noqa: S311 - no secret comes of it
-        self._outgoing = Outgoing(
+        self._producer = Producer(
             [queue, dead_letter_queue(queue), *engine.shard.outbox_queues()], chance=chance
         )
         self._consumer = Consumer(
             engine=engine,
             queue=queue,
             prefetch=prefetch,
-            nameless=Nameless(
+            anonymous=AnonymousNotices(
                 run=secrets.token_hex(4), window=prefetch, left=left_behind(names, window=prefetch)
             ),
-            outgoing=self._outgoing,
+            producer=self._producer,
             log=log,
-            sharing=sharing,
+            multi_shard=multi_shard,
         )
         self._incoming_link = self._link("incoming", self._consumer.set_up, self._incoming_moved, chance)
-        self._outgoing_link = self._link("outgoing", self._outgoing.set_up, self._outgoing_moved, chance)
+        self._outgoing_link = self._link("outgoing", self._producer.set_up, self._outgoing_moved, chance)
         self._forwarders = [
-            Forwarder(engine=engine, queue=name, outgoing=self._outgoing, chance=chance, log=log)
+            Forwarder(engine=engine, queue=name, producer=self._producer, chance=chance, log=log)
             for name in engine.shard.outbox_queues()
         ]
         self._forwarding: list[asyncio.Task[None]] = []
@@ -101,7 +101,7 @@ class RabbitBus(Bus):
             task.cancel()
         if self._forwarding:
             await asyncio.wait(self._forwarding)
-        await self._outgoing.close()
+        await self._producer.close()
         await self._outgoing_link.stop()
 
     def state(self) -> BusState:
@@ -111,7 +111,7 @@ class RabbitBus(Bus):
 
     async def send(self, queue: str, body: bytes) -> None:
         """Publishes a notice into another shard's queue; returns once the broker has it."""
-        await self._outgoing.send(queue, body, message_id=str(uuid.uuid4()))
+        await self._producer.send(queue, body, message_id=str(uuid.uuid4()))
 
     def _link(
         self,
@@ -119,8 +119,8 @@ class RabbitBus(Bus):
         set_up: Callable[[Connection], Awaitable[None]],
         on_up: Callable[[bool], None],
         chance: Callable[[], float],
-    ) -> Link:
-        return Link(
+    ) -> Reconnecting:
+        return Reconnecting(
             name=name,
             connect=self._connect,
             set_up=set_up,
@@ -142,7 +142,7 @@ class RabbitBus(Bus):
     def _outgoing_moved(self, up: bool) -> None:
         self._note("outgoing", up)
         if not up:
-            self._outgoing.lost()
+            self._producer.lost()
 
     def _note(self, name: str, up: bool) -> None:
         if up:

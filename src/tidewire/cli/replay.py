@@ -42,7 +42,7 @@ def replay_command(settings: tuple[str, ...], over: str, files: tuple[str, ...])
 def _on_engine(scenario: Scenario, settings: Settings) -> Result:
     play = Play(
         limits=limits(settings),
-        pace=pace(settings),
+        timing=pace(settings),
         timeouts=idle_timeouts(settings),
         presentation=presentation(settings),
         rules=load_rules(settings.queues.rules),

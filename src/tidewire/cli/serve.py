@@ -20,7 +20,13 @@ from tidewire.observability.log_level import LogControl
 from tidewire.server.server import run
 from tidewire.sharding.shard_map import ShardMap, even_map
 from tidewire.supervisor.child import await_turn, end_with, say_so
-from tidewire.supervisor.shard_process import NeverStarted, Patience, ShardLines, ShardProcess, this_python
+from tidewire.supervisor.shard_process import (
+    NeverStarted,
+    RestartTimeouts,
+    ShardLines,
+    ShardProcess,
+    this_python,
+)
 from tidewire.supervisor.supervisor import Supervisor
 
 MAP_NAME = "shards.toml"
@@ -89,7 +95,7 @@ async def _run(settings: Settings, commands: dict[int, list[str]]) -> None:
             bind=partial(bind, settings.server.host, port),
             output=_write,
             log=log,
-            patience=Patience(),
+            timeouts=RestartTimeouts(),
         )
         for port, command in commands.items()
     ]

@@ -9,7 +9,7 @@ from tidewire._http import REAL_ASYNC_TIMING, AsyncConnection, AsyncTiming, Tran
 from tidewire.client import requests
 from tidewire.client.async_stream import AsyncEvents
 from tidewire.client.errors import ClientClosed, ClientError, ConnectionFailed
-from tidewire.client.event_follower import Following, Listening
+from tidewire.client.event_follower import EventFollower, Listening
 from tidewire.client.live_state import LiveState
 from tidewire.client.registration import Gap, Registration
 from tidewire.client.requests import Request
@@ -139,7 +139,7 @@ class AsyncClient:
         )
         parameters = requests.with_fetch_types(parameters, state)
         return AsyncEvents(
-            Following(listening, random=self._timing.random),
+            EventFollower(listening, random=self._timing.random),
             register=lambda: self.register(event_types, narrow, **parameters),
             poll=self.get_events,
             delete=self._say_goodbye,

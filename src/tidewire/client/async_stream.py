@@ -1,4 +1,4 @@
-"""The steps of `Following`, taken on an event loop."""
+"""The steps of `EventFollower`, taken on an event loop."""
 
 import contextlib
 import inspect
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tidewire.client.errors import ClientError
-from tidewire.client.event_follower import Call, Deliver, Event, Following, Pause, Poll, Register, Step
+from tidewire.client.event_follower import Call, Deliver, Event, EventFollower, Pause, Poll, Register, Step
 from tidewire.client.registration import Registration
 
 
@@ -28,7 +28,7 @@ class AsyncEvents(AsyncIterator[Event]):
 
     def __init__(
         self,
-        following: Following,
+        follower: EventFollower,
         *,
         register: Callable[[], Awaitable[Registration]],
         poll: ReadsQueues,
@@ -36,14 +36,14 @@ class AsyncEvents(AsyncIterator[Event]):
         sleep: Callable[[float], Awaitable[object]],
         open_streams: "list[AsyncEvents]",
     ) -> None:
-        self._following = following
+        self._follower = follower
         self._register = register
         self._poll = poll
         self._delete = delete
         self._sleep = sleep
         self._open = open_streams
-        self._opening: Generator[Step, Any, None] | None = following.opening()
-        self._steps = following.following()
+        self._opening: Generator[Step, Any, None] | None = follower.opening()
+        self._steps = follower.following()
         self._undone: Step | None = None
 
     def __await__(self) -> Generator[Any, Any, Self]:
@@ -69,13 +69,13 @@ class AsyncEvents(AsyncIterator[Event]):
 
     async def aclose(self) -> None:
         """Deletes the queue, if that is quickly done; it expires by itself otherwise."""
-        self._following.is_over = True
+        self._follower.is_over = True
         self._undone = self._opening = None
         self._steps.close()
         if self in self._open:
             self._open.remove(self)
             with contextlib.suppress(ClientError):
-                await self._delete(self._following.queue_id)
+                await self._delete(self._follower.queue_id)
 
     async def _started(self) -> Self:
         opening = self._opening

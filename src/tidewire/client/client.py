@@ -8,7 +8,7 @@ from typing import Any, Self
 from tidewire._http import REAL_TIMING, Connection, Timing, TransportFailed
 from tidewire.client import requests
 from tidewire.client.errors import ClientClosed, ClientError, ConnectionFailed
-from tidewire.client.event_follower import Following, Listening
+from tidewire.client.event_follower import EventFollower, Listening
 from tidewire.client.live_state import LiveState
 from tidewire.client.registration import Gap, Registration
 from tidewire.client.requests import Request
@@ -160,7 +160,7 @@ class Client:
         )
         parameters = requests.with_fetch_types(parameters, state)
         stream = Stream(
-            Following(listening, random=self._timing.random),
+            EventFollower(listening, random=self._timing.random),
             register=lambda: self.register(event_types, narrow, **parameters),
             poll=self.get_events,
             delete=self._say_goodbye,

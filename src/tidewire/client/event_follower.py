@@ -1,6 +1,6 @@
 """Following one stream of events over lost answers, absent servers and queues that end, without any I/O.
 
-`Following` says step by step what to do next; a skin does it and gives back the result, or throws the
+`EventFollower` says step by step what to do next; a skin does it and gives back the result, or throws the
 `ClientError` that came of it. Two rules hold throughout. The `last_event_id` of a poll is the id of the last
 event whose processing finished: it moves only when the skin comes back from a `Deliver`. And what was delivered
 once is not delivered again: ids of one queue only grow, so whatever is not above `last_event_id` is a repeat.
@@ -78,7 +78,7 @@ class Listening:
     read_state: Callable[[], object] | None = None
 
 
-class Following:
+class EventFollower:
     """One reader's stream of events, and the queue that feeds it at the moment.
 
     Attributes:

@@ -1,11 +1,11 @@
-"""The steps of `Following`, taken by a thread that waits."""
+"""The steps of `EventFollower`, taken by a thread that waits."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol
 
 from tidewire.client.errors import ClientError
-from tidewire.client.event_follower import Call, Deliver, Event, Following, Pause, Poll, Register, Step
+from tidewire.client.event_follower import Call, Deliver, Event, EventFollower, Pause, Poll, Register, Step
 from tidewire.client.registration import Registration
 
 
@@ -30,7 +30,7 @@ class Stream:
 
     def __init__(
         self,
-        following: Following,
+        follower: EventFollower,
         *,
         register: Callable[[], Registration],
         poll: ReadsQueues,
@@ -38,7 +38,7 @@ class Stream:
         sleep: Callable[[float], None],
         open_streams: "list[Stream]",
     ) -> None:
-        self._following = following
+        self._follower = follower
         self._register = register
         self._poll = poll
         self._delete = delete
@@ -47,24 +47,24 @@ class Stream:
 
     def start(self) -> None:
         """Registers the first queue."""
-        for _ in self._carried_out(self._following.opening()):
+        for _ in self._carried_out(self._follower.opening()):
             raise AssertionError("nothing is delivered before there is a queue")
         self._open.append(self)
 
     def events(self) -> Iterator[Event]:
         """Yields events until closed, and then deletes the queue."""
         try:
-            yield from self._carried_out(self._following.following())
+            yield from self._carried_out(self._follower.following())
         finally:
             self.leave()
 
     def leave(self) -> None:
         """Deletes the queue, if that is quickly done; it expires by itself otherwise."""
-        self._following.is_over = True
+        self._follower.is_over = True
         if self in self._open:
             self._open.remove(self)
             with contextlib.suppress(ClientError):
-                self._delete(self._following.queue_id)
+                self._delete(self._follower.queue_id)
 
     def _carried_out(self, steps: Generator[Step, Any, None]) -> Iterator[Event]:
         result: object = None

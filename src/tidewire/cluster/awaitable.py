@@ -5,12 +5,12 @@ from typing import Generic, TypeVar
 
 from starlette.types import Receive
 
-from tidewire.ports.engine import Slot
+from tidewire.ports.engine import Waiter
 
 A = TypeVar("A")
 
 
-class AsgiSlot(Slot[A], Generic[A]):
+class AwaitableWaiter(Waiter[A], Generic[A]):
     """One request's answer."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from tidewire.core.errors import UserMoving
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.notices.notice import Notice
 from tidewire.core.notices.split import meeting, parts_of, public_realm
-from tidewire.core.relocation.relocations import Moves
+from tidewire.core.relocation.relocations import Relocations
 from tidewire.core.users import Realm, User
 from tidewire.sharding.shard_map import ShardAddress, ShardMap, among
 
@@ -31,7 +31,7 @@ class Directory(Protocol):
         ...
 
 
-class Whereabouts:
+class UserLocator:
     """One shard's view of where users are.
 
     Attributes:
@@ -40,10 +40,12 @@ class Whereabouts:
         own: where this shard listens; it may be in the map no more, and then has nobody.
     """
 
-    def __init__(self, shard_map: ShardMap, *, index: int, directory: Directory, moves: Moves | None) -> None:
+    def __init__(
+        self, shard_map: ShardMap, *, index: int, directory: Directory, relocations: Relocations | None
+    ) -> None:
         self._map = shard_map
         self._before: ShardMap | None = None
-        self._moves = moves or Moves()
+        self._relocations = relocations or Relocations()
         self._index = index
         self.unsure = False
         self.own = shard_map.address(index)
@@ -86,10 +88,10 @@ class Whereabouts:
             return None
         problem = self.problem_with(newer)
         if problem is None:
-            self.live_under(newer, None)
+            self.use_map(newer, None)
         return problem
 
-    def live_under(self, shard_map: ShardMap, before: ShardMap | None) -> None:
+    def use_map(self, shard_map: ShardMap, before: ShardMap | None) -> None:
         """Goes by a map from here on, and by `before` for those who have not been handed over."""
         self._map, self._before, self.unsure = shard_map, before, False
         self._of_host.clear()
@@ -117,7 +119,7 @@ class Whereabouts:
         """The shard of a user of a realm by the map, whoever has the user now."""
         return among(self._shards_of(realm_id), user_id)
 
-    def homes(self, user_id: UserId, realm_id: RealmId | None) -> tuple[int, int]:
+    def old_and_new_shard(self, user_id: UserId, realm_id: RealmId | None) -> tuple[int, int]:
         """The shards of a user by the map before and by the one in force."""
         after = self.shard_of(user_id, realm_id)
         if self._before is None:
@@ -128,11 +130,11 @@ class Whereabouts:
         """The shard to go to with what a user asks, or what is for the user; None while that changes."""
         if self.unsure:
             return None
-        if not self._moves.under_way:
+        if not self._relocations.under_way:
             return self.shard_of(user_id, realm_id)
-        return self._moves.place(user_id, *self.homes(user_id, realm_id)).shard
+        return self._relocations.place(user_id, *self.old_and_new_shard(user_id, realm_id)).shard
 
-    async def whereabouts(self, user_id: UserId, realm_id: RealmId | None) -> int:
+    async def locate(self, user_id: UserId, realm_id: RealmId | None) -> int:
         """The same, once it is settled.
 
         Raises:
@@ -143,23 +145,23 @@ class Whereabouts:
             await self._change(deadline)
         return shard
 
-    async def hold(self, notices: Sequence[Notice]) -> None:
+    async def wait_until_settled(self, notices: Sequence[Notice]) -> None:
         """Returns when nobody whom notices concern is just moving.
 
         Raises:
             UserMoving: that takes too long.
         """
-        if not (self.unsure or self._moves.under_way):
+        if not (self.unsure or self._relocations.under_way):
             return
         deadline = asyncio.get_running_loop().time() + HOLD_WITHIN
         while self.unsure or any(map(self._is_moving, notices)):
             await self._change(deadline)
 
     def _is_moving(self, notice: Notice) -> bool:
-        absent = self._moves.absent
+        absent = self._relocations.absent
         found: Collection[UserId] = absent.keys() & notice.users.keys()
         if public_realm(notice) is not None:
-            found = [*found, *self._moves.hearing]
+            found = [*found, *self._relocations.hearing]
         return any(absent[user_id].what == "moving" for user_id in found if user_id in absent)
 
     def changed(self) -> None:
@@ -182,7 +184,7 @@ class Whereabouts:
 
     def serves_all(self, notices: Sequence[Notice]) -> bool:
         """Whether nobody else need hear of any of them, and nobody of theirs is on the way."""
-        if self.unsure or self._moves.under_way:
+        if self.unsure or self._relocations.under_way:
             return False
         return all(self.parts(notice).keys() == {self._index} for notice in notices)
 
@@ -193,7 +195,7 @@ class Whereabouts:
         """
         public = public_realm(notice)
         also = [] if public is None else self._hearing(notice, public, sent_on=sent_on)
-        if self._moves.under_way:
+        if self._relocations.under_way:
             return self._parts_under_way(notice, public, also)
         given = notice.realm_id
         if given is not None or self._map.is_uniform:
@@ -205,9 +207,9 @@ class Whereabouts:
         """The shards that get a public message of a realm from here, whomever it names."""
         parted = notice.parted
         if parted is None and sent_on:
-            return [self._index] if self._moves.under_way or notice.hearers is not None else []
+            return [self._index] if self._relocations.under_way or notice.hearers is not None else []
         groups = [self._shards_of(realm_id)]
-        if self._moves.under_way:
+        if self._relocations.under_way:
             groups.append(self._shards_of(realm_id, before=True))
         if notice.hearers is not None:
             return [shard for group in groups for shard in meeting(group, notice.hearers)]
@@ -223,7 +225,9 @@ class Whereabouts:
         if public is not None:
             # Who hears a realm's messages and was handed over may have been there too late for this one.
             also += [
-                self._moves.absent[user].shard for user in self._moves.hearing if user in self._moves.absent
+                self._relocations.absent[user].shard
+                for user in self._relocations.hearing
+                if user in self._relocations.absent
             ]
 
         def shard_of(user_id: UserId) -> int:
@@ -234,13 +238,13 @@ class Whereabouts:
 
         return parts_of(notice, shard_of=shard_of, also=also, nobody=self._index)
 
-    def movers(self, notice: Notice) -> frozenset[UserId]:
+    def relocating_recipients(self, notice: Notice) -> frozenset[UserId]:
         """Those of a notice's users whom the map gives to another shard than the one before did."""
         if self._before is None:
             return frozenset()
 
         def moves(user_id: UserId) -> bool:
-            before, after = self.homes(user_id, self.realm_of(user_id, notice.realm_id))
+            before, after = self.old_and_new_shard(user_id, self.realm_of(user_id, notice.realm_id))
             return before != after
 
         return frozenset(filter(moves, notice.users))

@@ -1,6 +1,6 @@
 """Requests to other shards, over connections that are kept open, one request at a time on each.
 
-`Sibling` holds the connections to one shard, `Neighbours` all shards by the map in force. No request needs a task of its
+`PeerPool` holds the connections to one shard, `Peers` all shards by the map in force. No request needs a task of its
 own, because a forwarded poll may wait for a minute.
 """
 
@@ -15,10 +15,10 @@ from httptools import HttpParserError, HttpResponseParser
 from starlette.types import Receive
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.cluster.awaitable import AsgiSlot
-from tidewire.cluster.locator import Directory, Whereabouts
+from tidewire.cluster.awaitable import AwaitableWaiter
+from tidewire.cluster.locator import Directory, UserLocator
 from tidewire.core.errors import ShardMapDiffers, Unavailable
-from tidewire.core.relocation.relocations import Moves
+from tidewire.core.relocation.relocations import Relocations
 from tidewire.core.transitions.relocate import Chunk, encode_chunk
 from tidewire.sharding.shard_map import ShardAddress, ShardMap
 
@@ -67,7 +67,7 @@ class Call(asyncio.Protocol):
 
     def __init__(self, on_idle: Callable[["Call"], None]) -> None:
         self._on_idle = on_idle
-        self._slot: AsgiSlot[Reply] | None = None
+        self._slot: AwaitableWaiter[Reply] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._parser = HttpResponseParser(self)
@@ -79,7 +79,7 @@ class Call(asyncio.Protocol):
         """Whether a request can be sent."""
         return self._transport is not None and not self._transport.is_closing() and self._slot is None
 
-    def send(self, request: bytes, slot: AsgiSlot[Reply]) -> None:
+    def send(self, request: bytes, slot: AwaitableWaiter[Reply]) -> None:
         """Sends a whole request; the slot gets the reply, or `BROKEN`."""
         self._slot = slot
         self._headers, self._body = [], []
@@ -94,7 +94,7 @@ class Call(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def give_up(self, slot: AsgiSlot[Reply], reply: Reply = BROKEN) -> None:
+    def give_up(self, slot: AwaitableWaiter[Reply], reply: Reply = BROKEN) -> None:
         """The same for one request, if it is still the one under way."""
         if self._slot is slot:
             self.end(reply)
@@ -150,7 +150,7 @@ class Call(asyncio.Protocol):
             slot.complete(reply)
 
 
-class Sibling:
+class PeerPool:
     """Another server, and the connections to it."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -158,7 +158,7 @@ class Sibling:
         self._port = port
         self._idle: deque[Call] = deque()
 
-    async def begin(self, request: bytes, slot: AsgiSlot[Reply], *, fresh: bool = False) -> Call:
+    async def begin(self, request: bytes, slot: AwaitableWaiter[Reply], *, fresh: bool = False) -> Call:
         """Sends a request; the slot gets the reply. `fresh` takes no connection that was used before.
 
         Raises:
@@ -213,7 +213,7 @@ MOST_HOPS = 3
 forth. More than that is a disagreement, in which it would go round for ever."""
 
 
-class Neighbours(Whereabouts):
+class Peers(UserLocator):
     """The other shards, and how to ask them.
 
     Attributes:
@@ -231,23 +231,23 @@ class Neighbours(Whereabouts):
         secret: str,
         log: FilteringBoundLogger,
         by_bus: Callable[[int, bytes], Awaitable[None]] | None = None,
-        moves: Moves | None = None,
+        relocations: Relocations | None = None,
     ) -> None:
-        super().__init__(shard_map, index=index, directory=directory, moves=moves)
+        super().__init__(shard_map, index=index, directory=directory, relocations=relocations)
         self.mode = mode
         self._secret = secret
         self._log = log
         self.by_bus = by_bus
-        self._siblings: dict[ShardAddress, Sibling] = {}
+        self._siblings: dict[ShardAddress, PeerPool] = {}
         self._silent: set[int] = set()
         """Shards that did not answer when last asked: the log says so once, not for each request."""
-        self._waiting: dict[AsgiSlot[Reply], tuple[Call, Reply]] = {}
+        self._waiting: dict[AwaitableWaiter[Reply], tuple[Call, Reply]] = {}
         """Requests at other shards, each with its connection and with what ends it. By slot: as soon as the reply is
         there the connection carries the next request, which may be before whoever waited has run."""
 
-    def live_under(self, shard_map: ShardMap, before: ShardMap | None) -> None:
-        """See `Whereabouts`; connections to shards that are in none of the maps are closed."""
-        super().live_under(shard_map, before)
+    def use_map(self, shard_map: ShardMap, before: ShardMap | None) -> None:
+        """See `UserLocator`; connections to shards that are in none of the maps are closed."""
+        super().use_map(shard_map, before)
         for address in self._siblings.keys() - {self.address(shard) for shard in self.others()}:
             self._siblings.pop(address).close()
 
@@ -302,8 +302,8 @@ class Neighbours(Whereabouts):
         *,
         fresh: bool,
     ) -> Reply:
-        sibling = self._siblings.setdefault(address, Sibling(address.host, address.port))
-        slot: AsgiSlot[Reply] = AsgiSlot()
+        sibling = self._siblings.setdefault(address, PeerPool(address.host, address.port))
+        slot: AwaitableWaiter[Reply] = AwaitableWaiter()
         call = await sibling.begin(request, slot, fresh=fresh)
         self._waiting[slot] = (call, if_stopping)
         giving_up = asyncio.get_running_loop().call_later(within, call.give_up, slot)
@@ -364,37 +364,37 @@ CHUNK_WITHIN = 30.0
 OK = 200
 
 
-async def ask_status(neighbours: Neighbours, shard: int) -> dict[str, Any]:
+async def ask_status(peers: Peers, shard: int) -> dict[str, Any]:
     """How far another shard is.
 
     Raises:
         Unavailable: it does not say.
     """
-    request = neighbours.internal_request(STATUS_PATH, b"", "application/json", method="GET")
-    reply = await _reply(neighbours, shard, request, within=ANSWER_WITHIN)
+    request = peers.internal_request(STATUS_PATH, b"", "application/json", method="GET")
+    reply = await _reply(peers, shard, request, within=ANSWER_WITHIN)
     if reply.status != OK:
-        raise Unavailable(f"shard {neighbours.address(shard).port} answers {reply.status}")
+        raise Unavailable(f"shard {peers.address(shard).port} answers {reply.status}")
     said: dict[str, Any] = msgspec.json.decode(reply.body)
     return said
 
 
-async def send_chunk(neighbours: Neighbours, shard: int, chunk: Chunk) -> None:
+async def send_chunk(peers: Peers, shard: int, chunk: Chunk) -> None:
     """Sends a chunk, and returns when the other has it.
 
     Raises:
         Unavailable: it does not say so.
         ShardMapDiffers: it can't take it.
     """
-    request = neighbours.internal_request(CHUNK_PATH, encode_chunk(chunk), "application/msgpack")
-    reply = await _reply(neighbours, shard, request, within=CHUNK_WITHIN)
+    request = peers.internal_request(CHUNK_PATH, encode_chunk(chunk), "application/msgpack")
+    reply = await _reply(peers, shard, request, within=CHUNK_WITHIN)
     if reply.status != OK:
-        port = neighbours.address(shard).port
+        port = peers.address(shard).port
         raise ShardMapDiffers(f"shard {port} does not take users: {reply.body[:200]!r}")
 
 
-async def _reply(neighbours: Neighbours, shard: int, request: bytes, *, within: float) -> Reply:
+async def _reply(peers: Peers, shard: int, request: bytes, *, within: float) -> Reply:
     try:
-        return await neighbours.ask(shard, request, within=within, may_repeat=True)
+        return await peers.ask(shard, request, within=within, may_repeat=True)
     except Unavailable:
         # Whoever looks wants to know which.
-        raise Unavailable(f"shard {neighbours.address(shard).port} does not answer") from None
+        raise Unavailable(f"shard {peers.address(shard).port} does not answer") from None

@@ -45,7 +45,7 @@ class ConfigError(TidewireError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ResolvedSetting:
     """The value that a setting has in the end, and the source that gave it (None: the default)."""
 
     value: Any
@@ -109,7 +109,7 @@ NEEDS = (
 )
 
 
-def missing(settled: Mapping[str, Settled]) -> Iterator[Problem]:
+def missing(settled: Mapping[str, ResolvedSetting]) -> Iterator[Problem]:
     """Settings without which a kind of credentials can't work; nothing is open because one was forgotten."""
     kinds = settled.get("auth.kind")
     if kinds is None:
@@ -126,7 +126,7 @@ def missing(settled: Mapping[str, Settled]) -> Iterator[Problem]:
         yield Problem(issuer.source or "defaults", "auth.jwt_key or auth.jwt_key_file", expected, "none")
 
 
-def contradictions(settled: Mapping[str, Settled]) -> Iterator[Problem]:
+def contradictions(settled: Mapping[str, ResolvedSetting]) -> Iterator[Problem]:
     """Pairs of settings that don't go together; a pair with a setting left out is not judged.
 
     The source named is that of the setting itself, else of the other one: one of them is no default.

@@ -9,17 +9,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tidewire.config.checks import ConfigError, Problem, Settled, contradictions, missing
+from tidewire.config.checks import ConfigError, Problem, ResolvedSetting, contradictions, missing
 from tidewire.config.setting import ENVIRONMENT_PREFIX, Setting
 from tidewire.config.settings import Settings
 from tidewire.config.table import BY_ENVIRONMENT_NAME, BY_NAME, SECTIONS, TABLE
-from tidewire.config.types import Misfit
+from tidewire.config.types import InvalidValue
 
 OVERRIDE_SOURCE = "--set"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RawSetting:
     """A plain value that a source gives for a setting; whether it fits is not known yet."""
 
     setting: Setting
@@ -27,7 +27,7 @@ class Given:
     value: object
 
 
-def from_file(file: Path | None) -> Iterator[Given | Problem]:
+def from_file(file: Path | None) -> Iterator[RawSetting | Problem]:
     """What the configuration file says, if there is one."""
     if file is None:
         return
@@ -39,7 +39,7 @@ def from_file(file: Path | None) -> Iterator[Given | Problem]:
         yield from _from_table(str(file), section, table)
 
 
-def from_environment(environ: Mapping[str, str]) -> Iterator[Given | Problem]:
+def from_environment(environ: Mapping[str, str]) -> Iterator[RawSetting | Problem]:
     """What variables named `TIDEWIRE_<SECTION>__<KEY>` say.
 
     Other names that begin with the prefix are left alone: a container platform makes such ones for a service
@@ -48,7 +48,7 @@ def from_environment(environ: Mapping[str, str]) -> Iterator[Given | Problem]:
     slips = {name.replace("__", "_"): name for name in BY_ENVIRONMENT_NAME}
     for name, text in sorted(environ.items()):
         if setting := BY_ENVIRONMENT_NAME.get(name):
-            yield Given(setting, name, setting.kind.read(text))
+            yield RawSetting(setting, name, setting.kind.read(text))
         elif not name.startswith(ENVIRONMENT_PREFIX):
             continue
         elif "__" in name:
@@ -59,7 +59,7 @@ def from_environment(environ: Mapping[str, str]) -> Iterator[Given | Problem]:
             yield Problem(name, "", f"{slips[name]} (two underscores)", "no setting of this name")
 
 
-def from_overrides(overrides: Sequence[str]) -> Iterator[Given | Problem]:
+def from_overrides(overrides: Sequence[str]) -> Iterator[RawSetting | Problem]:
     """What `section.key=value` on the command line says; the last one of a setting counts."""
     for override in overrides:
         name, equals, text = override.partition("=")
@@ -68,7 +68,7 @@ def from_overrides(overrides: Sequence[str]) -> Iterator[Given | Problem]:
             # The text may be a value that must not be shown: a secret given without its name.
             yield Problem(OVERRIDE_SOURCE, "", "section.key=value", "an argument without =")
         elif setting := BY_NAME.get(name):
-            yield Given(setting, OVERRIDE_SOURCE, setting.kind.read(text))
+            yield RawSetting(setting, OVERRIDE_SOURCE, setting.kind.read(text))
         else:
             known = _close(name, BY_NAME) or "section.key=value of a known setting"
             yield Problem(OVERRIDE_SOURCE, name, known, "no setting of this name")
@@ -89,7 +89,7 @@ def _content(file: Path) -> dict[str, Any] | Problem:
         return Problem(str(file), "", expected, f"a mistake: {error}")
 
 
-def _from_table(source: str, section: str, table: object) -> Iterator[Given | Problem]:
+def _from_table(source: str, section: str, table: object) -> Iterator[RawSetting | Problem]:
     if section not in SECTIONS:
         yield Problem(source, section, _known_section(section), "no section of this name")
     elif not isinstance(table, dict):
@@ -98,7 +98,7 @@ def _from_table(source: str, section: str, table: object) -> Iterator[Given | Pr
         for key, value in table.items():
             name = f"{section}.{key}"
             if setting := BY_NAME.get(name):
-                yield Given(setting, source, value)
+                yield RawSetting(setting, source, value)
             else:
                 yield Problem(source, name, _known_key(section, key), "no setting of this name")
 
@@ -154,7 +154,7 @@ def load(
             source would have replaced.
     """
     settled = {
-        setting.name: Settled(setting.kind.fit(defaults.get(setting.name, setting.default)))
+        setting.name: ResolvedSetting(setting.kind.fit(defaults.get(setting.name, setting.default)))
         for setting in TABLE
     }
     problems: list[Problem] = []
@@ -162,7 +162,7 @@ def load(
         outcome = item if isinstance(item, Problem) else _fitted(item)
         if isinstance(outcome, Problem):
             problems.append(outcome)
-        elif isinstance(item, Given):
+        elif isinstance(item, RawSetting):
             settled[item.setting.name] = outcome
     wrong = {problem.key for problem in problems}
     right = {name: value for name, value in settled.items() if name not in wrong}
@@ -173,13 +173,13 @@ def load(
     return Settings.of({name: _absolute(settled[name].value, start) for name in settled})
 
 
-def _fitted(given: Given) -> Settled | Problem:
-    setting = given.setting
+def _fitted(raw: RawSetting) -> ResolvedSetting | Problem:
+    setting = raw.setting
     try:
-        return Settled(setting.kind.fit(given.value), given.source)
-    except Misfit as misfit:
+        return ResolvedSetting(setting.kind.fit(raw.value), raw.source)
+    except InvalidValue as misfit:
         found = "another value (not shown)" if setting.private else misfit.found
-        return Problem(given.source, setting.name, misfit.expected, found)
+        return Problem(raw.source, setting.name, misfit.expected, found)
 
 
 def _start_of_paths(file: Path | None, working_directory: Path | None) -> Path:

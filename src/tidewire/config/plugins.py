@@ -18,7 +18,7 @@ PATTERN = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ImportString:
     """A name in a setting.
 
     Attributes:
@@ -116,7 +116,7 @@ def load_rules(name: str, *, directory: Path | None = None) -> Mapping[str, Merg
     """
     if not name:
         return MappingProxyType({})
-    named = Named(RULES_KEY, name, "rules")
+    named = ImportString(RULES_KEY, name, "rules")
     found = named.load(directory)
     if callable(found) and not isinstance(found, Mapping):
         found = named.call(found, directory)
@@ -128,7 +128,7 @@ def load_rules(name: str, *, directory: Path | None = None) -> Mapping[str, Merg
     return rules
 
 
-def _checked(named: Named, found: object) -> Mapping[str, MergeRule]:
+def _checked(named: ImportString, found: object) -> Mapping[str, MergeRule]:
     if not isinstance(found, Mapping):
         expected = "a mapping from event type to merge rule, or a function that gives one"
         raise named.wrong(expected, f"a value of type {type(found).__name__}")
@@ -160,7 +160,7 @@ def load_providers(names: Iterable[str], *, directory: Path | None = None) -> tu
     """
     providers: dict[str, StateProvider] = {}
     for name in names:
-        named = Named(PROVIDERS_KEY, name, "providers")
+        named = ImportString(PROVIDERS_KEY, name, "providers")
         for provider in _providers(named, directory):
             if provider.fetch_type in providers:
                 raise named.wrong(
@@ -170,7 +170,7 @@ def load_providers(names: Iterable[str], *, directory: Path | None = None) -> tu
     return tuple(providers.values())
 
 
-def _providers(named: Named, directory: Path | None) -> Sequence[StateProvider]:
+def _providers(named: ImportString, directory: Path | None) -> Sequence[StateProvider]:
     found = named.load(directory)
     if callable(found) and not _is_provider(found):
         found = named.call(found, directory)

@@ -2,7 +2,7 @@
 
 A kind has two steps. `read` turns text (environment, `--set`) into the plain value that a TOML file would
 hold; it never fails, for text that can't be read is left as it is and then doesn't fit. `fit` turns a plain
-value from any source into the typed value, or raises `Misfit`.
+value from any source into the typed value, or raises `InvalidValue`.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ Plain = str | int | bool | tuple[str, ...]
 """What the table holds as a default."""
 
 
-class Misfit(Exception):
+class InvalidValue(Exception):
     """A value is not of its kind.
 
     Attributes:
@@ -88,7 +88,7 @@ class Text:
     def fit(self, value: object) -> str:
         """Takes strings of the pattern."""
         if not isinstance(value, str) or re.fullmatch(self.pattern, value) is None:
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return value
 
 
@@ -112,7 +112,7 @@ class Choice:
     def fit(self, value: object) -> str:
         """Takes the words exactly."""
         if not isinstance(value, str) or value not in self.options:
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return value
 
 
@@ -135,9 +135,9 @@ class Choices:
         """Takes a word, or a list of words that is not empty."""
         words = [value] if isinstance(value, str) else value
         if not isinstance(words, list | tuple) or not words or len(set(map(str, words))) < len(words):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         if not all(isinstance(word, str) and word in self.options for word in words):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return tuple(words)
 
 
@@ -154,7 +154,7 @@ class Flag:
     def fit(self, value: object) -> bool:
         """Takes booleans only; 0 and 1 are numbers."""
         if not isinstance(value, bool):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return value
 
 
@@ -179,9 +179,9 @@ class Integer:
     def fit(self, value: object) -> int:
         """Takes whole numbers; `true` is none, though Python would count it as one."""
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         if value < self.minimum or (self.maximum is not None and value > self.maximum):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return value
 
 
@@ -206,7 +206,7 @@ class Budget:
         if isinstance(value, str) and (sized := _SIZE.fullmatch(value)) is not None:
             return int(sized[1]) * _UNITS[sized[2].upper()]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return value
 
 
@@ -228,7 +228,7 @@ class File:
     def fit(self, value: object) -> Path | None:
         """Takes strings that can be a path; whoever loads makes it absolute."""
         if not isinstance(value, str) or "\0" in value or (not value and not self.optional):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         return Path(value) if value else None
 
 
@@ -245,11 +245,11 @@ class Address:
     def fit(self, value: object) -> Network:
         """Takes networks whose host bits are zero: anything else is more often a slip than meant."""
         if not isinstance(value, str):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         try:
             return ipaddress.ip_network(value)
         except ValueError:
-            raise Misfit(self.expected, value) from None
+            raise InvalidValue(self.expected, value) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +272,9 @@ class ListOf:
     def fit(self, value: object) -> tuple[Any, ...]:
         """Takes lists; the first item that doesn't fit is named."""
         if not isinstance(value, (list, tuple)):
-            raise Misfit(self.expected, value)
+            raise InvalidValue(self.expected, value)
         try:
             return tuple(self.item.fit(item) for item in value)
-        except Misfit as misfit:
+        except InvalidValue as misfit:
             misfit.expected = self.expected
             raise

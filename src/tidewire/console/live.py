@@ -9,13 +9,13 @@ import msgspec
 from starlette.requests import Request
 
 from tidewire import __version__
-from tidewire.cluster.peers import Neighbours
+from tidewire.cluster.peers import Peers
 from tidewire.core.errors import Unavailable
 from tidewire.core.inspection.survey import Survey
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.request_info import note_of
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.operators import surveyed
 from tidewire.observability.counters import Histogram
 from tidewire.sharding.shard_map import ShardMap
@@ -35,7 +35,7 @@ SPARED = 20
 """And so many times as long as the look took: of very many queues it is had more rarely, for a twentieth of the time."""
 
 
-class Pulse:
+class LiveStats:
     """The view, with what it last found."""
 
     def __init__(self, times: Times = lambda: NO_TIMES) -> None:
@@ -45,33 +45,33 @@ class Pulse:
         self._kept = KEPT
         self._looking = asyncio.Lock()
 
-    async def view(self, request: Request, site: Site) -> Answer:
+    async def view(self, request: Request, context: ServerContext) -> Response:
         """`GET /console/api/pulse`: the totals of `stats`, how the server is, and how long its loop lets others wait."""
         note_of(request).quiet = True
-        began = site.timer()
+        began = context.timer()
         await asyncio.sleep(0)
-        turn = site.timer() - began
-        lifecycle = site.lifecycle
-        survey = await self._surveyed(site)
+        turn = context.timer() - began
+        status = context.lifecycle
+        survey = await self._surveyed(context)
         payload = {
-            **msgspec.structs.asdict(site.engine.shard.overview(survey)),
-            "now": site.now(),
+            **msgspec.structs.asdict(context.engine.shard.overview(survey)),
+            "now": context.now(),
             "loop_turn": turn,
             "times": {name: _together(measured) for name, measured in self._times().items()},
-            "ready": lifecycle.ready,
-            "stopping": lifecycle.stopping,
-            "degraded": lifecycle.degraded,
+            "ready": status.ready,
+            "stopping": status.stopping,
+            "degraded": status.degraded,
             "version": __version__,
         }
         return responses.success(payload)
 
-    async def _surveyed(self, site: Site) -> Survey[Any]:
+    async def _surveyed(self, context: ServerContext) -> Survey[Any]:
         async with self._looking:
-            if self._survey is None or not 0 <= site.now() - self._found_at < self._kept:
-                began = site.timer()
-                self._survey = await surveyed(site)
-                self._found_at = site.now()
-                self._kept = max(KEPT, SPARED * (site.timer() - began))
+            if self._survey is None or not 0 <= context.now() - self._found_at < self._kept:
+                began = context.timer()
+                self._survey = await surveyed(context)
+                self._found_at = context.now()
+                self._kept = max(KEPT, SPARED * (context.timer() - began))
             return self._survey
 
 
@@ -103,20 +103,20 @@ class Health(msgspec.Struct):
 _HEALTH = msgspec.json.Decoder(Health)
 
 
-async def all_shards(request: Request, site: Site) -> Mapping[str, Any]:
+async def all_shards(request: Request, context: ServerContext) -> Mapping[str, Any]:
     """Which shard this one is, and all that there are.
 
     Each shard has an `index`, a `url`, and `healthy`; `degraded` names what is wrong, `serves` says whose users it has,
     `queues` how many queues, as far as that is known here, and `problem` why it is not healthy.
     """
-    neighbours = site.neighbours
-    if neighbours is None:
+    peers = context.peers
+    if peers is None:
         url = f"{request.url.scheme}://{request.headers.get('host', '')}"
-        return {"index": 0, "shards": [{"index": 0, "url": url, "serves": "all users", **_own(site)}]}
-    index, shard_map = neighbours.index, neighbours.map
+        return {"index": 0, "shards": [{"index": 0, "url": url, "serves": "all users", **_own(context)}]}
+    index, shard_map = peers.index, peers.map
     others = [number for number in range(len(shard_map.shards)) if number != index]
-    answered = await asyncio.gather(*(_other(neighbours, number) for number in others))
-    health = {**dict(zip(others, answered, strict=True)), index: _own(site)}
+    answered = await asyncio.gather(*(_other(peers, number) for number in others))
+    health = {**dict(zip(others, answered, strict=True)), index: _own(context)}
     return {
         "index": index,
         "shards": [
@@ -131,18 +131,18 @@ async def all_shards(request: Request, site: Site) -> Mapping[str, Any]:
     }
 
 
-def _own(site: Site) -> dict[str, Any]:
-    lifecycle = site.lifecycle
+def _own(context: ServerContext) -> dict[str, Any]:
+    status = context.lifecycle
     return {
-        "healthy": lifecycle.ready and not lifecycle.stopping,
-        "degraded": list(lifecycle.degraded),
-        "queues": site.engine.shard.queues(),
+        "healthy": status.ready and not status.stopping,
+        "degraded": list(status.degraded),
+        "queues": context.engine.shard.queues(),
     }
 
 
-async def _other(neighbours: Neighbours, shard: int) -> dict[str, Any]:
+async def _other(peers: Peers, shard: int) -> dict[str, Any]:
     try:
-        reply = await neighbours.ask(shard, ASKED, within=PATIENCE, may_repeat=True)
+        reply = await peers.ask(shard, ASKED, within=PATIENCE, may_repeat=True)
         said = _HEALTH.decode(reply.body)
     except Unavailable:
         return {"healthy": False, "problem": "it does not answer"}

@@ -11,16 +11,16 @@ from starlette.requests import Request
 from tidewire import __version__
 from tidewire.config import Settings
 from tidewire.console import labels
-from tidewire.console.live import NO_TIMES, Pulse, Times, all_shards
+from tidewire.console.live import NO_TIMES, LiveStats, Times, all_shards
 from tidewire.console.security import Guard, Session, Sessions, logged_out
 from tidewire.core.errors import AccessDenied, NotFound, RateLimitHit
 from tidewire.http import responses
 from tidewire.http.app import NO_MORE, Methods, View
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import form_parameters
 from tidewire.http.rate_limits import RateLimits
 from tidewire.http.request_info import note_of
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views import operators, publish
 
 FOLDERS = ("page", "vendor")
@@ -101,7 +101,7 @@ class Console:
         self._lifetime = session_lifetime
         self._logins = RateLimits(address_per_minute=LOGINS_PER_MINUTE)
         self._files: Mapping[str, File] = read_files()
-        self._pulse = Pulse(times)
+        self._stats = LiveStats(times)
 
     def table(self) -> Mapping[str, Methods]:
         """Path and method to view."""
@@ -114,7 +114,7 @@ class Console:
                 "/console/login": {"POST": opened(self._log_in)},
                 "/console/logout": {"POST": closed(self._log_out)},
                 "/console/api/session": {"GET": opened(self._session)},
-                "/console/api/pulse": {"GET": closed(self._pulse.view)},
+                "/console/api/pulse": {"GET": closed(self._stats.view)},
                 "/console/api/queues": {"GET": closed(_quietly(operators.queues))},
                 "/console/api/queues/{queue_id}": {"GET": closed(_quietly(operators.queue))},
                 "/console/api/explain": {"GET": closed(_quietly(operators.explain))},
@@ -125,41 +125,41 @@ class Console:
             }
         )
 
-    async def _page(self, _request: Request, _site: Site) -> Answer:
+    async def _page(self, _request: Request, _context: ServerContext) -> Response:
         """`GET /console`: the page, which has nothing of the server's state in it."""
         return self._sent(INDEX)
 
-    async def _file(self, request: Request, _site: Site) -> Answer:
+    async def _file(self, request: Request, _context: ServerContext) -> Response:
         """`GET /console/static/{name}`: a file of the page."""
         return self._sent(request.path_params["name"])
 
-    def _sent(self, name: str) -> Answer:
+    def _sent(self, name: str) -> Response:
         file = self._files.get(name)
         if file is None:
             raise NotFound("The console has no such file")
-        return Answer(200, file.content, media_type=file.media_type)
+        return Response(200, file.content, media_type=file.media_type)
 
-    async def _log_in(self, request: Request, site: Site) -> Answer:
+    async def _log_in(self, request: Request, context: ServerContext) -> Response:
         """`POST /console/login`: trades the secret for a cookie, and answers with the token for what changes something."""
-        note = note_of(request)
-        address = site.access.limited_address(note.peer, note.headers)
-        allowance = self._logins.take_for_address(address, site.now())
+        info = note_of(request)
+        address = context.access.limited_address(info.peer, info.headers)
+        allowance = self._logins.take_for_address(address, context.now())
         if allowance is not None and allowance.retry_after:
-            site.log.warning("console login refused", address=str(address), reason="too many attempts")
+            context.log.warning("console login refused", address=str(address), reason="too many attempts")
             raise RateLimitHit(allowance.retry_after)
-        form = await form_parameters(request, site.turns, MAX_LOGIN_BYTES)
+        form = await form_parameters(request, context.turns, MAX_LOGIN_BYTES)
         try:
-            site.access.check_secret(request.headers, form.get("secret"))
+            context.access.check_secret(request.headers, form.get("secret"))
         except AccessDenied:
-            site.log.warning("console login refused", address=str(address), reason="wrong secret")
+            context.log.warning("console login refused", address=str(address), reason="wrong secret")
             return logged_out("That is not the secret of this server")
-        site.log.info("console login", address=str(address))
+        context.log.info("console login", address=str(address))
         self._sessions.close(request.cookies.get(self._guard.cookie))
-        session_id, session = self._sessions.open(site.now())
-        answer = responses.success(_shown(session))
-        return _with_cookie(answer, self._cookie(request, session_id, int(self._lifetime)))
+        session_id, session = self._sessions.open(context.now())
+        response = responses.success(_shown(session))
+        return _with_cookie(response, self._cookie(request, session_id, int(self._lifetime)))
 
-    async def _log_out(self, request: Request, _site: Site) -> Answer:
+    async def _log_out(self, request: Request, _context: ServerContext) -> Response:
         """`POST /console/logout`: ends the session."""
         self._sessions.close(request.cookies.get(self._guard.cookie))
         return _with_cookie(responses.success({}), self._cookie(request, "", 0))
@@ -170,19 +170,19 @@ class Console:
         name = self._guard.cookie
         return f"{name}={value}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={lifetime}{secure}"
 
-    async def _session(self, request: Request, site: Site) -> Answer:
+    async def _session(self, request: Request, context: ServerContext) -> Response:
         """`GET /console/api/session`: whether somebody has logged in, and the token if so."""
-        session = self._guard.session_of(request, site)
-        logged_in = {"logged_in": session is not None, "version": __version__, "now": site.now()}
+        session = self._guard.session_of(request, context)
+        logged_in = {"logged_in": session is not None, "version": __version__, "now": context.now()}
         return responses.success(logged_in if session is None else {**logged_in, **_shown(session)})
 
 
-async def _all_shards(request: Request, site: Site) -> Answer:
+async def _all_shards(request: Request, context: ServerContext) -> Response:
     """`GET /console/api/shards`: the shards and how each is."""
-    return responses.success(await all_shards(request, site))
+    return responses.success(await all_shards(request, context))
 
 
-async def _all_words(_request: Request, _site: Site) -> Answer:
+async def _all_words(_request: Request, _context: ServerContext) -> Response:
     """`GET /console/api/words`: what rules and outcomes mean."""
     return responses.success(
         {
@@ -195,9 +195,9 @@ async def _all_words(_request: Request, _site: Site) -> Answer:
 def _quietly(view: View) -> View:
     """The view without a line in the log for each answer: the page asks every second."""
 
-    async def answer(request: Request, site: Site) -> Answer:
+    async def answer(request: Request, context: ServerContext) -> Response:
         note_of(request).quiet = True
-        return await view(request, site)
+        return await view(request, context)
 
     return answer
 
@@ -206,9 +206,12 @@ def _shown(session: Session) -> dict[str, str | float]:
     return {"token": session.token, "ends_at": session.ends_at}
 
 
-def _with_cookie(answer: Answer, cookie: str) -> Answer:
-    return Answer(
-        answer.status, answer.body, (*answer.headers, (b"set-cookie", cookie.encode())), answer.media_type
+def _with_cookie(response: Response, cookie: str) -> Response:
+    return Response(
+        response.status,
+        response.body,
+        (*response.headers, (b"set-cookie", cookie.encode())),
+        response.media_type,
     )
 
 

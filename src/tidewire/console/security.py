@@ -16,9 +16,9 @@ from tidewire.core.errors import AccessDenied, Unauthorized, WireError
 from tidewire.http import responses
 from tidewire.http.app import View, failure_of
 from tidewire.http.authentication import admit_anybody
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.request_info import note_of
-from tidewire.http.responses import Answer, Lines
+from tidewire.http.responses import Lines, Response
 
 MOST = 100
 """Sessions at a time; a further one takes the place of the oldest. Operators are few, and each may have some browsers."""
@@ -165,18 +165,18 @@ class Guard:
     def opened(self, view: View) -> View:
         """The view for whoever is inside, logged in or not."""
 
-        async def answer(request: Request, site: Site) -> Answer:
-            self._check(request, site)
-            return await view(request, site)
+        async def answer(request: Request, context: ServerContext) -> Response:
+            self._check(request, context)
+            return await view(request, context)
 
         return _protected(answer)
 
     def closed(self, view: View) -> View:
         """The view for whoever has logged in."""
 
-        async def answer(request: Request, site: Site) -> Answer:
-            self._check(request, site)
-            session = self.session_of(request, site)
+        async def answer(request: Request, context: ServerContext) -> Response:
+            self._check(request, context)
+            session = self.session_of(request, context)
             if session is None:
                 return logged_out(HINT["session"])
             if request.method not in SAFE_METHODS and not has_token(
@@ -185,25 +185,25 @@ class Guard:
                 raise AccessDenied(HINT["token"])
             # The session stands for the secret from here on.
             note_of(request).internal = True
-            return await view(request, site)
+            return await view(request, context)
 
         return _protected(answer)
 
-    def session_of(self, request: Request, site: Site) -> Session | None:
+    def session_of(self, request: Request, context: ServerContext) -> Session | None:
         """The session that the request's cookie stands for."""
-        return self._sessions.find(request.cookies.get(self.cookie), site.now())
+        return self._sessions.find(request.cookies.get(self.cookie), context.now())
 
-    def _check(self, request: Request, site: Site) -> None:
-        note = note_of(request)
+    def _check(self, request: Request, context: ServerContext) -> None:
+        info = note_of(request)
         try:
-            if not site.access.is_inside(note.peer, note.headers):
+            if not context.access.is_inside(info.peer, info.headers):
                 raise AccessDenied(HINT["address"])
             if not self._is_own_host(request.headers.get("host", "")):
                 raise AccessDenied(HINT["host"])
             if not _is_own_page(request.headers, request.method):
                 raise AccessDenied(HINT["origin"])
         except WireError:
-            admit_anybody(note, site)
+            admit_anybody(info, context)
             raise
 
     def _is_own_host(self, host: str) -> bool:
@@ -212,7 +212,7 @@ class Guard:
         return name in self._own_names or _is_address(name) or self._is_realm_host(host)
 
 
-def logged_out(sentence: str) -> Answer:
+def logged_out(sentence: str) -> Response:
     """401 without the challenge that makes browsers ask for a password in a window of their own."""
     return replace(responses.failure(Unauthorized(sentence)), headers=())
 
@@ -238,11 +238,11 @@ def _is_address(name: str) -> bool:
 def _protected(view: View) -> View:
     """The view, whose failures too tell browsers what to refuse."""
 
-    async def answer(request: Request, site: Site) -> Answer:
+    async def answer(request: Request, context: ServerContext) -> Response:
         try:
-            given = await view(request, site)
+            given = await view(request, context)
         except WireError as error:
-            given = failure_of(error, note_of(request), site)
+            given = failure_of(error, note_of(request), context)
         return replace(given, headers=(*given.headers, *PROTECTION))
 
     return answer

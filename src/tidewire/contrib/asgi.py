@@ -21,14 +21,14 @@ from structlog.typing import FilteringBoundLogger
 
 from tidewire import TidewireError
 from tidewire.app.build import App
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.config import Settings, load
 from tidewire.core.notices.notice import decode_notice
 from tidewire.http.fanout import publish
 from tidewire.initial_state import StateProvider
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
-from tidewire.server.server import Life
+from tidewire.server.server import ServerLife
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -99,7 +99,7 @@ class Tidewire:
             UsersFileError, StateError: the server can't start, or its journal failed.
         """
         loop = asyncio.get_running_loop()
-        life = Life(
+        life = ServerLife(
             self.settings,
             self._log,
             # The outer server ends the process in its own way, as it would for any fault of the machine.
@@ -145,7 +145,7 @@ class Tidewire:
         notice: dict[str, Any] = {"event": event, "users": list(users)}
         optional = {"id": id, "realm_id": realm_id}
         notice |= {name: value for name, value in optional.items() if value is not None}
-        slot: AsgiSlot[int] = AsgiSlot()
+        slot: AwaitableWaiter[int] = AwaitableWaiter()
         publish([decode_notice(_ENCODER.encode(notice))], self._running().site, slot)
         await slot.wait()
 
@@ -181,7 +181,7 @@ class Tidewire:
 class _Stop:
     """The end of serving, which may begin before the lifespan's."""
 
-    def __init__(self, app: App, life: Life, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: App, life: ServerLife, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
         self._life = life
         self._loop = loop

@@ -24,7 +24,7 @@ class Deadlines(Generic[T]):
         self._buckets: dict[int, dict[T, None]] = {}
         self._seconds: list[int] = []
 
-    def book(self, item: T, due: float) -> int:
+    def schedule(self, item: T, due: float) -> int:
         """Has the item taken by the first `take_due` at or after `due`; returns what `cancel` needs."""
         # Rounded up, so that an item is never handed out before its time.
         second = int(-(-due // 1))

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from tidewire.core.notices.deduplication import GivenImage, RememberedId
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notices.deduplication import RememberedId, UserNoticeLogImage
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.queues.ended import Tombstone
 from tidewire.core.queues.image import QueueImage
@@ -66,10 +66,10 @@ class Outcome(Struct, frozen=True, array_like=True):
     """Whom one notice of a record notifies; `notice` is its place in there."""
 
     notice: int
-    notified: tuple[Notified, ...]
+    notified: tuple[NotificationDecision, ...]
 
 
-class Aside(Struct, frozen=True, array_like=True):
+class PartialDelivery(Struct, frozen=True, array_like=True):
     """Whom one notice of a record passes by, and who is remembered by name; `notice` is its place in there.
 
     With `is_detour` it says nothing of anybody who is not named.
@@ -92,7 +92,7 @@ class Published(Struct, frozen=True, tag="published", omit_defaults=True):
     now: float
     notices: tuple[bytes, ...]
     outcomes: tuple[Outcome, ...] = ()
-    asides: tuple[Aside, ...] = ()
+    asides: tuple[PartialDelivery, ...] = ()
 
 
 class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
@@ -101,7 +101,7 @@ class Removed(Struct, frozen=True, tag="removed", omit_defaults=True):
     now: float
     queue_id: str
     reason: Reason
-    notified: tuple[Notified, ...] = ()
+    notified: tuple[NotificationDecision, ...] = ()
 
 
 class Sealed(Struct, frozen=True, tag="sealed", omit_defaults=True):
@@ -121,7 +121,7 @@ class Sealed(Struct, frozen=True, tag="sealed", omit_defaults=True):
     joined: tuple[Joined, ...] = ()
 
 
-class Seen(Struct, frozen=True, array_like=True):
+class QueuePolled(Struct, frozen=True, array_like=True):
     """What polls changed in one queue since the last tick; `pruned` is None when unknown (R2.30)."""
 
     queue_id: str
@@ -142,12 +142,12 @@ class Ticked(Struct, frozen=True, tag="ticked", omit_defaults=True):
     """
 
     now: float
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[QueuePolled, ...] = ()
     heartbeats: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
     forget: int = 0
-    notified: tuple[Notified, ...] = ()
+    notified: tuple[NotificationDecision, ...] = ()
 
 
 class Announced(Struct, frozen=True, tag="announced"):
@@ -254,7 +254,7 @@ class Adopted(Struct, frozen=True, tag="adopted"):
 
     now: float
     users: tuple[tuple[int, tuple[Key, ...]], ...]
-    given: tuple[GivenImage, ...]
+    given: tuple[UserNoticeLogImage, ...]
 
 
 class Closed(Struct, frozen=True, tag="closed"):

@@ -1,7 +1,7 @@
 """The interface of the core: one shard, a state machine that the engine drives.
 
 `decide_...` makes a record of an input and changes nothing; `apply` carries a record out. The methods inherited from
-`Looking` only read, so anybody may call them at any time.
+`ShardInspection` only read, so anybody may call them at any time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ from tidewire.core.events.coalescing import MergeRule, RuleFailure, merge_table
 from tidewire.core.events.presentation import Presentation
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.inspection import dry_run, explain, overview
-from tidewire.core.inspection.dry_run import Rehearsed
-from tidewire.core.inspection.explain import Story
+from tidewire.core.inspection.dry_run import DryRun
+from tidewire.core.inspection.explain import Explanation
 from tidewire.core.inspection.overview import Overview, QueueView
-from tidewire.core.inspection.queue_list import Listing, Wanted
+from tidewire.core.inspection.queue_list import QueueFilter, QueueList
 from tidewire.core.inspection.survey import Survey
 from tidewire.core.notices.deduplication import RememberedIds
 from tidewire.core.notices.notice import Notice
@@ -45,13 +45,13 @@ from tidewire.core.state.restore import Skipped
 from tidewire.core.state.state import Batch, State
 from tidewire.core.state.statistics import Statistics, Stopwatch
 from tidewire.core.transitions import apply, decide, polling, removal
-from tidewire.core.transitions.publish_batch import Part
-from tidewire.core.transitions.relocate import HandOver
+from tidewire.core.transitions.publish_batch import PublishBatch
+from tidewire.core.transitions.relocate import Relocation
 
 W = TypeVar("W")
 
 
-class Looking(Generic[W]):
+class ShardInspection(Generic[W]):
     """What can be seen of one shard."""
 
     __slots__ = ("_state",)
@@ -118,29 +118,29 @@ class Looking(Generic[W]):
 
     # Explaining.
 
-    def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Story:
+    def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Explanation:
         """See `explain.explain_event`."""
         return explain.explain_event(self._state, queue_id, event_id, payload=payload)
 
-    def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Story]:
+    def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Explanation]:
         """See `explain.explain_notice`."""
         return explain.explain_notice(self._state, queue_id, notice_id, payload=payload)
 
     def explain_last(
         self, *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
-    ) -> list[Story]:
+    ) -> list[Explanation]:
         """See `explain.explain_last`."""
         return explain.explain_last(
             self._state, queue_id=queue_id, user_id=user_id, last=last, payload=payload
         )
 
-    def rehearse(self, notice: Notice, *, most: int, payload: bool = False) -> Rehearsed:
+    def dry_run(self, notice: Notice, *, most: int, payload: bool = False) -> DryRun:
         """See `dry_run.rehearse`."""
-        return dry_run.rehearse(self._state, notice, most=most, payload=payload)
+        return dry_run.dry_run(self._state, notice, most=most, payload=payload)
 
-    def listing(self, wanted: Wanted) -> Listing[W]:
+    def listing(self, wanted: QueueFilter) -> QueueList[W]:
         """Begins to look for queues, in slices (`core/inspection/queue_list.py`)."""
-        return Listing(self._state, wanted)
+        return QueueList(self._state, wanted)
 
     def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
         """See `overview.view_queue`."""
@@ -151,7 +151,7 @@ class Looking(Generic[W]):
         return overview.overview(self._state, survey)
 
 
-class Shard(Looking[W]):
+class Shard(ShardInspection[W]):
     """All queues of one process."""
 
     __slots__ = ("_stopwatch",)
@@ -192,7 +192,7 @@ class Shard(Looking[W]):
         """See `decide.decide_register`."""
         return decide.decide_register(self._state, spec, queue_id, now)
 
-    def decide_publish(self, notices: Sequence[Notice]) -> list[Part]:
+    def decide_publish(self, notices: Sequence[Notice]) -> list[PublishBatch]:
         """See `decide.decide_publish`."""
         return decide.decide_publish(self._state, notices)
 
@@ -212,7 +212,7 @@ class Shard(Looking[W]):
             # By identity: another batch may have the same ids.
             del promised[next(place for place, each in enumerate(promised) if each is ids)]
 
-    def decide_part(self, part: Part, *, now: float) -> Published:
+    def decide_part(self, part: PublishBatch, *, now: float) -> Published:
         """See `decide.decide_part`."""
         return decide.decide_part(self._state, part, now)
 
@@ -298,7 +298,9 @@ class Shard(Looking[W]):
         """Carries a journalled record out; returns the deliveries that failed."""
         return apply.apply_record(self._state, record)
 
-    def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
+    def apply_part(
+        self, record: Published, part: PublishBatch, by: Dispatching[W] | None = None
+    ) -> list[Failure]:
         """`apply` for the record of a part: no notice is decoded and judged a second time."""
         return apply.apply_notices(self._state, record, part.notices, part.candidates, self._stopwatch, by=by)
 
@@ -327,9 +329,9 @@ class Shard(Looking[W]):
             heartbeat_at=heartbeat_at,
         )
 
-    def unpark(self, queue_id: str, waiter: W, *, now: float) -> bool:
+    def cancel_poll(self, queue_id: str, waiter: W, *, now: float) -> bool:
         """See `polling.unpark`."""
-        return polling.unpark(self._state, queue_id, waiter, now=now)
+        return polling.cancel_poll(self._state, queue_id, waiter, now=now)
 
     def take_ready(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
         """See `polling.take_ready`."""
@@ -363,9 +365,9 @@ class Shard(Looking[W]):
         return unwritten
 
     @property
-    def hand_over(self) -> HandOver[W]:
+    def relocation(self) -> Relocation[W]:
         """Handing users over to other shards, and taking them."""
-        return HandOver(self._state)
+        return Relocation(self._state)
 
     # Keeping, and coming back.
 

@@ -12,9 +12,9 @@ from tidewire.core.ids import QueueId
 from tidewire.core.records import Record
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.engine.durability import Gate
+from tidewire.engine.durability import DurabilityGate
 from tidewire.engine.timing import HELD_MOST
-from tidewire.ports.engine import Clock, Slot
+from tidewire.ports.engine import Clock, Waiter
 
 FLUSH_SLICE = 100
 """Answers written before other work gets a turn: some 2 ms at 20 us each, and as much again for the polls that come
@@ -23,14 +23,14 @@ further events join its answer, so load turns into batching. Longer slices are n
 a thousand clients took 17 % more CPU, because what a poll needs was out of the cache when it came back."""
 
 
-class Answering:
+class PollResponder:
     """Answers the polls of one shard."""
 
     def __init__(
         self,
         *,
-        shard: Shard[Slot[Batch]],
-        gate: Gate,
+        shard: Shard[Waiter[Batch]],
+        gate: DurabilityGate,
         clock: Clock,
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
@@ -49,11 +49,11 @@ class Answering:
         if self._booked:
             return
         if self._shard.ready() > FLUSH_SLICE:
-            self._book()
+            self._schedule()
         else:
             self._slice()
 
-    def _book(self) -> None:
+    def _schedule(self) -> None:
         self._booked = True
         self._call_soon(self._slice)
 
@@ -63,7 +63,7 @@ class Answering:
         taken = self._shard.take_ready(FLUSH_SLICE, now=now)
         self._gate.answer_polls(taken, now=now, due=now + HELD_MOST)
         if self._shard.ready():
-            self._book()
+            self._schedule()
 
     def release(self, limit: int) -> int:
         """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5); returns how many."""
@@ -78,19 +78,19 @@ class Answering:
         self._end_empty(self._shard.take_due(due, now=now))
         self._gate.release_held(now)
 
-    def silence(self, queue_ids: Iterable[QueueId]) -> None:
+    def end_polls_empty(self, queue_ids: Iterable[QueueId]) -> None:
         """Ends the polls of these queues with nothing, those too whose answers are held."""
         named = list(queue_ids)
         self._end_empty(self._shard.take_due(named, now=self._clock.now()))
         self._gate.end_held(named)
 
-    def _end_empty(self, taken: list[tuple[Slot[Batch], Batch]]) -> int:
-        for slot, batch in taken:
-            self._gate.end_empty(slot, batch.queue_id)
+    def _end_empty(self, taken: list[tuple[Waiter[Batch], Batch]]) -> int:
+        for waiter, batch in taken:
+            self._gate.end_empty(waiter, batch.queue_id)
         return len(taken)
 
 
-class Acknowledging:
+class PollRecorder:
     """Writes down the polls of one shard that a tick has left over."""
 
     def __init__(
@@ -111,9 +111,9 @@ class Acknowledging:
     def tick(self) -> None:
         """Goes on with the queues that have been polled by now; those that are polled meanwhile have their next tick."""
         self._left = self._shard.seen()
-        self._book()
+        self._schedule()
 
-    def _book(self) -> None:
+    def _schedule(self) -> None:
         if self._left and not self._booked:
             self._booked = True
             self._call_soon(self._slice)
@@ -128,4 +128,4 @@ class Acknowledging:
         except Unavailable:
             return  # whoever keeps the journal has said so; the next tick tries again
         self._left -= len(record.seen)
-        self._book()
+        self._schedule()

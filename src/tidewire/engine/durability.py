@@ -17,25 +17,25 @@ from tidewire.core.ids import QueueId
 from tidewire.core.records import Record, Sealed
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.ports.engine import Reporter, Slot
+from tidewire.ports.engine import Reporter, Waiter
 from tidewire.ports.storage import Journal
 
 
-class Held(NamedTuple):
+class HeldResponse(NamedTuple):
     """The answer of a poll whose queue has a merge that no record tells of."""
 
     due: float
-    slot: Slot[Batch]
+    slot: Waiter[Batch]
     batch: Batch
 
 
-class Gate:
+class DurabilityGate:
     """See the module."""
 
     def __init__(
         self,
         *,
-        shard: Shard[Slot[Batch]],
+        shard: Shard[Waiter[Batch]],
         journal: Journal,
         reporter: Reporter,
         on_failing: Callable[[bool], None],
@@ -45,12 +45,12 @@ class Gate:
         self._reporter = reporter
         self._on_failing = on_failing
         self._position = journal.durable
-        self._line: deque[tuple[int, Slot[Any], Any]] = deque()
+        self._line: deque[tuple[int, Waiter[Any], Any]] = deque()
         self._owed: deque[Sealed] = deque()
         """Records of merges that could not be written yet."""
         self._owing: set[str] = set()
         """The queues that they are about."""
-        self._held: list[Held] = []
+        self._held: list[HeldResponse] = []
         self.failing = False
         self.closed = False
         """Whether another process has the state now: no record is taken, and no queue read, because it may say more."""
@@ -69,7 +69,7 @@ class Gate:
             Unavailable: it can't be written; nothing was.
         """
         self.check_open()
-        if self._owed and not self._settle():
+        if self._owed and not self._flush_merge_records():
             raise Unavailable("The journal can't be written")
         try:
             self._position = self._journal.append(record)
@@ -84,7 +84,7 @@ class Gate:
         if self.closed:
             raise Unavailable("The server is stopping")
 
-    def _settle(self) -> bool:
+    def _flush_merge_records(self) -> bool:
         """Writes the records of merges that answers are about to show; whether all could be."""
         unwritten = self._shard.take_unwritten()
         self._owed += unwritten
@@ -117,32 +117,32 @@ class Gate:
 
     # Answers.
 
-    def answer(self, slot: Slot[Any], answer: object) -> None:
+    def answer(self, waiter: Waiter[Any], answer: object) -> None:
         """Lets an answer leave once everything written so far is durable."""
         if self._line or self._position > self._journal.durable:
-            self._line.append((self._position, slot, answer))
+            self._line.append((self._position, waiter, answer))
         else:
-            self.complete(slot, answer)
+            self.complete(waiter, answer)
 
-    def answer_poll(self, slot: Slot[Batch], batch: Batch, *, now: float, due: float) -> None:
+    def answer_poll(self, waiter: Waiter[Batch], batch: Batch, *, now: float, due: float) -> None:
         """The same for what was read from a queue; if it must be held, then until `due` at most."""
         if self._shard.has_unwritten or batch.queue_id in self._owing:
-            self._settle()
+            self._flush_merge_records()
         if batch.queue_id not in self._owing:
-            self.answer(slot, batch)
+            self.answer(waiter, batch)
         elif due <= now:
-            self.end_empty(slot, batch.queue_id)
+            self.end_empty(waiter, batch.queue_id)
         else:
-            self._held.append(Held(due, slot, batch))
+            self._held.append(HeldResponse(due, waiter, batch))
 
-    def answer_polls(self, taken: Iterable[tuple[Slot[Batch], Batch]], *, now: float, due: float) -> None:
+    def answer_polls(self, taken: Iterable[tuple[Waiter[Batch], Batch]], *, now: float, due: float) -> None:
         """`answer_poll` for many at once: nearly always nothing is in the way of any of them."""
         if self._line or self._owing or self._shard.has_unwritten or self._position > self._journal.durable:
-            for slot, batch in taken:
-                self.answer_poll(slot, batch, now=now, due=due)
+            for waiter, batch in taken:
+                self.answer_poll(waiter, batch, now=now, due=due)
             return
-        for slot, batch in taken:
-            self.complete(slot, batch)
+        for waiter, batch in taken:
+            self.complete(waiter, batch)
 
     def release_held(self, now: float) -> None:
         """Ends polls that were held long enough."""
@@ -161,20 +161,20 @@ class Gate:
         for waits in ending:
             self.end_empty(waits.slot, waits.batch.queue_id)
 
-    def end_empty(self, slot: Slot[Batch], queue_id: QueueId) -> None:
+    def end_empty(self, waiter: Waiter[Batch], queue_id: QueueId) -> None:
         """Ends a poll with nothing: that shows nothing, and so need not wait (D5)."""
-        self.complete(slot, Batch(queue_id, ()))
+        self.complete(waiter, Batch(queue_id, ()))
 
     def durable_moved(self) -> None:
         """The journal has made more records durable: the answers that waited for them leave."""
         durable = self._journal.durable
         while self._line and self._line[0][0] <= durable:
-            _, slot, answer = self._line.popleft()
-            self.complete(slot, answer)
+            _, waiter, answer = self._line.popleft()
+            self.complete(waiter, answer)
 
-    def complete(self, slot: Slot[Any], answer: object) -> None:
+    def complete(self, waiter: Waiter[Any], answer: object) -> None:
         """Hands an answer over now."""
         try:
-            slot.complete(answer)
+            waiter.complete(answer)
         except Exception as error:  # noqa: BLE001 - one broken connection must not keep others from theirs
             self._reporter.answer_failed(error)

@@ -11,16 +11,16 @@ from tidewire.core.ids import QueueId, UserId
 from tidewire.core.records import Record
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.ports.engine import Clock, Slot
+from tidewire.ports.engine import Clock, Waiter
 
 
-class Enforcer:
+class LimitEnforcer:
     """Enforces the bounds and rights of one shard."""
 
     def __init__(
         self,
         *,
-        shard: Shard[Slot[Batch]],
+        shard: Shard[Waiter[Batch]],
         clock: Clock,
         commit: Callable[[Record], None],
         silence: Callable[[Iterable[QueueId]], None],
@@ -53,7 +53,7 @@ class Enforcer:
         if user_id in self._revoking:
             raise Unavailable("The user's rights have changed, and that can't be written down yet")
 
-    def settle(self) -> None:
+    def enforce_limits(self) -> None:
         """Ends the queues that have passed a bound; to be called whenever something was added."""
         if not self._shard.is_over:
             return
@@ -97,4 +97,4 @@ class Enforcer:
         self._shard.account(resident=self._resident())
         if self._revoking or self._ending:
             self.revoke(())
-        self.settle()
+        self.enforce_limits()

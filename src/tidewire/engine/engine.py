@@ -23,18 +23,18 @@ from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.records import Announced, Record, Removed, Restarted, Ticked
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.core.transitions.publish_batch import Part
-from tidewire.engine.delivery import Acknowledging, Answering
-from tidewire.engine.durability import Gate
-from tidewire.engine.enforcement import Enforcer
-from tidewire.engine.monitor import Watch
-from tidewire.engine.snapshots import TAIL_AT_LEAST, Keeper
-from tidewire.engine.timing import HELD_MOST, Pace, at_once
-from tidewire.engine.transfer import Dumps, Handing
-from tidewire.ports.engine import Aside, Clock, Reporter, Slot
+from tidewire.core.transitions.publish_batch import PublishBatch
+from tidewire.engine.delivery import PollRecorder, PollResponder
+from tidewire.engine.durability import DurabilityGate
+from tidewire.engine.enforcement import LimitEnforcer
+from tidewire.engine.monitor import ShardMonitor
+from tidewire.engine.snapshots import TAIL_AT_LEAST, SnapshotScheduler
+from tidewire.engine.timing import HELD_MOST, EngineTiming, run_inline
+from tidewire.engine.transfer import DumpTransfer, RelocationSteps
+from tidewire.ports.engine import BackgroundRunner, Clock, Reporter, Waiter
 from tidewire.ports.storage import Journal
 
-PollSlot: TypeAlias = Slot[Batch]
+PollWaiter: TypeAlias = Waiter[Batch]
 
 
 class Engine:
@@ -43,15 +43,15 @@ class Engine:
     def __init__(
         self,
         *,
-        shard: Shard[PollSlot],
+        shard: Shard[PollWaiter],
         journal: Journal,
         clock: Clock,
         reporter: Reporter,
         new_queue_id: Callable[[], str],
         chance: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
-        pace: Pace | None = None,
-        aside: Aside = at_once,
+        timing: EngineTiming | None = None,
+        background: BackgroundRunner = run_inline,
         on_failing: Callable[[bool], None] = lambda _: None,
         snapshot_size: int = 0,
         snapshot_after: int = TAIL_AT_LEAST,
@@ -67,8 +67,8 @@ class Engine:
             new_queue_id: a fresh, unguessable queue id (R1.2).
             chance: a number from 0 up to 1, to spread heartbeats.
             call_soon: calls a function after other work had a turn.
-            pace: the times to keep.
-            aside: does what would hold the loop.
+            timing: the times to keep.
+            background: does what would hold the loop.
             on_failing: told when the journal ceases to be writable (True), and when it is again.
             snapshot_size: bytes of the snapshot that the shard was recovered from.
             snapshot_after: bytes of records below which no further snapshot is taken.
@@ -76,26 +76,26 @@ class Engine:
         """
         self._shard, self._clock, self._reporter = shard, clock, reporter
         self._new_queue_id, self._chance = new_queue_id, chance
-        self._pace = pace or Pace()
-        self._heartbeat_spread = self._pace.heartbeat_spread
-        self._collect_at = clock.now() + self._pace.collect_every
-        self._watch = Watch(shard=shard, clock=clock, reporter=reporter)
-        self._gate = Gate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
-        self._answering = Answering(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
-        self._acknowledging = Acknowledging(shard, clock, self._commit, call_soon)
-        ending = self._answering.silence
-        self._enforcer = Enforcer(
+        self._timing = timing or EngineTiming()
+        self._heartbeat_spread = self._timing.heartbeat_spread
+        self._collect_at = clock.now() + self._timing.collect_every
+        self._monitor = ShardMonitor(shard=shard, clock=clock, reporter=reporter)
+        self._gate = DurabilityGate(shard=shard, journal=journal, reporter=reporter, on_failing=on_failing)
+        self._responder = PollResponder(shard=shard, gate=self._gate, clock=clock, call_soon=call_soon)
+        self._recorder = PollRecorder(shard, clock, self._commit, call_soon)
+        ending, answer = self._responder.end_polls_empty, self._gate.answer
+        self._enforcer = LimitEnforcer(
             shard=shard, clock=clock, commit=self._commit, silence=ending, resident=resident
         )
-        self.dumps = Dumps(shard, clock, self._commit, self._enforcer.settle, self._gate.answer)
-        self.handing = Handing(shard, clock, self._commit, self._gate.answer, ending)
-        self._keeper = Keeper(
+        self.dumps = DumpTransfer(shard, clock, self._commit, self._enforcer.enforce_limits, answer)
+        self.relocation_steps = RelocationSteps(shard, clock, self._commit, answer, ending)
+        self._scheduler = SnapshotScheduler(
             shard=shard,
             journal=journal,
             clock=clock,
             reporter=reporter,
             call_soon=call_soon,
-            aside=aside,
+            background=background,
             settled=lambda: self._gate.settled,
             size=snapshot_size,
             tail_at_least=snapshot_after,
@@ -131,11 +131,11 @@ class Engine:
             self._commit(record)
         if rights is not None:
             self._enforcer.revoke_changed(rights)
-        self._enforcer.settle()
+        self._enforcer.enforce_limits()
 
     # Requests. Each raises at once what is wrong with it, or completes its slot once.
 
-    def register(self, spec: QueueSpec, slot: Slot[QueueId]) -> None:
+    def register(self, spec: QueueSpec, waiter: Waiter[QueueId]) -> None:
         """Makes a queue and answers with its id; another of the user's may end for it (`core/transitions/removal.py`).
 
         Raises:
@@ -147,11 +147,11 @@ class Engine:
         queue_id = QueueId(self._new_queue_id())
         for record in self._shard.decide_register(spec, queue_id=queue_id, now=self._clock.now()):
             self._commit(record)
-        self._gate.answer(slot, queue_id)
-        self._enforcer.settle()
+        self._gate.answer(waiter, queue_id)
+        self._enforcer.enforce_limits()
         self.flush()
 
-    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
+    def publish(self, notices: Sequence[Notice], waiter: Waiter[int]) -> None:
         """Carries out notices, as one record or few (`core/transitions/publish_batch.py`); answers how many, repeats included.
 
         Raises:
@@ -164,22 +164,22 @@ class Engine:
         try:
             for part in parts:
                 self._publish_part(part)
-            self._gate.answer(slot, len(notices))
+            self._gate.answer(waiter, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.
             self.flush()
 
-    def _publish_part(self, part: Part) -> None:
+    def _publish_part(self, part: PublishBatch) -> None:
         record = self._shard.decide_part(part, now=self._clock.now())
         self._gate.write(record)
         self._report(self._shard.apply_part(record, part))
-        self._enforcer.settle()
+        self._enforcer.enforce_limits()
         for found in part.candidates:
             if found.contradictory:
                 self._reporter.contradictory_notice(found.message_id)
 
     def poll(
-        self, queue_id: str, *, user_id: UserId, last_event_id: int, block: bool, slot: PollSlot
+        self, queue_id: str, *, user_id: UserId, last_event_id: int, block: bool, waiter: PollWaiter
     ) -> None:
         """Answers a poll, at once or when there is something to say (R6.38).
 
@@ -190,7 +190,7 @@ class Engine:
             Unavailable: the user's rights are to be revoked, and the journal can't be written.
         """
         if self._gate.closed:
-            self._gate.end_empty(slot, QueueId(queue_id))
+            self._gate.end_empty(waiter, QueueId(queue_id))
             return
         self._enforcer.check(user_id)
         now = self._clock.now()
@@ -199,16 +199,16 @@ class Engine:
             user_id=user_id,
             last_event_id=last_event_id,
             block=block,
-            waiter=slot,
+            waiter=waiter,
             now=now,
-            heartbeat_at=now + self._pace.heartbeat_min + self._heartbeat_spread * self._chance(),
+            heartbeat_at=now + self._timing.heartbeat_min + self._heartbeat_spread * self._chance(),
         )
         if batch is not None:
-            self._gate.answer_poll(slot, batch, now=now, due=now + HELD_MOST if block else now)
+            self._gate.answer_poll(waiter, batch, now=now, due=now + HELD_MOST if block else now)
         if self._shard.ready():
             self.flush()
 
-    def delete(self, queue_id: str, *, user_id: UserId, slot: Slot[QueueId]) -> None:
+    def delete(self, queue_id: str, *, user_id: UserId, waiter: Waiter[QueueId]) -> None:
         """Ends a queue; a poll that waits on it gets what is left (R2.26, R6.65).
 
         Raises:
@@ -217,7 +217,7 @@ class Engine:
         """
         self._gate.check_open()
         self._commit(self._shard.decide_delete(queue_id, user_id=user_id, now=self._clock.now()))
-        self._gate.answer(slot, QueueId(queue_id))
+        self._gate.answer(waiter, QueueId(queue_id))
         self.flush()
 
     def revoke(self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId] = ()) -> int:
@@ -229,17 +229,17 @@ class Engine:
         self.flush()
         return ended
 
-    def lost(self, queue_id: str, slot: PollSlot) -> bool:
+    def poll_disconnected(self, queue_id: str, waiter: PollWaiter) -> bool:
         """The connection of a waiting poll went away; False when it had been answered already (R2.21)."""
-        return self._shard.unpark(queue_id, slot, now=self._clock.now())
+        return self._shard.cancel_poll(queue_id, waiter, now=self._clock.now())
 
     # The outbox.
 
-    def read_outbox(self, queue: str, *, after: int, limit: int, slot: Slot[OutboxPage]) -> None:
+    def read_outbox(self, queue: str, *, after: int, limit: int, waiter: Waiter[OutboxPage]) -> None:
         """Answers a worker with the records behind a position; raises NotFound: there is no such queue."""
-        self._gate.answer(slot, self._shard.outbox_page(queue, after=after, limit=limit))
+        self._gate.answer(waiter, self._shard.outbox_page(queue, after=after, limit=limit))
 
-    def acknowledge_outbox(self, queue: str, *, through: int, slot: Slot[int]) -> None:
+    def acknowledge_outbox(self, queue: str, *, through: int, waiter: Waiter[int]) -> None:
         """Drops what a worker has taken; answers with the position once that is durable.
 
         Raises:
@@ -250,14 +250,14 @@ class Engine:
         record = self._shard.decide_acknowledge(queue, through=through, now=self._clock.now())
         if record is not None:
             self._commit(record)
-        self._gate.answer(slot, through)
+        self._gate.answer(waiter, through)
 
     # Events of the shard's own.
 
     def announce_restart(self, event: Mapping[str, Any]) -> None:
         """Pushes a `restart` event to every queue that accepts it (R1.23)."""
         self._commit(self._shard.decide_restart(event, now=self._clock.now()))
-        self._enforcer.settle()
+        self._enforcer.enforce_limits()
         self.flush()
 
     def reload_clients(self, *, immediate: bool, count: int | None) -> int:
@@ -265,7 +265,7 @@ class Engine:
         record: Announced = self._shard.decide_reload(immediate=immediate, count=count, now=self._clock.now())
         if record.queue_ids:
             self._commit(record)
-            self._enforcer.settle()
+            self._enforcer.enforce_limits()
             self.flush()
         return len(record.queue_ids)
 
@@ -274,10 +274,10 @@ class Engine:
     def tick(self) -> None:
         """Once a second: what polls changed, heartbeats, and in its turn the collector."""
         now = self._clock.tick()
-        self._watch.report()
-        collect = bool(self._pace.collect_every) and now >= self._collect_at
+        self._monitor.report()
+        collect = bool(self._timing.collect_every) and now >= self._collect_at
         if collect:
-            self._collect_at = now + self._pace.collect_every
+            self._collect_at = now + self._timing.collect_every
         self._run_tick(now, collect=collect)
         self._enforcer.tick()
         self.flush()
@@ -287,34 +287,34 @@ class Engine:
         return self._run_tick(self._clock.now(), collect=True)
 
     def _run_tick(self, now: float, *, collect: bool) -> tuple[str, ...]:
-        self._answering.end_delayed(now)
+        self._responder.end_delayed(now)
         record = self._shard.decide_tick(now, collect=collect)
         if record is None and self._gate.failing:
             record = Ticked(now=now)  # says nothing, but shows whether it can be written
         expired = () if record is None else record.expired
-        owners = self._watch.owners(expired)
+        owners = self._monitor.owners(expired)
         if record is not None:
             try:
                 self._commit(record)
             except Unavailable:
-                self._answering.end_waits(record.heartbeats, now)
+                self._responder.end_waits(record.heartbeats, now)
                 return ()
-            self._acknowledging.tick()
+            self._recorder.tick()
             self.flush()
         if collect:
-            self._watch.collected(len(expired), owners, self._clock.now() - now)
-        self._keeper.tick()
+            self._monitor.collected(len(expired), owners, self._clock.now() - now)
+        self._scheduler.tick()
         return expired
 
     # Answers.
 
     def flush(self) -> None:
         """Answers the polls that have something to be told."""
-        self._answering.flush()
+        self._responder.flush()
 
     def release(self, limit: int) -> int:
         """Ends up to `limit` waiting polls with an empty answer, for the server's sake (D5); returns how many."""
-        return self._answering.release(limit)
+        return self._responder.release(limit)
 
     def waiting(self) -> int:
         """How many polls wait."""
@@ -338,11 +338,11 @@ class Engine:
 
     def begin_snapshot(self) -> None:
         """Begins a snapshot, if none is on its way; otherwise a tick does so when one is due."""
-        self._keeper.begin()
+        self._scheduler.begin()
 
-    def keep(self) -> bool:
+    def final_snapshot(self) -> bool:
         """At a clean stop: keeps everything in one snapshot, so that no tail is left; whether it could."""
-        return self._keeper.keep_now()
+        return self._scheduler.keep_now()
 
     def close(self) -> None:
         """The state is another process's from here on: nothing changes any more, and polls end with nothing (R9.15)."""
@@ -353,6 +353,6 @@ class Engine:
         return self._shard.snapshot(now=self._clock.now())
 
     @property
-    def shard(self) -> Shard[PollSlot]:
+    def shard(self) -> Shard[PollWaiter]:
         """The shard, to look at."""
         return self._shard

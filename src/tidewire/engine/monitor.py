@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from tidewire.core.records import Reason
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.ports.engine import Clock, Collection, Reporter, Slot
+from tidewire.ports.engine import Clock, Collection, Reporter, Waiter
 
 BOUNDS: tuple[Reason, ...] = ("overflow", "limit", "memory")
 """Reasons for which a queue ends that its client did not bring about by staying away."""
 
 
-class Watch:
+class ShardMonitor:
     """Looks at a shard and its clock, and reports what is new."""
 
-    def __init__(self, *, shard: Shard[Slot[Batch]], clock: Clock, reporter: Reporter) -> None:
+    def __init__(self, *, shard: Shard[Waiter[Batch]], clock: Clock, reporter: Reporter) -> None:
         self._shard = shard
         self._clock = clock
         self._reporter = reporter

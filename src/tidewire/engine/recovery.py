@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comeback:
+class RecoveryReport:
     """What a shard was recovered from.
 
     Attributes:
@@ -59,7 +59,7 @@ class Comeback:
 
 def recover(
     store: StateStore, shard: Shard[W], *, fingerprint: str, is_stopping: Callable[[], bool] = lambda: False
-) -> Comeback:
+) -> RecoveryReport:
     """Fills an empty shard with what the store holds.
 
     Args:
@@ -83,7 +83,7 @@ def recover(
         existed=found.existed,
         is_whole=found.is_whole,
     )
-    return Comeback(
+    return RecoveryReport(
         anything=bool(frames.parts or recovered.records),
         # A snapshot that was taken while the server ran says nothing of what was read after it. And where
         # records are missing that it knew of, the same goes as for a crash.

@@ -15,7 +15,7 @@ from tidewire.core.errors import Unavailable
 from tidewire.core.persistence.snapshot import Capture, encode_snapshot, parts_of
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
-from tidewire.ports.engine import Aside, Clock, Reporter, Slot
+from tidewire.ports.engine import BackgroundRunner, Clock, Reporter, Waiter
 from tidewire.ports.storage import Journal, SnapshotDraft
 
 TAIL_AT_LEAST = 64 * 1024 * 1024
@@ -33,18 +33,18 @@ RETRY = 10.0
 """Seconds after which a snapshot that could not be written is tried again."""
 
 
-class Keeper:
+class SnapshotScheduler:
     """Takes the snapshots of one shard."""
 
     def __init__(
         self,
         *,
-        shard: Shard[Slot[Batch]],
+        shard: Shard[Waiter[Batch]],
         journal: Journal,
         clock: Clock,
         reporter: Reporter,
         call_soon: Callable[[Callable[[], None]], object],
-        aside: Aside,
+        background: BackgroundRunner,
         settled: Callable[[], int | None],
         size: int = 0,
         tail_at_least: int = TAIL_AT_LEAST,
@@ -57,7 +57,7 @@ class Keeper:
             clock: the shard's time.
             reporter: told when a snapshot is in place, or could not be written.
             call_soon: calls a function after other work had a turn.
-            aside: waits for the disk.
+            background: waits for the disk.
             settled: position of the newest record, or None while something that has happened has none.
             size: bytes of the snapshot that is there.
             tail_at_least: bytes of records below which no snapshot is taken.
@@ -67,12 +67,12 @@ class Keeper:
         self._clock = clock
         self._reporter = reporter
         self._call_soon = call_soon
-        self._aside = aside
+        self._background = background
         self._settled = settled
         self._size = size
         self._tail_at_least = tail_at_least
         self._draft: SnapshotDraft | None = None
-        self._capture: Capture[Slot[Batch]] | None = None
+        self._capture: Capture[Waiter[Batch]] | None = None
         self._written = 0
         self._committing = False
         self._waits = False
@@ -142,12 +142,12 @@ class Keeper:
             capture.end()
             self._capture = None
             self._committing = True
-            self._aside(draft.commit, self._finished)
+            self._background(draft.commit, self._finished)
         else:
             self._call_soon(self._slice)
 
     def _write(
-        self, draft: SnapshotDraft, capture: Capture[Slot[Batch]], position: int, *, clean: bool = False
+        self, draft: SnapshotDraft, capture: Capture[Waiter[Batch]], position: int, *, clean: bool = False
     ) -> None:
         now = self._clock.now()
         for part in parts_of(capture.take(position=position, now=now, effort=SLICE, clean=clean)):

@@ -8,7 +8,7 @@ TICK = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class EngineTiming:
     """The engine's times in seconds; `collect_every` 0 turns the collector off."""
 
     heartbeat_min: float = 45.0
@@ -29,7 +29,7 @@ HELD_MOST = 10.0
 one that polls again after it is no burden."""
 
 
-def at_once(work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+def run_inline(work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
     """An `Aside` for where nobody minds waiting."""
     try:
         work()

@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 from tidewire.core.dump import DumpedQueue, write_pair
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.records import Record
-from tidewire.core.relocation.relocations import Moves
+from tidewire.core.relocation.relocations import Relocations
 from tidewire.core.shard import Shard
 from tidewire.core.state.state import Batch
 from tidewire.core.transitions.relocate import Chunk
-from tidewire.ports.engine import Clock, Slot
+from tidewire.ports.engine import Clock, Waiter
 
 
-class Handing:
+class RelocationSteps:
     """Hand-overs of one shard."""
 
     def __init__(
         self,
-        shard: Shard[Slot[Batch]],
+        shard: Shard[Waiter[Batch]],
         clock: Clock,
         commit: Callable[[Record], None],
-        answer: Callable[[Slot[Any], object], None],
+        answer: Callable[[Waiter[Any], object], None],
         silence: Callable[[Iterable[QueueId]], None],
     ) -> None:
         """Takes everything it needs as arguments.
@@ -37,20 +37,20 @@ class Handing:
             answer: completes a slot once everything written so far is durable.
             silence: ends the polls of queues with nothing.
         """
-        self._hand_over = shard.hand_over
+        self._relocation = shard.relocation
         self._clock = clock
         self._commit = commit
         self._answer = answer
         self._silence = silence
 
     @property
-    def moves(self) -> Moves:
+    def relocations(self) -> Relocations:
         """What is known of users on their way; to look at."""
-        return self._hand_over.moves
+        return self._relocation.relocations
 
-    def settle(self, slot: Slot[None]) -> None:
+    def answer_when_durable(self, waiter: Waiter[None]) -> None:
         """Answers when everything that stands in `moves` now is durable."""
-        self._answer(slot, None)
+        self._answer(waiter, None)
 
     def take_map(
         self, *, version: int, before: bytes, after: bytes, index: int, others: Sequence[int]
@@ -60,7 +60,7 @@ class Handing:
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
-        record = self._hand_over.decide_map(
+        record = self._relocation.decide_map(
             version=version, before=before, after=after, index=index, others=others, now=self._clock.now()
         )
         self._commit(record)
@@ -71,57 +71,57 @@ class Handing:
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
-        record = self._hand_over.decide_agreed(now=self._clock.now())
+        record = self._relocation.decide_agreed(now=self._clock.now())
         if record is not None:
             self._commit(record)
 
     # The side that hands over.
 
-    def concerned(self) -> list[UserId]:
+    def users_to_move(self) -> list[UserId]:
         """Everybody of whom something is here that moves along."""
-        return self._hand_over.concerned()
+        return self._relocation.users_to_move()
 
-    def take_fresh(self) -> list[UserId]:
+    def drain_changed_users(self) -> list[UserId]:
         """Users who may have got something since the hand-over began, or since this was asked last."""
-        return self._hand_over.take_fresh()
+        return self._relocation.drain_changed_users()
 
     def realm_of(self, user_id: UserId) -> int | None:
         """The realm that a user's queues say; None without one."""
-        return self._hand_over.realm_of(user_id)
+        return self._relocation.realm_of(user_id)
 
     def queues_of(self, users: Iterable[UserId]) -> int:
         """How many queues these users have."""
-        return sum(len(self._hand_over.queues_of(user_id)) for user_id in users)
+        return sum(len(self._relocation.queues_of(user_id)) for user_id in users)
 
     def size_of(self, user_id: UserId) -> int:
         """Bytes of a user's queues."""
-        return self._hand_over.size_of(user_id)
+        return self._relocation.size_of(user_id)
 
     @property
     def totals(self) -> tuple[int, int, int, int]:
         """Users with a queue, queues, and how many users have moved away and here since the process began."""
-        return self._hand_over.totals()
+        return self._relocation.totals()
 
-    def begin(self, users: Sequence[UserId], to: int, slot: Slot[None]) -> None:
+    def begin(self, users: Sequence[UserId], to: int, waiter: Waiter[None]) -> None:
         """Has users move: their polls end, and nothing of theirs changes. Answers once that is durable.
 
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
-        record = self._hand_over.decide_moving(users, to, now=self._clock.now())
+        record = self._relocation.decide_moving(users, to, now=self._clock.now())
         if record is not None:
             # While they are still here: what an answer has merged must be journalled before.
-            self._silence([queue_id for user in users for queue_id in self._hand_over.queues_of(user)])
+            self._silence([queue_id for user in users for queue_id in self._relocation.queues_of(user)])
             self._commit(record)
-        self._answer(slot, None)
+        self._answer(waiter, None)
 
     def chunks(self, users: Sequence[UserId]) -> Iterator[Chunk]:
         """Everything of users who are moving."""
-        return self._hand_over.chunks(users)
+        return self._relocation.chunks(users)
 
     def tables(self) -> Iterator[Chunk]:
         """The ids that were remembered when the hand-over began."""
-        return self._hand_over.tables()
+        return self._relocation.tables()
 
     def finish(self, users: Sequence[UserId]) -> None:
         """The other shard has them.
@@ -129,7 +129,7 @@ class Handing:
         Raises:
             Unavailable: the journal can't be written; nothing has changed, and it is to be tried again.
         """
-        record = self._hand_over.decide_moved(users, now=self._clock.now())
+        record = self._relocation.decide_moved(users, now=self._clock.now())
         if record is not None:
             self._commit(record)
 
@@ -139,21 +139,21 @@ class Handing:
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
-        self._commit(self._hand_over.decide_close(now=self._clock.now()))
+        self._commit(self._relocation.decide_close(now=self._clock.now()))
 
     # The side that takes.
 
-    def take(self, chunk: Chunk, slot: Slot[None]) -> list[UserId]:
+    def take(self, chunk: Chunk, waiter: Waiter[None]) -> list[UserId]:
         """Takes what another shard sent, answers once it is durable, and returns who is this shard's by it.
 
         Raises:
             ShardMapDiffers: this shard does not live under that map, or not yet.
             Unavailable: the journal can't be written; nothing, or a first part, was taken.
         """
-        records = self._hand_over.decide_chunk(chunk, now=self._clock.now())
+        records = self._relocation.decide_chunk(chunk, now=self._clock.now())
         for record in records:
             self._commit(record)
-        self._answer(slot, None)
+        self._answer(waiter, None)
         return [UserId(user) for user, _ in chunk.users] if records else []
 
     def settle_shard(self, shard: int) -> None:
@@ -162,7 +162,7 @@ class Handing:
         Raises:
             Unavailable: the journal can't be written; nothing has changed.
         """
-        record = self._hand_over.decide_settled(shard, now=self._clock.now())
+        record = self._relocation.decide_settled(shard, now=self._clock.now())
         if record is not None:
             self._commit(record)
 
@@ -170,7 +170,7 @@ class Handing:
         self, users: Iterable[UserId], rights: Callable[[UserId], bytes]
     ) -> list[UserId]:
         """Those whose rights are not what their queues rest on."""
-        return self._hand_over.whose_rights_changed(users, rights)
+        return self._relocation.whose_rights_changed(users, rights)
 
 
 class Imports(NamedTuple):
@@ -185,16 +185,16 @@ class Imports(NamedTuple):
     known: Sequence[int]
 
 
-class Dumps:
+class DumpTransfer:
     """Imports and exports of one shard."""
 
     def __init__(
         self,
-        shard: Shard[Slot[Batch]],
+        shard: Shard[Waiter[Batch]],
         clock: Clock,
         commit: Callable[[Record], None],
         settle: Callable[[], None],
-        answer: Callable[[Slot[Any], object], None],
+        answer: Callable[[Waiter[Any], object], None],
     ) -> None:
         """Takes everything it needs as arguments.
 
@@ -212,7 +212,11 @@ class Dumps:
         self._answer = answer
 
     def take(
-        self, dumped: Sequence[DumpedQueue], slot: Slot[Imports], *, restart: Mapping[str, Any] | None = None
+        self,
+        dumped: Sequence[DumpedQueue],
+        waiter: Waiter[Imports],
+        *,
+        restart: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes queues from a dump, and says what became of them; with the event `restart` they are told (R10.9).
 
@@ -227,11 +231,11 @@ class Dumps:
                 made = [QueueId(image.queue_id) for image in record.queues]
                 self._commit(self._shard.decide_restart(restart, now=now, queue_ids=made))
             self._settle_bounds()
-        self._answer(slot, Imports(len(dumped) - len(known), known))
+        self._answer(waiter, Imports(len(dumped) - len(known), known))
 
-    def settle(self, slot: Slot[None]) -> None:
+    def settle(self, waiter: Waiter[None]) -> None:
         """Answers when everything that `write` gave so far is durable."""
-        self._answer(slot, None)
+        self._answer(waiter, None)
 
     def write(self) -> Iterator[bytes]:
         """The pairs of all queues that are there now, in order of creation; those that end meanwhile are left out.

@@ -22,16 +22,16 @@ from tidewire.core.errors import (
 )
 from tidewire.http import responses
 from tidewire.http.authentication import admit_anybody, check_host, check_own_page
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.openapi import openapi_view
 from tidewire.http.parameters import client_of
-from tidewire.http.request_info import Note, note_of, noted
+from tidewire.http.request_info import RequestInfo, note_of, noted
 from tidewire.http.request_log import RequestLog
-from tidewire.http.responses import Answer, head_lines
+from tidewire.http.responses import Response, head_lines
 from tidewire.http.views import dump, events, operators, outbox, publish, shards, system
 from tidewire.ports.auth import no_session
 
-View: TypeAlias = Callable[[Request, Site], Awaitable[Answer]]
+View: TypeAlias = Callable[[Request, ServerContext], Awaitable[Response]]
 
 
 Methods: TypeAlias = Mapping[str, View]
@@ -91,12 +91,12 @@ def of_sessions(view: View) -> View:
     No realm lets anybody in without an account either (R6.59).
     """
 
-    async def guarded(request: Request, site: Site) -> Answer:
-        if site.door is None or not site.door.has_sessions:
-            admit_anybody(note_of(request), site)
+    async def guarded(request: Request, context: ServerContext) -> Response:
+        if context.door is None or not context.door.has_sessions:
+            admit_anybody(note_of(request), context)
             raise no_session(is_session=True)
-        check_own_page(request, site)
-        return await view(request, site)
+        check_own_page(request, context)
+        return await view(request, context)
 
     return guarded
 
@@ -140,21 +140,21 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 NO_MORE: Mapping[str, Methods] = MappingProxyType({})
 
 
-def build_application(site: Site, more_routes: Mapping[str, Methods] = NO_MORE) -> ASGIApp:
+def build_application(context: ServerContext, more_routes: Mapping[str, Methods] = NO_MORE) -> ASGIApp:
     """The server's ordinary routes, and further ones, as an ASGI application without a lifespan of its own."""
-    log = request_log(site)
+    log = request_log(context)
     routes = [
-        Route(path, Endpoint(methods, site, log, path))
+        Route(path, Endpoint(methods, context, log, path))
         for path, methods in {**all_routes(), **more_routes}.items()
     ]
-    nowhere = Endpoint(None, site, log)
+    nowhere = Endpoint(None, context, log)
     # A path with a slash too many is no route; a redirect would turn a POST into a GET.
     router = Router(routes, redirect_slashes=False, default=nowhere)
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         await (router if _is_plain(scope) else nowhere)(scope, receive, send)
 
-    return Sheltered(routed, site)
+    return Sheltered(routed, context)
 
 
 def _is_plain(scope: Scope) -> bool:
@@ -162,15 +162,15 @@ def _is_plain(scope: Scope) -> bool:
     return not (_CONTROL.search(scope["path"]) or b"%2f" in scope.get("raw_path", b"").lower())
 
 
-def request_log(site: Site) -> RequestLog:
+def request_log(context: ServerContext) -> RequestLog:
     """The log of the site's requests, by whatever way they are served."""
     return RequestLog(
-        site.log,
-        access=site.access,
-        realm=site.authenticator.realm,
-        lines=site.lines,
-        ids=site.request_ids,
-        control=site.log_control,
+        context.log,
+        access=context.access,
+        realm=context.authenticator.realm,
+        lines=context.lines,
+        ids=context.request_ids,
+        control=context.log_control,
     )
 
 
@@ -181,9 +181,9 @@ class Sheltered:
     answered here, in the same envelope.
     """
 
-    def __init__(self, application: ASGIApp, site: Site) -> None:
+    def __init__(self, application: ASGIApp, context: ServerContext) -> None:
         self._application = application
-        self._site = site
+        self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request.
@@ -203,27 +203,29 @@ class Sheltered:
         except Exception as error:
             if begun:
                 raise
-            note = Note(
+            info = RequestInfo(
                 method=scope.get("method", ""),
                 path=scope.get("path", ""),
                 peer=None,
                 headers=Headers(),
                 began=0.0,
-                number=self._site.request_ids.take(),
+                number=self._context.request_ids.take(),
             )
-            answer = failure_of(error, note, self._site)
-            self._site.statistics.answers[UNMATCHED, UNMATCHED, answer.status] += 1
-            lines = list(head_lines(answer, close=True))
-            await send({"type": "http.response.start", "status": answer.status, "headers": lines})
-            await send({"type": "http.response.body", "body": answer.body})
+            response = failure_of(error, info, self._context)
+            self._context.statistics.answers[UNMATCHED, UNMATCHED, response.status] += 1
+            lines = list(head_lines(response, close=True))
+            await send({"type": "http.response.start", "status": response.status, "headers": lines})
+            await send({"type": "http.response.body", "body": response.body})
 
 
 class Endpoint:
     """One path: finds the view for the method, and answers whatever it raises."""
 
-    def __init__(self, methods: Methods | None, site: Site, log: RequestLog, path: str = "") -> None:
+    def __init__(
+        self, methods: Methods | None, context: ServerContext, log: RequestLog, path: str = ""
+    ) -> None:
         """Takes the views by method; None for everything that is no path."""
-        self._site = site
+        self._context = context
         self._log = log
         self._route = path or UNMATCHED
         self._is_cross_origin = is_cross_origin(path)
@@ -232,7 +234,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        incoming = _Incoming(receive, self._site)
+        incoming = _Incoming(receive, self._context)
         try:
             await self._serve(scope, incoming, send)
         finally:
@@ -240,52 +242,52 @@ class Endpoint:
 
     async def _serve(self, scope: Scope, incoming: "_Incoming", send: Send) -> None:
         request = noted(
-            Request(scope, incoming), began=self._site.timer(), number=self._site.request_ids.take()
+            Request(scope, incoming), began=self._context.timer(), number=self._context.request_ids.take()
         )
-        answer = await self._respond(request)
-        note = note_of(request)
+        response = await self._respond(request)
+        info = note_of(request)
         # Before the answer goes out: how fast its client reads is no work of the server's.
-        ended = self._site.timer()
-        if not note.gone:
-            self._count(note, answer)
+        ended = self._context.timer()
+        if not info.gone:
+            self._count(info, response)
         rest = _unread(request, incoming)
         cross_origin = () if not self._is_cross_origin else self._cross_origin(request)
         lines = head_lines(
-            answer,
+            response,
             cross_origin=cross_origin,
-            allowance=note.allowance,
-            close=self._site.lifecycle.stopping or rest,
+            allowance=info.allowance,
+            close=self._context.lifecycle.stopping or rest,
         )
-        await send({"type": "http.response.start", "status": answer.status, "headers": lines})
-        if answer.pieces is not None:
-            async for piece in answer.pieces:
+        await send({"type": "http.response.start", "status": response.status, "headers": lines})
+        if response.pieces is not None:
+            async for piece in response.pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": answer.body, "more_body": rest})
-        self._log.finished(note, answer, ended=ended)
+        await send({"type": "http.response.body", "body": response.body, "more_body": rest})
+        self._log.finished(info, response, ended=ended)
         if rest:
-            if "expect" not in note.headers:  # who asks first has not sent anything
+            if "expect" not in info.headers:  # who asks first has not sent anything
                 await _drain(incoming)
             await send({"type": "http.response.body", "body": b""})
 
-    async def _respond(self, request: Request) -> Answer:
+    async def _respond(self, request: Request) -> Response:
         try:
             check_host(note_of(request), request.scope["http_version"])
-            return await self._view(request)(request, self._site)
+            return await self._view(request)(request, self._context)
         except ClientDisconnect:
             # Went away in the middle of its body: nobody reads the answer.
             note_of(request).gone = True
             return responses.failure(BadRequest("The request broke off"))
         except Exception as error:  # noqa: BLE001 - whatever it is, the request gets an answer
-            return failure_of(error, note_of(request), self._site)
+            return failure_of(error, note_of(request), self._context)
 
-    def _count(self, note: Note, answer: Answer) -> None:
+    def _count(self, info: RequestInfo, response: Response) -> None:
         # A client may make up paths and methods, and each would be a figure of its own.
-        method = note.method if note.method in (self._methods or ()) else UNMATCHED
-        self._site.statistics.answers[self._route, method, answer.status] += 1
+        method = info.method if info.method in (self._methods or ()) else UNMATCHED
+        self._context.statistics.answers[self._route, method, response.status] += 1
 
     def _view(self, request: Request) -> View:
         if self._methods is None:
-            admit_anybody(note_of(request), self._site)
+            admit_anybody(note_of(request), self._context)
             raise NotFound("Not Found")
         view = self._methods.get(request.method)
         if view is None:
@@ -295,11 +297,11 @@ class Endpoint:
     def _cross_origin(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         origin = request.headers.get("origin")
         if request.method == "OPTIONS":
-            return self._site.cors.preflight_lines(origin, self._allow.encode())
-        return self._site.cors.lines(origin)
+            return self._context.cors.preflight_lines(origin, self._allow.encode())
+        return self._context.cors.lines(origin)
 
-    async def _options(self, _request: Request, _site: Site) -> Answer:
-        return Answer(204, headers=((b"allow", self._allow.encode()),))
+    async def _options(self, _request: Request, _context: ServerContext) -> Response:
+        return Response(204, headers=((b"allow", self._allow.encode()),))
 
 
 class _Incoming:
@@ -307,9 +309,9 @@ class _Incoming:
 
     __slots__ = ("_receive", "_shard", "_taken", "ended")
 
-    def __init__(self, receive: Receive, site: Site) -> None:
+    def __init__(self, receive: Receive, context: ServerContext) -> None:
         self._receive = receive
-        self._shard = site.engine.shard
+        self._shard = context.engine.shard
         self._taken = 0
         self.ended = False
 
@@ -359,32 +361,32 @@ async def _drain(incoming: _Incoming) -> None:
         return
 
 
-def failure_of(error: Exception, note: Note, site: Site) -> Answer:
+def failure_of(error: Exception, info: RequestInfo, context: ServerContext) -> Response:
     """The answer to a request that raised something; what nobody foresaw is logged."""
     known = error if isinstance(error, WireError) else InternalError()
     fault = (error.__cause__ or error) if isinstance(known, InternalError) else None
     if isinstance(known, BadEventQueueId):
-        known = _worded(known, note, site)
+        known = _worded(known, info, context)
     try:
-        answer = responses.failure(known)
+        response = responses.failure(known)
     except Exception as unwritten:  # noqa: BLE001 - an error quotes requests, which may hold what can't be written
         fault, known = unwritten, InternalError()
-        answer = responses.failure(known)
-    site.statistics.errors[known.code] += 1
+        response = responses.failure(known)
+    context.statistics.errors[known.code] += 1
     if fault is not None:
-        request_id = site.request_ids.shown(note.number)
-        site.log.error(
-            "request failed", method=note.method, path=note.path, request_id=request_id, exc_info=fault
+        request_id = context.request_ids.shown(info.number)
+        context.log.error(
+            "request failed", method=info.method, path=info.path, request_id=request_id, exc_info=fault
         )
-    return answer
+    return response
 
 
-def _worded(error: BadEventQueueId, note: Note, site: Site) -> BadEventQueueId:
+def _worded(error: BadEventQueueId, info: RequestInfo, context: ServerContext) -> BadEventQueueId:
     """The sentence that the asking client understands; the code says the same to all (R6.95)."""
     queue_id = error.data["queue_id"]
-    site.foreign.note(queue_id, error.owner_id, note.user, note.number)
-    wanted = site.compat.bad_queue_text
-    name = client_of(None, note.headers.get("user-agent")).name
+    context.foreign.note(queue_id, error.owner_id, info.user, info.number)
+    wanted = context.compat.bad_queue_text
+    name = client_of(None, info.headers.get("user-agent")).name
     if wanted == "always" or (wanted == "zulip-term" and name.startswith(LEGACY_CLIENTS)):
         error.message = f"Bad event queue id: {queue_id}"
     return error

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidewire.cluster.peers import Neighbours
+from tidewire.cluster.peers import Peers
 from tidewire.core.errors import InternalError, InvalidNotice, Unavailable, WireError
 from tidewire.core.notices.notice import Notice
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.fanout import publish_everywhere
-from tidewire.http.responses import Answer
-from tidewire.ports.bus import Sharing
+from tidewire.http.responses import Response
+from tidewire.ports.bus import MultiShardPublish
 
 FAULT = 500
 
@@ -21,28 +21,28 @@ class _Refusal(msgspec.Struct):
     index: int | None = None
 
 
-class SharedNotices(Sharing):
-    """See `Sharing`."""
+class SharedNotices(MultiShardPublish):
+    """See `MultiShardPublish`."""
 
-    def __init__(self, site: Site, neighbours: Neighbours) -> None:
-        self._site = site
-        self._neighbours = neighbours
+    def __init__(self, context: ServerContext, peers: Peers) -> None:
+        self._context = context
+        self._peers = peers
 
     def is_all_for_here(self, notices: Sequence[Notice]) -> bool:
         """Whether nobody else need hear of any of them."""
-        return self._neighbours.serves_all(notices)
+        return self._peers.serves_all(notices)
 
     async def carry_out(self, notices: Sequence[Notice]) -> None:
         """Has them carried out wherever their users are."""
         for notice in notices:
             # What its publisher has split counts as split by another shard: a part that goes on is one of several.
             notice.hops = 0 if notice.parted is None else 1
-        refusal = await publish_everywhere(list(notices), self._site)
+        refusal = await publish_everywhere(list(notices), self._context)
         if refusal is not None:
             raise _error_of(refusal)
 
 
-def _error_of(refusal: Answer) -> WireError:
+def _error_of(refusal: Response) -> WireError:
     """What another shard said, as this one would."""
     try:
         said = msgspec.json.decode(refusal.body, type=_Refusal)

@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.cluster.peers import Neighbours
-from tidewire.cluster.relocation import HandOver
+from tidewire.cluster.peers import Peers
+from tidewire.cluster.relocation import RelocationCoordinator
 from tidewire.core.errors import Unavailable
 from tidewire.core.state.limits import IdleTimeouts
 from tidewire.engine.engine import Engine
@@ -22,11 +22,11 @@ from tidewire.initial_state import StateSource
 from tidewire.observability.counters import HttpStatistics
 from tidewire.observability.log_level import LogControl
 from tidewire.observability.request_entries import Lines
-from tidewire.ports.auth import Authenticator, Door
+from tidewire.ports.auth import Authenticator, AuthGate
 
 
 @dataclass(kw_only=True, slots=True)
-class Lifecycle:
+class ServerStatus:
     """How far the server is: set by whoever runs it, read by the views.
 
     Attributes:
@@ -93,7 +93,7 @@ class Exposition(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
+class ServerContext:
     """Everything a view may need.
 
     Attributes:
@@ -102,8 +102,8 @@ class Site:
         now: UNIX seconds, for rate limits.
         timer: seconds that only grow, to measure requests by.
         lines: the shorter way of request entries into the log, if there is one.
-        neighbours: the other shards; None when there is no map.
-        hand_over: has users move to them.
+        peers: the other shards; None when there is no map.
+        relocation: has users move to them.
         door: who lets requests in; None: the users file alone, and no browser sessions.
         sessions: which queues belong to which session.
         foreign: who asked for queues of others.
@@ -121,7 +121,7 @@ class Site:
     access: Access
     idle_timeouts: IdleTimeouts
     compat: Compat
-    lifecycle: Lifecycle
+    lifecycle: ServerStatus
     log: FilteringBoundLogger
     limits: RateLimits = field(default_factory=RateLimits)
     cors: Cors = field(default_factory=Cors)
@@ -134,10 +134,10 @@ class Site:
     request_ids: RequestIds = field(default_factory=RequestIds)
     statistics: HttpStatistics = field(default_factory=HttpStatistics)
     exposition: Exposition | None = None
-    neighbours: Neighbours | None = None
-    hand_over: HandOver | None = None
+    peers: Peers | None = None
+    relocation: RelocationCoordinator | None = None
     state: StateSource | None = None
-    door: Door | None = None
+    door: AuthGate | None = None
     sessions: Sessions = field(init=False)
     foreign: ForeignQueues = field(default_factory=ForeignQueues)
     session_origins: frozenset[str] = frozenset()
@@ -151,4 +151,4 @@ class Site:
     def generation(self) -> int:
         """Rises whenever it may no longer hold who somebody is, or that this shard serves them."""
         people = self.authenticator.generation if self.door is None else self.door.generation
-        return people if self.neighbours is None else people + self.neighbours.generation
+        return people if self.peers is None else people + self.peers.generation

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import msgspec
 
-from tidewire.cluster.awaitable import AsgiSlot
-from tidewire.cluster.peers import Neighbours, Reply
+from tidewire.cluster.awaitable import AwaitableWaiter
+from tidewire.cluster.peers import Peers, Reply
 from tidewire.core.errors import WireError
 from tidewire.core.notices.notice import Notice, decode_notice
 from tidewire.core.slices import Work
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.forwarding import answer_of, check_hop, hops_text
-from tidewire.http.responses import Answer
-from tidewire.ports.engine import Slot
+from tidewire.http.responses import Response
+from tidewire.ports.engine import Waiter
 
 PATH = "/api/internal/notices"
 
@@ -41,23 +41,23 @@ WITHIN = 30.0
 OK = 200
 
 
-class Spread:
+class NoticeFanOut:
     """The notices of one request by shard, each with its place in the request."""
 
-    def __init__(self, notices: Sequence[Notice], neighbours: Neighbours) -> None:
+    def __init__(self, notices: Sequence[Notice], peers: Peers) -> None:
         """Sorts them; other shards have done so as often as `Notice.hops` says.
 
         Raises:
-            UserMoving: a user is just moving; `Neighbours.hold` comes first.
+            UserMoving: a user is just moving; `Peers.hold` comes first.
         """
         self._hops = [notice.hops for notice in notices]
         self.own: list[Notice] = []
-        self._neighbours = neighbours
+        self._peers = peers
         self._elsewhere: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
         self._own_places: list[int] = []
         for place, notice in enumerate(notices):
-            for shard, raw in neighbours.parts(notice, sent_on=notice.hops > 0).items():
-                if shard != neighbours.index:
+            for shard, raw in peers.parts(notice, sent_on=notice.hops > 0).items():
+                if shard != peers.index:
                     self._elsewhere[shard].append((place, raw))
                 else:
                     self._keep(notice if raw is notice.raw else decode_notice(raw), notice.hops)
@@ -66,7 +66,9 @@ class Spread:
     def _keep(self, notice: Notice, hops: int) -> None:
         # A part that was sent here because its users are here now may not be the only one of its notice.
         notice.is_detour = hops > 1
-        notice.aside = frozenset(notice.users) if notice.is_detour else self._neighbours.movers(notice)
+        notice.aside = (
+            frozenset(notice.users) if notice.is_detour else self._peers.relocating_recipients(notice)
+        )
         self.own.append(notice)
 
     @property
@@ -77,13 +79,13 @@ class Spread:
     def _next_hops(self, shard: int) -> list[int]:
         return [self._hops[place] + 1 for place, _ in self._elsewhere[shard]]
 
-    def place_again(self, error: WireError) -> None:
+    def restore_index(self, error: WireError) -> None:
         """Has an error about one of this shard's own name its place in the request."""
         index = error.data.get("index")
         if isinstance(index, int) and index < len(self._own_places):
             error.data["index"] = self._own_places[index]
 
-    async def publish_elsewhere(self) -> Answer | None:
+    async def publish_elsewhere(self) -> Response | None:
         """Sends the parts of the others; None when all took theirs, else the answer of one that did not.
 
         Raises:
@@ -101,11 +103,11 @@ class Spread:
 
     async def _publish(self, shard: int) -> Reply:
         body = b"[%b]" % b",".join(raw for _, raw in self._elsewhere[shard])
-        neighbours = self._neighbours
-        request = neighbours.internal_request(
+        peers = self._peers
+        request = peers.internal_request(
             PATH, body, "application/json", hops=hops_text(self._next_hops(shard))
         )
-        return await neighbours.ask(shard, request, within=WITHIN, may_repeat=False)
+        return await peers.ask(shard, request, within=WITHIN, may_repeat=False)
 
     def _placed(self, shard: int, reply: Reply) -> Reply:
         """A refusal whose `index` counts in the request as it came here."""
@@ -113,7 +115,7 @@ class Spread:
         return Reply(reply.status, reply.headers, body)
 
 
-def shifted(refusal: Answer, begin: int) -> Answer:
+def shifted(refusal: Response, begin: int) -> Response:
     """Another shard's refusal of a part of a request that begins so far in it, with its `index` counted there."""
     return replace(refusal, body=_placed(refusal.body, lambda index: index + begin))
 
@@ -128,37 +130,37 @@ def _placed(body: bytes, place: Callable[[int], int]) -> bytes:
     return msgspec.json.encode(refusal) + b"\n"
 
 
-async def publish_batch(taken: list[Notice], site: Site) -> Answer | None:
+async def publish_batch(taken: list[Notice], context: ServerContext) -> Response | None:
     """Has the notices of a request carried out, as one or, when they are many, in parts; as `publish_everywhere`."""
     if is_at_once(taken):
-        return await publish_everywhere(taken, site)
-    return await Batch(taken, site).carry_out()
+        return await publish_everywhere(taken, context)
+    return await Batch(taken, context).carry_out()
 
 
-async def publish_everywhere(taken: list[Notice], site: Site) -> Answer | None:
+async def publish_everywhere(taken: list[Notice], context: ServerContext) -> Response | None:
     """Has notices carried out; None when they were, else another shard's refusal.
 
     Raises:
         WireError: they can't be taken; with an `index` it is that one, and none of this shard's was.
     """
-    slot: AsgiSlot[int] = AsgiSlot()
-    neighbours = site.neighbours
-    if neighbours is None:
-        publish(taken, site, slot)
+    slot: AwaitableWaiter[int] = AwaitableWaiter()
+    peers = context.peers
+    if peers is None:
+        publish(taken, context, slot)
         await slot.wait()
         return None
-    await neighbours.hold(taken)
+    await peers.wait_until_settled(taken)
     # From here to the publication nothing waits: who is where stays as it is.
-    with neighbours.splitting():
-        spread = Spread(taken, neighbours)
-        check_hop(spread.next_hop, neighbours)
-        site.lifecycle.check_serving()
+    with peers.splitting():
+        spread = NoticeFanOut(taken, peers)
+        check_hop(spread.next_hop, peers)
+        context.lifecycle.check_serving()
         if spread.own:
             # First: what is refused here is sent to nobody.
             try:
-                publish(spread.own, site, slot)
+                publish(spread.own, context, slot)
             except WireError as error:
-                spread.place_again(error)
+                spread.restore_index(error)
                 raise
         refusal = await spread.publish_elsewhere()
         if spread.own:
@@ -166,21 +168,21 @@ async def publish_everywhere(taken: list[Notice], site: Site) -> Answer | None:
     return refusal
 
 
-def publish(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
+def publish(taken: list[Notice], context: ServerContext, waiter: Waiter[int]) -> None:
     """Hands notices to the engine, which answers the slot with how many there were.
 
     Raises:
         WireError: they can't be taken; none was.
     """
-    site.lifecycle.check_serving()
-    _hand_over(taken, site, slot)
+    context.lifecycle.check_serving()
+    _hand_over(taken, context, waiter)
 
 
-def _hand_over(taken: list[Notice], site: Site, slot: Slot[int]) -> None:
-    began = site.timer()
-    site.engine.publish(taken, slot)
-    if site.log.is_enabled_for(logging.DEBUG):
-        _log_notices(taken, site, site.timer() - began)
+def _hand_over(taken: list[Notice], context: ServerContext, waiter: Waiter[int]) -> None:
+    began = context.timer()
+    context.engine.publish(taken, waiter)
+    if context.log.is_enabled_for(logging.DEBUG):
+        _log_notices(taken, context, context.timer() - began)
 
 
 class Batch:
@@ -191,35 +193,35 @@ class Batch:
     then, and a repetition with the same ids takes the others.
     """
 
-    def __init__(self, notices: list[Notice], site: Site) -> None:
+    def __init__(self, notices: list[Notice], context: ServerContext) -> None:
         self._notices = notices
-        self._site = site
+        self._context = context
         self._room = FIRST_PART
         """How much the next part may weigh."""
 
-    async def carry_out(self) -> Answer | None:
+    async def carry_out(self) -> Response | None:
         """As `publish_everywhere`."""
-        site, shard = self._site, self._site.engine.shard
-        site.lifecycle.check_serving()
+        context, shard = self._context, self._context.engine.shard
+        context.lifecycle.check_serving()
         with shard.promising() as ids:
-            await site.turns.do(shard.check_batch(self._notices, ids))
-            if site.neighbours is not None:
+            await context.turns.do(shard.check_batch(self._notices, ids))
+            if context.peers is not None:
                 return await self._everywhere()
-            slots: list[AsgiSlot[int]] = []
-            await site.turns.do(self._here(slots))
+            slots: list[AwaitableWaiter[int]] = []
+            await context.turns.do(self._here(slots))
             # Answers leave in the order of their records.
             await slots[-1].wait()
         return None
 
-    def _here(self, slots: list[AsgiSlot[int]]) -> Work[None]:
-        statistics = self._site.engine.shard.statistics
+    def _here(self, slots: list[AwaitableWaiter[int]]) -> Work[None]:
+        statistics = self._context.engine.shard.statistics
         begin = 0
         while begin < len(self._notices):
             part = self._part(begin)
             delivered = statistics.delivered
-            slots.append(AsgiSlot())
+            slots.append(AwaitableWaiter())
             try:
-                _hand_over(part, self._site, slots[-1])
+                _hand_over(part, self._context, slots[-1])
             except WireError as error:
                 _shift(error, begin)
                 raise
@@ -227,12 +229,12 @@ class Batch:
             self._fit(statistics.delivered - delivered)
             yield
 
-    async def _everywhere(self) -> Answer | None:
+    async def _everywhere(self) -> Response | None:
         begin = 0
         while begin < len(self._notices):
             part = self._part(begin)
             try:
-                refusal = await publish_everywhere(part, self._site)
+                refusal = await publish_everywhere(part, self._context)
             except WireError as error:
                 _shift(error, begin)
                 raise
@@ -280,9 +282,9 @@ def _shift(error: WireError, begin: int) -> None:
         error.data["index"] = index + begin
 
 
-def _log_notices(taken: list[Notice], site: Site, seconds: float) -> None:
+def _log_notices(taken: list[Notice], context: ServerContext, seconds: float) -> None:
     """R11.12; the time is that of the whole request, whose notices are carried out as one."""
     for notice in taken:
-        site.log.debug(
+        context.log.debug(
             "notice", type=notice.kind, users=len(notice.users), duration_ms=round(seconds * 1000, 3)
         )

@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from starlette.requests import Request
 
-from tidewire.cluster.peers import BROKEN, FORWARDED, GONE, MOST_HOPS, Neighbours, Reply
+from tidewire.cluster.peers import BROKEN, FORWARDED, GONE, MOST_HOPS, Peers, Reply
 from tidewire.core.errors import Unavailable
 from tidewire.core.events.encoding import encode_answer
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import User
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import MAX_FORM_BYTES, query_parameters, read_body
 from tidewire.http.request_info import note_of
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 
 POLL_WITHIN = 120.0
 """Seconds: a poll is answered after 85 at the latest, with a heartbeat."""
@@ -52,7 +52,7 @@ NOT_PASSED_ON = frozenset(
 PASSED_BACK = frozenset({b"allow", b"retry-after", b"www-authenticate"})
 
 
-async def answer_from_elsewhere(request: Request, site: Site, user: User) -> Answer | None:
+async def answer_from_elsewhere(request: Request, context: ServerContext, user: User) -> Response | None:
     """The answer to the request of a user who is another shard's; None when the user is this shard's.
 
     To be asked once it is known who asks, and before the body is read.
@@ -60,17 +60,17 @@ async def answer_from_elsewhere(request: Request, site: Site, user: User) -> Ans
     Raises:
         Unavailable: the other shard does not answer, or the request has been sent on too often.
     """
-    neighbours = site.neighbours
-    if neighbours is None or neighbours.serves(user):
+    peers = context.peers
+    if peers is None or peers.serves(user):
         return None
-    shard = await neighbours.whereabouts(user.id, user.realm_id)
-    if shard == neighbours.index:
+    shard = await peers.locate(user.id, user.realm_id)
+    if shard == peers.index:
         return None
-    hops = next_hop(request, neighbours)
-    if neighbours.mode == "redirect" and hops == 1 and neighbours.before is None:
-        return _redirect(request, neighbours.map.shards[shard].port)
+    hops = next_hop(request, peers)
+    if peers.mode == "redirect" and hops == 1 and peers.before is None:
+        return _redirect(request, peers.map.shards[shard].port)
     body = await read_body(request, MAX_FORM_BYTES)
-    sending = _SendingOn(request, body, site, neighbours, shard, hops)
+    sending = _SendingOn(request, body, context, peers, shard, hops)
     if request.method == "DELETE":
         return await sending.delete(user.id)
     if request.method == "GET":
@@ -111,33 +111,33 @@ def _digits(said: str) -> str:
     return digits if digits.isascii() and digits.isdigit() else ""
 
 
-def next_hop(request: Request, neighbours: Neighbours) -> int:
+def next_hop(request: Request, peers: Peers) -> int:
     """How often it will have been, when it is sent on once more.
 
     Raises:
         Unavailable: that would be too often.
     """
-    return check_hop(hops_of(request) + 1, neighbours)
+    return check_hop(hops_of(request) + 1, peers)
 
 
-def check_hop(hops: int, neighbours: Neighbours) -> int:
+def check_hop(hops: int, peers: Peers) -> int:
     """The number, if it is not too high.
 
     Raises:
         Unavailable: it is: shards disagree, and it would go round for ever.
     """
     if hops > MOST_HOPS:
-        version = neighbours.map.version
+        version = peers.map.version
         raise Unavailable(f"This user is not this shard's by its map, version {version}; try again")
     return hops
 
 
-def _redirect(request: Request, port: int) -> Answer:
+def _redirect(request: Request, port: int) -> Response:
     """The proxy repeats the request there; only a path can carry a query, and only a name keeps method and body."""
     place = b"@tidewire_%d" % port
     if request.method == "GET":
         place = b"/internal/tornado/%d%b" % (port, _target(request))
-    return Answer(200, headers=((b"x-accel-redirect", place),))
+    return Response(200, headers=((b"x-accel-redirect", place),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,12 @@ class _SendingOn:
 
     request: Request
     body: bytes
-    site: Site
-    neighbours: Neighbours
+    site: ServerContext
+    neighbours: Peers
     shard: int
     hops: int
 
-    async def ask(self, *, within: float, may_repeat: bool = False, if_stopping: Reply = BROKEN) -> Answer:
+    async def ask(self, *, within: float, may_repeat: bool = False, if_stopping: Reply = BROKEN) -> Response:
         """What the other shard says."""
         request = _passed_on(self.request, self.body, self.neighbours.map.version, self.hops)
         return await _asked(
@@ -167,7 +167,7 @@ class _SendingOn:
             ),
         )
 
-    async def delete(self, user_id: UserId) -> Answer:
+    async def delete(self, user_id: UserId) -> Response:
         """The same for DELETE (D-10): where the other shard says nothing the bus is told, if there is one."""
         try:
             return await self.ask(within=DELETE_WITHIN)
@@ -186,38 +186,38 @@ class _SendingOn:
         return responses.success({})
 
 
-async def _asked(request: Request, site: Site, asking: Awaitable[Reply]) -> Answer:
+async def _asked(request: Request, context: ServerContext, asking: Awaitable[Reply]) -> Response:
     """Another shard's reply as this one's answer, with the wait for it noted: it is no work of this one's."""
-    note = note_of(request)
-    began = site.timer()
+    info = note_of(request)
+    began = context.timer()
     reply = await asking
-    note.waited = site.timer() - began
-    note.gone = reply is GONE
+    info.waited = context.timer() - began
+    info.gone = reply is GONE
     return answer_of(reply)
 
 
 async def internal_from_elsewhere(
-    request: Request, site: Site, form: dict[str, str], user_id: UserId, realm_id: RealmId | None
-) -> Answer | None:
+    request: Request, context: ServerContext, form: dict[str, str], user_id: UserId, realm_id: RealmId | None
+) -> Response | None:
     """The same for an internal request on a user's behalf, whose form, without the secret, has been read.
 
     Raises:
         Unavailable: the other shard does not answer, or the request has been sent on too often.
     """
-    neighbours = site.neighbours
-    if neighbours is None:
+    peers = context.peers
+    if peers is None:
         return None
-    shard = await neighbours.whereabouts(user_id, realm_id)
-    if shard == neighbours.index:
+    shard = await peers.locate(user_id, realm_id)
+    if shard == peers.index:
         return None
-    hops = next_hop(request, neighbours)
+    hops = next_hop(request, peers)
     queue_id = form.get("queue_id")
     return await _asked(
         request,
-        site,
-        neighbours.ask(
+        context,
+        peers.ask(
             shard,
-            neighbours.internal_request(request.scope["path"], urlencode(form).encode(), FORM, hops=hops),
+            peers.internal_request(request.scope["path"], urlencode(form).encode(), FORM, hops=hops),
             within=POLL_WITHIN,
             may_repeat=queue_id is not None,
             receive=request.receive,
@@ -226,10 +226,10 @@ async def internal_from_elsewhere(
     )
 
 
-def answer_of(reply: Reply) -> Answer:
+def answer_of(reply: Reply) -> Response:
     """Another shard's reply as this one's answer."""
     headers = tuple(line for line in reply.headers if line[0] in PASSED_BACK)
-    return Answer(reply.status, reply.body, headers, reply.header(b"content-type") or b"application/json")
+    return Response(reply.status, reply.body, headers, reply.header(b"content-type") or b"application/json")
 
 
 def _target(request: Request) -> bytes:
@@ -241,8 +241,8 @@ def _target(request: Request) -> bytes:
 def _passed_on(request: Request, body: bytes, version: int, hops: int) -> bytes:
     """The request as the other shard gets it: the same, and where it has been."""
     lines = [line for line in request.scope["headers"] if line[0] not in NOT_PASSED_ON]
-    note = note_of(request)
-    addresses = [*note.headers.getlist("x-forwarded-for"), *([note.peer] if note.peer else [])]
+    info = note_of(request)
+    addresses = [*info.headers.getlist("x-forwarded-for"), *([info.peer] if info.peer else [])]
     lines += [
         (b"x-forwarded-for", ", ".join(addresses).encode("latin-1")),
         (FORWARDED.encode(), b"%d %d" % (version, hops)),

@@ -10,7 +10,7 @@ from tidewire.core.state.state import Batch
 from tidewire.core.users import User
 from tidewire.http.parameters import Client, Parameters, client_of
 from tidewire.http.rate_limits import Allowance
-from tidewire.ports.auth import Admitted
+from tidewire.ports.auth import AuthResult
 
 
 class Headers(Protocol):
@@ -33,7 +33,7 @@ class Headers(Protocol):
         ...
 
 
-class Note:
+class RequestInfo:
     """The note of one request.
 
     Attributes:
@@ -92,7 +92,7 @@ class Note:
         self.batch: Batch | None = None
         self.displaced = False
         self.allowance: Allowance | None = None
-        self.admitted: Admitted | None = None
+        self.admitted: AuthResult | None = None
         self.is_session = False
         self.gone = False
         self.quiet = False
@@ -110,7 +110,7 @@ WEBSITE = "website"
 
 def noted(request: Request, *, began: float, number: int) -> Request:
     """The request, with a fresh note."""
-    request.scope[KEY] = note = Note(
+    request.scope[KEY] = info = RequestInfo(
         method=request.method,
         # As it is in the scope: a whole URL can't be made of every request.
         path=request.scope["path"],
@@ -119,26 +119,26 @@ def noted(request: Request, *, began: float, number: int) -> Request:
         began=began,
         number=number,
     )
-    note.is_session = get_route_path(request.scope).startswith(SESSION_ROUTES)
+    info.is_session = get_route_path(request.scope).startswith(SESSION_ROUTES)
     return request
 
 
-def note_of(request: Request) -> Note:
+def note_of(request: Request) -> RequestInfo:
     """The request's note."""
-    note: Note = request.scope[KEY]
-    return note
+    info: RequestInfo = request.scope[KEY]
+    return info
 
 
 def noted_client(request: Request, parameters: Parameters) -> Client:
     """The program that asks (R6.20), noted for the log."""
-    note = note_of(request)
-    note.client = client_of_note(note, parameters.text("client"))
-    return note.client
+    info = note_of(request)
+    info.client = client_of_note(info, parameters.text("client"))
+    return info.client
 
 
-def client_of_note(note: Note, claimed: str | None) -> Client:
+def client_of_note(info: RequestInfo, claimed: str | None) -> Client:
     """The program that asks, by what it claims and by its header."""
-    client = client_of(claimed, note.headers.get("user-agent"))
-    if note.is_session and not client.name.startswith("Zulip"):
+    client = client_of(claimed, info.headers.get("user-agent"))
+    if info.is_session and not client.name.startswith("Zulip"):
         return client._replace(name=WEBSITE)
     return client

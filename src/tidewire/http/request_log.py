@@ -19,8 +19,8 @@ from tidewire.core.ids import RealmId
 from tidewire.core.state.state import Batch
 from tidewire.core.users import Realm
 from tidewire.http.parameters import Client, client_of
-from tidewire.http.request_info import Note
-from tidewire.http.responses import Answer
+from tidewire.http.request_info import RequestInfo
+from tidewire.http.responses import Response
 from tidewire.http.security import Access
 from tidewire.observability.log_level import LogControl
 from tidewire.observability.request_entries import (
@@ -134,16 +134,16 @@ class RequestLog:
         """The level has changed."""
         self.writes = self._log.is_enabled_for(logging.INFO)
 
-    def known_line(self, note: Note) -> KnownLine:
+    def known_line(self, info: RequestInfo) -> KnownLine:
         """What the entries of this client's further requests of the kind have in common, if they succeed."""
-        address = self._access.shown_address(note.peer, note.headers)
-        client, who = self._client(note), self._who(note)
-        start = escaped(f"{address:<15} {note.method:<7} 200 ")
+        address = self._access.shown_address(info.peer, info.headers)
+        client, who = self._client(info), self._who(info)
+        start = escaped(f"{address:<15} {info.method:<7} 200 ")
         end = escaped(f" ({who} via {client.name}{'/' + client.version if client.version else ''})")
-        entry = {"address": address, "method": note.method, "status": 200, "path": note.path}
+        entry = {"address": address, "method": info.method, "status": 200, "path": info.path}
         entry |= {"who": who, "client": client.name}
         whole = entry | ({"version": client.version} if client.version else {})
-        return KnownLine(whole, start, f" {note.path}", f"{end} {self._ids.start}")
+        return KnownLine(whole, start, f" {info.path}", f"{end} {self._ids.start}")
 
     def polled(
         self,
@@ -215,63 +215,63 @@ class RequestLog:
         self._type_of(entry)
         return self._last_shown
 
-    def finished(self, note: Note, answer: Answer, *, ended: float) -> None:
+    def finished(self, info: RequestInfo, response: Response, *, ended: float) -> None:
         """Writes what there is to write of an answered request.
 
         Args:
-            note: what was noted of it.
-            answer: its answer.
-            ended: when serving ended, by the clock of `Note.began`.
+            info: what was noted of it.
+            response: its answer.
+            ended: when serving ended, by the clock of `RequestInfo.began`.
         """
-        busy = ended - note.began - (note.waited or 0.0)
+        busy = ended - info.began - (info.waited or 0.0)
         is_slow = busy > SLOW
-        if note.gone or not (self.writes or is_slow):
+        if info.gone or not (self.writes or is_slow):
             return
-        if note.quiet and answer.status < BadRequest.http_status and not is_slow:
+        if info.quiet and response.status < BadRequest.http_status and not is_slow:
             return
-        entry = self._entry(note, answer, busy)
+        entry = self._entry(info, response, busy)
         self._write(entry, is_slow=False)
         # The 40x answers, 400 to 409.
-        if answer.status // 10 == 40 and answer.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
-            self._log.info("refused", status=answer.status, answer=_shown(answer.body), **_whose(entry))
+        if response.status // 10 == 40 and response.status not in UNLOGGED_REFUSALS:  # noqa: PLR2004 - see above
+            self._log.info("refused", status=response.status, answer=_shown(response.body), **_whose(entry))
         if is_slow:
             self._log.warning(SLOW_REQUEST, **entry)
 
-    def _entry(self, note: Note, answer: Answer, busy: float) -> dict[str, Any]:
+    def _entry(self, info: RequestInfo, response: Response, busy: float) -> dict[str, Any]:
         entry: dict[str, Any] = {
-            "address": self._access.shown_address(note.peer, note.headers),
-            "method": note.method,
-            "status": answer.status,
+            "address": self._access.shown_address(info.peer, info.headers),
+            "method": info.method,
+            "status": response.status,
             "duration_ms": round(busy * 1000, 3),
         }
-        if note.waited is not None:
-            entry["waited_s"] = round(note.waited, 3)
-        entry["path"] = note.path if len(note.path) <= SHOWN_PATH else f"{note.path[:SHOWN_PATH]}..."
-        if note.batch is not None:
-            entry |= {"queue_id": note.batch.queue_id, "events": len(note.batch.entries)}
-            if len(note.batch.entries) == 1:
-                entry["type"] = self._type_of(note.batch.entries[0])
-            if note.displaced:
+        if info.waited is not None:
+            entry["waited_s"] = round(info.waited, 3)
+        entry["path"] = info.path if len(info.path) <= SHOWN_PATH else f"{info.path[:SHOWN_PATH]}..."
+        if info.batch is not None:
+            entry |= {"queue_id": info.batch.queue_id, "events": len(info.batch.entries)}
+            if len(info.batch.entries) == 1:
+                entry["type"] = self._type_of(info.batch.entries[0])
+            if info.displaced:
                 entry["displaced"] = True
-        client = self._client(note)
-        entry |= {"who": self._who(note), "client": client.name}
+        client = self._client(info)
+        entry |= {"who": self._who(info), "client": client.name}
         if client.version:
             entry["version"] = client.version
-        entry["request_id"] = self._ids.shown(note.number)
+        entry["request_id"] = self._ids.shown(info.number)
         return entry
 
-    def _client(self, note: Note) -> Client:
-        agent = note.headers.get("user-agent")
-        return note.client or client_of(None, agent, browser=note.path.startswith("/json/"))
+    def _client(self, info: RequestInfo) -> Client:
+        agent = info.headers.get("user-agent")
+        return info.client or client_of(None, agent, browser=info.path.startswith("/json/"))
 
-    def _who(self, note: Note) -> str:
+    def _who(self, info: RequestInfo) -> str:
         """R11.3; the realm by its whole host, because no part of it is known to be the deployment's."""
-        if note.internal:
+        if info.internal:
             return "internal"
-        if note.user is None:
+        if info.user is None:
             return "unauth"
-        realm = self._realm(note.user.realm_id)
-        return f"{note.user.id}@{realm.host if realm is not None else note.user.realm_id}"
+        realm = self._realm(info.user.realm_id)
+        return f"{info.user.id}@{realm.host if realm is not None else info.user.realm_id}"
 
 
 def _whose(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ IGNORED = "ignored_parameters_unsupported"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One answer, before it is decided what else its head says (`http/responses.py`)."""
 
     status: int
@@ -30,25 +30,25 @@ class Answer:
     """A body that comes piece by piece and whose length isn't known, in place of `body`."""
 
 
-def success(payload: Mapping[str, Any], *, ignored: list[str] | None = None) -> Answer:
+def success(payload: Mapping[str, Any], *, ignored: list[str] | None = None) -> Response:
     """The success envelope around a payload; parameters that were ignored are named (R6.11)."""
     body = {"result": "success", "msg": "", **payload}
     if ignored:
         body[IGNORED] = ignored
-    return Answer(200, _ENCODER.encode(body) + b"\n")
+    return Response(200, _ENCODER.encode(body) + b"\n")
 
 
-def events(batch: Batch, *, ignored: list[str]) -> Answer:
+def events(batch: Batch, *, ignored: list[str]) -> Response:
     """The answer to a poll, spliced from shared bytes (D2)."""
     members = {IGNORED: ignored} if ignored else None
-    return Answer(200, encode_answer(batch.queue_id, batch.entries, members))
+    return Response(200, encode_answer(batch.queue_id, batch.entries, members))
 
 
-def failure(error: WireError) -> Answer:
+def failure(error: WireError) -> Response:
     """The error envelope, with the error's code, sentence and data (R6.5)."""
     body = {"result": "error", "msg": error.message, "code": error.code, **error.data}
     headers = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return Answer(error.http_status, _ENCODER.encode(body) + b"\n", headers)
+    return Response(error.http_status, _ENCODER.encode(body) + b"\n", headers)
 
 
 Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
@@ -71,12 +71,12 @@ NO_CONTENT = 204
 
 
 def head_lines(
-    answer: Answer, *, cross_origin: Lines = (), allowance: Allowance | None = None, close: bool = False
+    response: Response, *, cross_origin: Lines = (), allowance: Allowance | None = None, close: bool = False
 ) -> list[tuple[bytes, bytes]]:
     """Every header line of an answer but `Date`.
 
     Args:
-        answer: the answer.
+        response: the answer.
         cross_origin: what CORS adds.
         allowance: what is left of the rate limit that the request was counted for.
         close: whether the connection ends with this answer.
@@ -88,13 +88,13 @@ def head_lines(
             (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
             (b"x-ratelimit-reset", b"%d" % allowance.reset),
         )
-    lines += answer.headers
+    lines += response.headers
     if close:
         lines += CLOSE
-    if answer.status != NO_CONTENT:
-        if answer.pieces is None:
-            lines.append((b"content-length", b"%d" % len(answer.body)))
-        lines.append((b"content-type", answer.media_type))
+    if response.status != NO_CONTENT:
+        if response.pieces is None:
+            lines.append((b"content-length", b"%d" % len(response.body)))
+        lines.append((b"content-type", response.media_type))
     return lines
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tidewire.core.errors import AccessDenied, CsrfFailed, MissingParameter
 from tidewire.http.rate_limits import Address
-from tidewire.http.request_info import Headers, Note
+from tidewire.http.request_info import Headers, RequestInfo
 from tidewire.http.responses import Lines
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -141,7 +141,7 @@ OWN = frozenset({"same-origin", "none"})
 """Values of `Sec-Fetch-Site` with which no other site has to do; `none` is an address that somebody typed."""
 
 
-def check_origin(note: Note, allowed: Collection[str], *, changes: bool = False) -> None:
+def check_origin(info: RequestInfo, allowed: Collection[str], *, changes: bool = False) -> None:
     """Refuses what may have been begun by another site.
 
     The browser says so in `Origin` or `Sec-Fetch-Site`, and no page can change that. A request that changes something must
@@ -149,14 +149,14 @@ def check_origin(note: Note, allowed: Collection[str], *, changes: bool = False)
     enough for it.
 
     Args:
-        note: the request.
+        info: the request.
         allowed: origins that count as the own one.
         changes: it changes something, whatever its method says.
 
     Raises:
         CsrfFailed: it is not known to come from the own site.
     """
-    headers = note.headers
+    headers = info.headers
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None:
         if not _is_own(origin, headers.get("host"), allowed):
@@ -164,17 +164,17 @@ def check_origin(note: Note, allowed: Collection[str], *, changes: bool = False)
         return
     if site is not None and site not in OWN:
         raise CsrfFailed("The request comes from a page of another site")
-    if site == "same-origin" or (note.method in SAFE and not changes):
+    if site == "same-origin" or (info.method in SAFE and not changes):
         return
     referer = headers.get("referer")
     if referer is None or not _is_own(referer, headers.get("host"), allowed):
         raise CsrfFailed("The request does not say which page it comes from")
 
 
-def is_own_page(note: Note, allowed: Collection[str]) -> bool:
+def is_own_page(info: RequestInfo, allowed: Collection[str]) -> bool:
     """Whether `check_origin` lets the request pass."""
     try:
-        check_origin(note, allowed)
+        check_origin(info, allowed)
     except CsrfFailed:
         return False
     return True

@@ -7,7 +7,7 @@ one.
 from collections.abc import Callable
 
 from tidewire.core.ids import QueueId
-from tidewire.ports.auth import Admitted
+from tidewire.ports.auth import AuthResult
 
 CROWD = 16
 """Queues of one session from which on those that have ended are looked for at every new one."""
@@ -21,7 +21,7 @@ class Sessions:
         self._exists = exists
         self._queues: dict[str, set[str]] = {}
 
-    def use(self, admitted: Admitted | None, queue_id: str) -> None:
+    def use(self, admitted: AuthResult | None, queue_id: str) -> None:
         """Notes that a session made or polls a queue."""
         if admitted is None or not admitted.session:
             return

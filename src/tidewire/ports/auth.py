@@ -37,7 +37,7 @@ def no_session(*, is_session: bool) -> Unauthorized:
     return error
 
 
-class Admitted(NamedTuple):
+class AuthResult(NamedTuple):
     """Somebody who was let in.
 
     Attributes:
@@ -53,11 +53,11 @@ class Admitted(NamedTuple):
     session: str = ""
 
 
-class MustAsk(Exception):
+class NeedsBackend(Exception):
     """Nobody here knows who asks, but somebody elsewhere may; never leaves the server."""
 
 
-class Door(Protocol):
+class AuthGate(Protocol):
     """Lets requests in.
 
     Errors are those of `tidewire.ports.auth.Authenticator.authenticate`, and those that the methods name.
@@ -73,7 +73,7 @@ class Door(Protocol):
         """Whether browser sessions are let in at all."""
         ...
 
-    def known(self, credentials: Credentials, now: float, /) -> Admitted:
+    def known(self, credentials: Credentials, now: float, /) -> AuthResult:
         """Who asks, as far as that is known; it waits for nothing, for it stands on the path of every poll.
 
         Raises:
@@ -82,7 +82,7 @@ class Door(Protocol):
         """
         ...
 
-    async def ask(self, credentials: Credentials, now: float, /) -> Admitted:
+    async def ask(self, credentials: Credentials, now: float, /) -> AuthResult:
         """Who asks, after somebody else was asked.
 
         Raises:

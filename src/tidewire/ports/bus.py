@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from tidewire.core.notices.notice import Notice
 
 
-class Sharing(Protocol):
+class MultiShardPublish(Protocol):
     """Sees to notices that concern other shards too (R8.5)."""
 
     def is_all_for_here(self, notices: Sequence[Notice]) -> bool:

@@ -10,7 +10,7 @@ from tidewire.core.events.coalescing import RuleFailure
 A_contra = TypeVar("A_contra", contravariant=True)
 
 
-class Slot(Protocol[A_contra]):
+class Waiter(Protocol[A_contra]):
     """Whoever waits for one answer: a poll, or a publisher that wants to know its notices safe."""
 
     def complete(self, answer: A_contra) -> None:
@@ -21,7 +21,7 @@ class Slot(Protocol[A_contra]):
         ...
 
 
-class Aside(Protocol):
+class BackgroundRunner(Protocol):
     """Does what would hold the loop."""
 
     def __call__(self, work: Callable[[], None], done: Callable[[Exception | None], None]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from tidewire._amqp.broker import BrokerLost, connect, urls_of
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire._amqp.names import PARTS
 from tidewire._http import Backoff, BadUrl
 from tidewire.publisher.errors import BAD_SHARD_MAP, PublishFailed
@@ -155,12 +155,14 @@ class Session:
             for message in messages
         ]
         fates = [await each for each in waiting]
-        if Fate.UNROUTABLE in fates:
+        if PublishOutcome.UNROUTABLE in fates:
             self._known.clear()
         failed = [
-            message for message, fate in zip(messages, fates, strict=True) if fate is not Fate.CONFIRMED
+            message
+            for message, fate in zip(messages, fates, strict=True)
+            if fate is not PublishOutcome.CONFIRMED
         ]
-        reasons = {fate.value for fate in fates if fate is not Fate.CONFIRMED}
+        reasons = {outcome.value for outcome in fates if outcome is not PublishOutcome.CONFIRMED}
         return failed, f"The broker did not confirm: {', '.join(sorted(reasons))}"
 
     async def _open(self) -> Sender:
@@ -177,7 +179,7 @@ class Session:
             await sender.connection.close()
 
 
-class BlockingWay:
+class AmqpTransport:
     """A session on a thread of its own, so that its connection lives while nobody publishes."""
 
     def __init__(self, url: str, *, shards: Shards, timeout: float, retry_for: float) -> None:

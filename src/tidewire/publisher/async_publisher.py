@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidewire._http import REAL_ASYNC_TIMING, AsyncTiming
-from tidewire.publisher.http_transport import AsyncHttpWay
+from tidewire.publisher.http_transport import AsyncHttpTransport
 from tidewire.publisher.notice_encoding import identified, notice_of
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.transports import AsyncWay, amqp_module, is_amqp, shards_of
+from tidewire.publisher.transports import AsyncTransport, amqp_module, is_amqp, shards_of
 
 
 class AsyncPublisher:
@@ -32,12 +32,12 @@ class AsyncPublisher:
         realm_hosts: Mapping[int, str] | None = None,
         _timing: AsyncTiming = REAL_ASYNC_TIMING,
     ) -> None:
-        self._way: AsyncWay
+        self._transport: AsyncTransport
         placing = shards_of(url, shards=shards, shard_map=shard_map, realm_hosts=realm_hosts)
         if is_amqp(url):
-            self._way = amqp_module().Session(url, shards=placing, timeout=timeout, retry_for=retry_for)
+            self._transport = amqp_module().Session(url, shards=placing, timeout=timeout, retry_for=retry_for)
         else:
-            self._way = AsyncHttpWay(
+            self._transport = AsyncHttpTransport(
                 url,
                 secret=secret or "",
                 timeout=timeout,
@@ -56,11 +56,11 @@ class AsyncPublisher:
 
     async def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
-        await self._way.close()
+        await self._transport.close()
 
     async def reload_shard_map(self) -> int:
         """See `Publisher.reload_shard_map`."""
-        return await self._way.reload()
+        return await self._transport.reload()
 
     async def send_event(
         self,
@@ -76,4 +76,4 @@ class AsyncPublisher:
 
     async def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
         """See `Publisher.send`."""
-        return await self._way.deliver(identified(notices)) if notices else 0
+        return await self._transport.deliver(identified(notices)) if notices else 0

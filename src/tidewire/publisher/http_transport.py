@@ -26,7 +26,7 @@ NDJSON = "application/x-ndjson"
 OK = 200
 
 
-class HttpWay:
+class HttpTransport:
     """One connection, tried again for a while; see `Publisher` for the arguments."""
 
     def __init__(
@@ -86,7 +86,7 @@ class HttpWay:
         return encoded.confirmed(answer)
 
 
-class AsyncHttpWay:
+class AsyncHttpTransport:
     """The same on an event loop; its tasks don't wait for each other."""
 
     def __init__(
@@ -115,7 +115,7 @@ class AsyncHttpWay:
         raise _no_map()
 
     async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        """See `HttpWay.deliver`."""
+        """See `HttpTransport.deliver`."""
         encoded = _Encoded.of(batch)
         patience = _Patience(self._retry_for, clock=self._timing.clock, random=self._timing.random)
         while True:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable
 
 from tidewire._amqp.broker import BrokerLost, Connection, Delivery
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire._amqp.names import FENCE
 from tidewire.publisher.map_reader import MapFile, log
 
@@ -131,8 +131,8 @@ class _Round:
     async def _put(self, queue: str, reply_to: str) -> None:
         name = uuid.uuid4().hex
         self._names[name] = queue
-        fate = await self._sender.publish(queue, b"{}", message_id=name, kind=FENCE, reply_to=reply_to)
-        if fate is not Fate.CONFIRMED:
+        outcome = await self._sender.publish(queue, b"{}", message_id=name, kind=FENCE, reply_to=reply_to)
+        if outcome is not PublishOutcome.CONFIRMED:
             del self._names[name]
 
     def _answered(self, delivery: Delivery) -> None:

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidewire._http import REAL_TIMING, Timing
-from tidewire.publisher.http_transport import HttpWay
+from tidewire.publisher.http_transport import HttpTransport
 from tidewire.publisher.notice_encoding import identified, notice_of
 from tidewire.publisher.routing import ShardQueues
-from tidewire.publisher.transports import Way, amqp_module, is_amqp, shards_of
+from tidewire.publisher.transports import Transport, amqp_module, is_amqp, shards_of
 
 
 class Publisher:
@@ -45,12 +45,14 @@ class Publisher:
         realm_hosts: Mapping[int, str] | None = None,
         _timing: Timing = REAL_TIMING,
     ) -> None:
-        self._way: Way
+        self._transport: Transport
         placing = shards_of(url, shards=shards, shard_map=shard_map, realm_hosts=realm_hosts)
         if is_amqp(url):
-            self._way = amqp_module().BlockingWay(url, shards=placing, timeout=timeout, retry_for=retry_for)
+            self._transport = amqp_module().AmqpTransport(
+                url, shards=placing, timeout=timeout, retry_for=retry_for
+            )
         else:
-            self._way = HttpWay(
+            self._transport = HttpTransport(
                 url,
                 secret=secret or "",
                 timeout=timeout,
@@ -69,7 +71,7 @@ class Publisher:
 
     def close(self) -> None:
         """Disconnects. What was confirmed stays confirmed; nothing else is pending."""
-        self._way.close()
+        self._transport.close()
 
     def reload_shard_map(self) -> int:
         """Reads the file of `shard_map` again at once; returns the version of the map that is in force then.
@@ -79,7 +81,7 @@ class Publisher:
         Raises:
             PublishFailed: the file can't be used (`BAD_SHARD_MAP`), and the map before stays in force.
         """
-        return self._way.reload()
+        return self._transport.reload()
 
     def send_event(
         self,
@@ -115,4 +117,4 @@ class Publisher:
         Raises:
             PublishFailed: the batch is not confirmed; `index` names the notice that is wrong, if one is.
         """
-        return self._way.deliver(identified(notices)) if notices else 0
+        return self._transport.deliver(identified(notices)) if notices else 0

@@ -9,7 +9,7 @@ from tidewire._http import BadUrl
 from tidewire.publisher.routing import ShardQueues
 
 
-class Way(Protocol):
+class Transport(Protocol):
     """One way to a server."""
 
     def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
@@ -33,11 +33,11 @@ class Way(Protocol):
         ...
 
 
-class AsyncWay(Protocol):
+class AsyncTransport(Protocol):
     """The same on an event loop."""
 
     async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        """See `Way.deliver`."""
+        """See `Transport.deliver`."""
         ...
 
     async def close(self) -> None:
@@ -45,7 +45,7 @@ class AsyncWay(Protocol):
         ...
 
     async def reload(self) -> int:
-        """See `Way.reload`."""
+        """See `Transport.reload`."""
         ...
 
 

@@ -116,7 +116,7 @@ def _free_socket() -> socket.socket:
 @contextlib.asynccontextmanager
 async def _listening(app: App, listener: socket.socket) -> AsyncIterator[None]:
     accepting = asyncio.Event()
-    server = Listener(app.asgi, site=app.site, bounds=Bounds(), on_started=accepting.set)
+    server = Listener(app.asgi, context=app.site, bounds=Bounds(), on_started=accepting.set)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     await accepting.wait()
     app.lifecycle.ready = True

@@ -23,8 +23,8 @@ from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import IdleTimeouts, Limits
 from tidewire.core.state.state import Batch
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.engine.timing import TICK, Pace
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.engine.timing import TICK, EngineTiming
 from tidewire.engine.transfer import Imports
 from tidewire.replay.scenario import (
     Scenario,
@@ -64,7 +64,7 @@ class Play:
         self,
         *,
         limits: Limits,
-        pace: Pace,
+        timing: EngineTiming,
         timeouts: IdleTimeouts,
         presentation: Presentation,
         rules: Mapping[str, MergeRule] = MappingProxyType({}),
@@ -73,7 +73,7 @@ class Play:
         self._limits = replace(limits, outbox_max=0)
         self._presentation = presentation
         self._rules = rules
-        self._pace = pace
+        self._timing = timing
         self._timeouts = timeouts
         self._clock = VirtualClock(START)
         self._soon: deque[Callable[[], None]] = deque()
@@ -140,7 +140,7 @@ class Play:
             user_id=user_id,
             last_event_id=int(arguments["last_event_id"]),
             block=bool(arguments.get("block", False)),
-            slot=waiter,
+            waiter=waiter,
         )
         if waiter.events is None:
             self._waiting[queue_id] = waiter
@@ -152,18 +152,18 @@ class Play:
         queue_id, _ = asked(arguments, self._owners)
         waiter = self._waiting.pop(queue_id, None)
         if waiter is not None:
-            self._engine.lost(queue_id, waiter)
+            self._engine.poll_disconnected(queue_id, waiter)
         return {}
 
     def _cleanup(self, arguments: dict[str, Any]) -> Result:
         queue_id, user_id = asked(arguments, self._owners)
-        self._engine.delete(queue_id, user_id=user_id, slot=_Answer[QueueId]())
+        self._engine.delete(queue_id, user_id=user_id, waiter=_Answer[QueueId]())
         return {}
 
     def _advance(self, arguments: dict[str, Any]) -> Result:
         seconds = float(arguments["secs"])
         # Second by second while a heartbeat may be due, then in one step: nobody waits any more.
-        for _ in range(min(int(seconds), int(self._pace.heartbeat_max) + 5)):
+        for _ in range(min(int(seconds), int(self._timing.heartbeat_max) + 5)):
             self._clock.advance(TICK)
             self._engine.tick()
             self._run_soon()
@@ -223,10 +223,10 @@ class Play:
 
     # Around the engine.
 
-    def _new_shard(self) -> Shard[PollSlot]:
+    def _new_shard(self) -> Shard[PollWaiter]:
         return Shard(limits=self._limits, rules=self._rules, presentation=self._presentation)
 
-    def _new_engine(self, shard: Shard[PollSlot]) -> Engine:
+    def _new_engine(self, shard: Shard[PollWaiter]) -> Engine:
         return Engine(
             shard=shard,
             journal=NullJournal(),
@@ -235,7 +235,7 @@ class Play:
             new_queue_id=self._next_name,
             chance=self._chance.random,
             call_soon=self._soon.append,
-            pace=self._pace,
+            timing=self._timing,
         )
 
     def _next_name(self) -> str:
@@ -252,7 +252,7 @@ class Play:
                 self._published.append({"step": self._step, "queue": queue, "notice": wire_record(record)})
             if page.records:
                 newest = page.records[-1][0]
-                self._engine.acknowledge_outbox(queue, through=newest, slot=_Answer[int]())
+                self._engine.acknowledge_outbox(queue, through=newest, waiter=_Answer[int]())
 
     def _run_soon(self) -> None:
         while self._soon:

@@ -1,6 +1,6 @@
 """The life of a server: recover, listen, tick, and stop in named stages.
 
-`Life` is the part without a listener, which an application that embeds the server uses on its own.
+`ServerLife` is the part without a listener, which an application that embeds the server uses on its own.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app.build import App, Turns, build, open_bus
-from tidewire.app.telemetry import Observed
+from tidewire.app.telemetry import Telemetry
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.application import Judge
+from tidewire.auth.application import BackendClient
 from tidewire.auth.users_file import UsersFileError
 from tidewire.config import Settings
 from tidewire.core.errors import StartCancelled, StateError
@@ -47,7 +47,7 @@ RELEASE_SPREAD = 1.0
 """Seconds over which parked polls are ended at a stop, so that their clients don't come back as one (D5)."""
 
 
-class Life:
+class ServerLife:
     """One server from taking its state to keeping it."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Life:
         log_control: LogControl | None = None,
         more_routes: Mapping[str, Methods] = NO_MORE,
         providers: Sequence[StateProvider] = (),
-        inside: Judge | None = None,
+        inside: BackendClient | None = None,
         users: UsersFileAuthenticator | None = None,
     ) -> None:
         """Takes what `build` does, and whom to tell that the disk has failed, so that the server has to end."""
@@ -107,7 +107,7 @@ class Life:
                     give_up=self._give_up,
                     is_stopping=self._is_stopping,
                 ),
-                observed=Observed(
+                telemetry=Telemetry(
                     lines=self._lines,
                     log_control=self._log_control,
                     journal=store.statistics,
@@ -124,14 +124,14 @@ class Life:
                 self.bus = open_bus(app, log=self._log)
                 yield app
             finally:
-                if app.site.neighbours is not None:
-                    app.site.neighbours.close()
-                await self.let_go(app)
+                if app.site.peers is not None:
+                    app.site.peers.close()
+                await self.release_state(app)
             if self._failure is not None:
                 raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
             self._log.info("stopped", queues=app.engine.shard.queues())
 
-    async def let_go(self, app: App) -> None:
+    async def release_state(self, app: App) -> None:
         """Keeps everything and gives the directory to whoever comes next (R9.15); the first time that it is called.
 
         Polls may wait on: nothing changes here any more, and all that they are told is to come again.
@@ -149,7 +149,7 @@ class Life:
                 # However it ended; what can't be kept now is still in the journal, if there is one. After a
                 # failure of the disk nobody knows what a snapshot would replace.
                 if self._failure is None:
-                    app.engine.keep()
+                    app.engine.final_snapshot()
                 app.engine.close()
             finally:
                 self._store.close()
@@ -159,27 +159,27 @@ class Life:
         self._on_failure()
 
     def _begin(self, app: App) -> None:
-        comeback = app.comeback
-        for queue_id, error in comeback.skipped:
+        report = app.comeback
+        for queue_id, error in report.skipped:
             self._log.error("queue not restored", queue_id=queue_id, error=error.message)
-        for damage in comeback.damage:
+        for damage in report.damage:
             self._log.error("state damaged", **dataclasses.asdict(damage))
-        if comeback.anything:
+        if report.anything:
             self._log.info(
                 "recovered",
-                queues=comeback.queues,
-                records=comeback.records,
-                seconds=round(comeback.seconds, 3),
-                crashed=comeback.resumed,
-                upgraded=len(comeback.upgraded),
-                gave_way=len(comeback.gave_way),
-                failures=comeback.failures,
-                damaged=len(comeback.damage),
-                ended=len(comeback.damaged),
-                lost_queues=comeback.lost_queues,
+                queues=report.queues,
+                records=report.records,
+                seconds=round(report.seconds, 3),
+                crashed=report.resumed,
+                upgraded=len(report.upgraded),
+                gave_way=len(report.gave_way),
+                failures=report.failures,
+                damaged=len(report.damage),
+                ended=len(report.damaged),
+                lost_queues=report.lost_queues,
             )
         app.begin()
-        if comeback.damage:
+        if report.damage:
             # The next start is to find nothing of it any more.
             app.engine.begin_snapshot()
         if "users" in self._settings.auth.kind and not app.authenticator.users():
@@ -205,12 +205,12 @@ class Life:
     def reload(self, app: App) -> None:
         """Reads users and shard map again; what is wrong changes nothing."""
         self.reload_users(app)
-        neighbours = app.site.neighbours
-        if neighbours is None:
+        peers = app.site.peers
+        if peers is None:
             return
         problem = app.reload_map()
         if problem is None:
-            shard_map = neighbours.map
+            shard_map = peers.map
             self._log.info("shard map reloaded", version=shard_map.version, shards=len(shard_map.shards))
         else:
             self._log.error("shard map is wrong; the one read before stays in force", problem=problem)
@@ -227,8 +227,8 @@ class Life:
 
     async def release_polls(self, app: App) -> None:
         """Ends what is parked with an empty answer, a share at a time (D5)."""
-        if app.site.neighbours is not None:
-            app.site.neighbours.release()
+        if app.site.peers is not None:
+            app.site.peers.release()
         waiting = app.engine.waiting()
         share = -(-waiting // RELEASE_STEPS)
         for _ in range(RELEASE_STEPS):
@@ -261,7 +261,7 @@ def run(
     users: UsersFileAuthenticator | None = None,
     more_routes: Mapping[str, Methods] = NO_MORE,
     providers: Sequence[StateProvider] = (),
-    inside: Judge | None = None,
+    inside: BackendClient | None = None,
     around: Around = as_it_is,
     log_control: LogControl | None = None,
     socket: int | None = None,
@@ -315,7 +315,7 @@ class _Life:
         more_routes: Mapping[str, Methods],
         *,
         providers: Sequence[StateProvider],
-        inside: Judge | None,
+        inside: BackendClient | None,
         around: Around,
         log_control: LogControl | None,
         given: int | None,
@@ -342,7 +342,7 @@ class _Life:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         signal.signal(signal.SIGHUP, lambda *_: None)  # the users are about to be read anyway
-        life = Life(
+        life = ServerLife(
             self._settings,
             self._log,
             on_failure=self._stop.set,
@@ -366,7 +366,7 @@ class _Life:
                     await self._listen(life, app, listener, on_ready)
 
     async def _listen(
-        self, life: Life, app: App, listener: socket.socket, on_ready: Callable[[App], None] | None
+        self, life: ServerLife, app: App, listener: socket.socket, on_ready: Callable[[App], None] | None
     ) -> None:
         host, port = listener.getsockname()[:2]
         accepting = asyncio.Event()
@@ -377,7 +377,7 @@ class _Life:
 
         server = Listener(
             self._around(app.asgi),
-            site=app.site,
+            context=app.site,
             bounds=bounds(app.settings),
             new_connections_per_second=app.settings.limits.new_connections_per_second,
             on_started=started,
@@ -389,7 +389,7 @@ class _Life:
             on_ready(app)
         life.bus.start()
         ticking = asyncio.create_task(life.tick(app, sweep=server.lane.sweep))
-        handing = [] if app.site.hand_over is None else [asyncio.create_task(app.site.hand_over.run())]
+        handing = [] if app.site.relocation is None else [asyncio.create_task(app.site.relocation.run())]
         await _first_of(serving, self._stop.wait())
         self._log.info("stopping")
         await life.bus.stop_consuming()
@@ -398,7 +398,7 @@ class _Life:
             task.cancel()
         server.stop_accepting()
         ticking.cancel()
-        await life.let_go(app)
+        await life.release_state(app)
         if self._on_let_go is not None:
             self._on_let_go()
         await life.release_polls(app)

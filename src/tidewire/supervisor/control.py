@@ -13,7 +13,7 @@ from tidewire.supervisor.shard_process import SupervisorError
 
 NAME = "supervisor.sock"
 
-Said = dict[str, Any]
+Message = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -27,7 +27,9 @@ def _reachable(directory: Path) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def listening(directory: Path, carry_out: Callable[[Said], AsyncIterator[Said]]) -> AsyncIterator[None]:
+async def listening(
+    directory: Path, carry_out: Callable[[Message], AsyncIterator[Message]]
+) -> AsyncIterator[None]:
     """Takes commands for the time of the block; whoever may use the directory may command.
 
     Raises:
@@ -56,7 +58,7 @@ async def listening(directory: Path, carry_out: Callable[[Said], AsyncIterator[S
 
 
 async def _answer(
-    carry_out: Callable[[Said], AsyncIterator[Said]],
+    carry_out: Callable[[Message], AsyncIterator[Message]],
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
@@ -65,7 +67,7 @@ async def _answer(
         async for said in carry_out(asked if isinstance(asked, dict) else {}):
             writer.write(json.dumps(said).encode() + b"\n")
             await writer.drain()
-        last: Said = {"done": True}
+        last: Message = {"done": True}
     except SupervisorError as error:
         last = {"error": str(error)}
     writer.write(json.dumps(last).encode() + b"\n")
@@ -91,7 +93,7 @@ def _connected(directory: Path) -> socket.socket:
     return connection
 
 
-def command(directory: Path, **asked: Any) -> Iterator[Said]:
+def command(directory: Path, **asked: Any) -> Iterator[Message]:
     """Asks a supervisor, and gives what it says, line by line.
 
     Raises:
@@ -105,7 +107,7 @@ def command(directory: Path, **asked: Any) -> Iterator[Said]:
         stream.write(json.dumps(asked).encode() + b"\n")
         stream.flush()
         for line in stream:
-            said: Said = json.loads(line)
+            said: Message = json.loads(line)
             if "error" in said:
                 raise SupervisorError(said["error"])
             if "done" in said:

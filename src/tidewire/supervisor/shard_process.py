@@ -63,7 +63,7 @@ class NeverStarted(SupervisorError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
+class RestartTimeouts:
     """Times, in seconds.
 
     Attributes:
@@ -89,7 +89,7 @@ SOON = 2
 """Ends in a row after which callers are refused until the shard listens: who knows when it will."""
 
 
-class Started:
+class ChildProcess:
     """A process that has been started: it says when it is loaded, waits for its turn, and says what comes of that.
 
     It says when it is ready, and at its end when another can begin in its place. It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
@@ -153,7 +153,7 @@ class ShardProcess:
         bind: Callable[[], socket.socket],
         output: Callable[[bytes], None],
         log: FilteringBoundLogger,
-        patience: Patience,
+        timeouts: RestartTimeouts,
     ) -> None:
         """Takes what it needs.
 
@@ -164,7 +164,7 @@ class ShardProcess:
             bind: gives a bound socket, not listening yet.
             output: where lines go.
             log: the supervisor's own.
-            patience: times.
+            timeouts: times.
         """
         self.port = port
         self.ready = asyncio.Event()
@@ -175,9 +175,9 @@ class ShardProcess:
         self._bound: socket.socket | None = None
         self._output = output
         self._log = log
-        self._patience = patience
+        self._timeouts = timeouts
         self._process: asyncio.subprocess.Process | None = None
-        self._successor: Started | None = None
+        self._successor: ChildProcess | None = None
         self._leaving: set[asyncio.Task[int]] = set()
         """The ends of processes that another has begun in place of."""
         self._ending = asyncio.Event()
@@ -213,10 +213,10 @@ class ShardProcess:
                 continue
             if code == WRONG_USAGE and not self._was_ready:
                 raise NeverStarted(f"shard {self.port} can't be started with this configuration")
-            ends = 1 if loop.time() - began > self._patience.steady else ends + 1
+            ends = 1 if loop.time() - began > self._timeouts.steady else ends + 1
             if ends >= SOON:
                 self._refuse()
-            wait = self._patience.wait(ends)
+            wait = self._timeouts.wait(ends)
             self._log.error("shard ended", shard=self.port, code=code, again_in=wait)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), wait)
@@ -224,15 +224,15 @@ class ShardProcess:
 
     async def _run_once(self) -> int:
         self.starts += 1
-        started = self._successor or await self._start()
+        child = self._successor or await self._start()
         self._successor = None
-        self._process = started.process
-        started.begin()
+        self._process = child.process
+        child.begin()
         if self._ending.is_set():
             self.send(signal.SIGTERM)
         try:
-            await self._watch(started)
-            leaving = asyncio.create_task(self._end_of(started))
+            await self._watch(child)
+            leaving = asyncio.create_task(self._end_of(child))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             return SUCCEEDED if self._successor is not None else await leaving
@@ -240,13 +240,13 @@ class ShardProcess:
             self.ready.clear()
             self._process = None
 
-    async def _end_of(self, started: Started) -> int:
+    async def _end_of(self, child: ChildProcess) -> int:
         try:
-            return await started.end()
+            return await child.end()
         finally:
-            started.close()
+            child.close()
 
-    async def _start(self) -> Started:
+    async def _start(self) -> ChildProcess:
         if self._bound is None:
             self._bound = self._bind()
         ours, theirs = socket.socketpair()
@@ -263,7 +263,7 @@ class ShardProcess:
                 # Ctrl-C in a terminal is meant for the supervisor, which stops all in order.
                 start_new_session=True,
             )
-        return Started(process, ours, asyncio.create_task(self._pass_on(process)))
+        return ChildProcess(process, ours, asyncio.create_task(self._pass_on(process)))
 
     def _refuse(self) -> None:
         """Lets nobody wait any more; the next process gets another socket."""
@@ -279,13 +279,13 @@ class ShardProcess:
             self._output(lines.feed(data))
         self._output(lines.end())
 
-    async def _watch(self, started: Started) -> None:
+    async def _watch(self, child: ChildProcess) -> None:
         """Returns when another process can begin, or this one has ended."""
-        if await started.ready():
+        if await child.ready():
             self._was_ready = True
             if not self._wanted_end:
                 self.ready.set()
-            await started.let_go()
+            await child.let_go()
 
     def send(self, number: int) -> None:
         """Sends a signal, if there is a process."""
@@ -310,7 +310,7 @@ class ShardProcess:
                 self._log.error("shard does not stop and is killed", shard=self.port)
                 process.kill()
 
-        asyncio.get_running_loop().call_later(self._patience.stop, kill)
+        asyncio.get_running_loop().call_later(self._timeouts.stop, kill)
 
     async def restart(self) -> float:
         """Has another process ready in its place; returns the seconds from its stop until then.
@@ -327,7 +327,7 @@ class ShardProcess:
         self.ready.clear()
         self._terminate()
         try:
-            async with asyncio.timeout(self._patience.start):
+            async with asyncio.timeout(self._timeouts.start):
                 await self.ready.wait()
         except TimeoutError:
             raise SupervisorError(
@@ -335,18 +335,18 @@ class ShardProcess:
             ) from None
         return loop.time() - began
 
-    async def _loaded(self) -> Started:
-        started = await self._start()
+    async def _loaded(self) -> ChildProcess:
+        child = await self._start()
         try:
-            async with asyncio.timeout(self._patience.start):
-                if await started.loaded():
-                    return started
+            async with asyncio.timeout(self._timeouts.start):
+                if await child.loaded():
+                    return child
         except TimeoutError:
             pass
         with contextlib.suppress(ProcessLookupError):
-            started.process.kill()
-        await started.end()
-        started.close()
+            child.process.kill()
+        await child.end()
+        child.close()
         raise SupervisorError(
             f"shard {self.port} can't be started as things are now: the log says why; the one that runs goes on"
         )

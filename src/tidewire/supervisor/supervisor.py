@@ -10,7 +10,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from tidewire.supervisor.control import Said, listening
+from tidewire.supervisor.control import Message, listening
 from tidewire.supervisor.shard_process import ShardProcess, SupervisorError
 
 
@@ -64,7 +64,7 @@ class Supervisor:
 
     # Commands.
 
-    async def _carry_out(self, asked: Said) -> AsyncIterator[Said]:
+    async def _carry_out(self, asked: Message) -> AsyncIterator[Message]:
         match asked.get("do"):
             case "status":
                 for shard in self._shards:
@@ -83,7 +83,7 @@ class Supervisor:
             "starts": shard.starts,
         }
 
-    async def _restart(self) -> AsyncIterator[Said]:
+    async def _restart(self) -> AsyncIterator[Message]:
         """One after the other (R9.16): one that does not come back is the last that was touched."""
         if self._is_rolling:
             raise SupervisorError("a restart is under way")

@@ -12,7 +12,7 @@ NOT_THE_APPLICATIONS = (OURS, *{sysconfig.get_path(name) for name in ("stdlib", 
 """Code whose lines are no moments of their own: Python's, what is installed, and Tidewire's."""
 
 
-class Moments:
+class FaultPoints:
     """While it is entered, `look` is called before each line of the application's code on this thread.
 
     `look` is told where; it is not called within itself.

@@ -50,7 +50,7 @@ class Instance:
         )
         app.begin()
         accepting = asyncio.Event()
-        listener = Listener(app.asgi, site=app.site, bounds=Bounds(), on_started=accepting.set)
+        listener = Listener(app.asgi, context=app.site, bounds=Bounds(), on_started=accepting.set)
         running = asyncio.create_task(listener.serve(sockets=[plug]))
         await accepting.wait()
         app.lifecycle.ready = True
@@ -61,7 +61,7 @@ class Instance:
         self.app.lifecycle.stopping = True
         self.app.engine.release(self.app.engine.waiting())
         await self._end()
-        self.app.engine.keep()
+        self.app.engine.final_snapshot()
 
     async def kill(self) -> None:
         """Ends as `kill -9` does: nobody is told, and what is left is the journal."""

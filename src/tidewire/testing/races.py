@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from tidewire.core.notices.notice import decode_notice
 from tidewire.publisher.notice_encoding import notice_of
 from tidewire.state import Apply, State, apply_events
-from tidewire.testing.fault_points import Moments
+from tidewire.testing.fault_points import FaultPoints
 
 MOST_MOMENTS = 10_000
 """Of one action; beyond these the action is no unit of change any more."""
@@ -26,7 +26,7 @@ class RaceFound(AssertionError):
     """Some client ends in another state than the one that there is."""
 
 
-class Moment(NamedTuple):
+class FaultPoint(NamedTuple):
     """The state at one moment.
 
     Attributes:
@@ -83,8 +83,8 @@ class AsyncCapturedNotices:
 
 @dataclass(frozen=True, slots=True)
 class _Registration:
-    queue: Moment
-    read: Moment
+    queue: FaultPoint
+    read: FaultPoint
 
 
 class RaceChecker:
@@ -124,30 +124,30 @@ class RaceChecker:
             RaceFound: a registration at some moment of it leaves a client in a wrong state; the text says which.
         """
         moments, first = self._begun()
-        with Moments(lambda where: self._look(moments, where, first)):
+        with FaultPoints(lambda where: self._look(moments, where, first)):
             action()
         return self._judged(moments, first)
 
     async def check_async(self, action: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
         """The same for a coroutine function; `read` stays a plain function."""
         moments, first = self._begun()
-        with Moments(lambda where: self._look(moments, where, first)):
+        with FaultPoints(lambda where: self._look(moments, where, first)):
             await action()
         return self._judged(moments, first)
 
-    def _begun(self) -> tuple[list[Moment], int]:
-        return [Moment("the beginning", 0, _as_json(self._read()))], len(self._published())
+    def _begun(self) -> tuple[list[FaultPoint], int]:
+        return [FaultPoint("the beginning", 0, _as_json(self._read()))], len(self._published())
 
-    def _look(self, moments: list[Moment], where: str, first: int) -> None:
+    def _look(self, moments: list[FaultPoint], where: str, first: int) -> None:
         published, state = len(self._published()) - first, _as_json(self._read())
         if (published, state) != moments[-1][1:]:
-            moments.append(Moment(where, published, state))
+            moments.append(FaultPoint(where, published, state))
         if len(moments) > MOST_MOMENTS:
             raise RuntimeError(f"The action changes its state more than {MOST_MOMENTS} times")
 
-    def _judged(self, moments: list[Moment], first: int) -> list[dict[str, Any]]:
+    def _judged(self, moments: list[FaultPoint], first: int) -> list[dict[str, Any]]:
         notices = self._published()[first:]
-        end = Moment("the end", len(notices), _as_json(self._read()))
+        end = FaultPoint("the end", len(notices), _as_json(self._read()))
         for registration in _registrations([*moments, end]):
             self._judge(registration, notices, end.state)
         return list(self._events(notices))
@@ -167,7 +167,7 @@ class RaceChecker:
                 yield notice["event"]
 
 
-def _registrations(moments: Sequence[Moment]) -> Iterator[_Registration]:
+def _registrations(moments: Sequence[FaultPoint]) -> Iterator[_Registration]:
     """Each that differs: of moments between the same two publications, the first stands for the others."""
     for _, queues in itertools.groupby(enumerate(moments), key=lambda numbered: numbered[1].published):
         number, queue = next(queues)

@@ -6,8 +6,8 @@ from typing import Any
 from tidewire.core.errors import InternalError, WireError
 from tidewire.core.notices.notice import Notice
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.ports.engine import Clock, Slot
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.ports.engine import Clock, Waiter
 from tidewire.tracing.traced_shard import TracedShard
 from tidewire.tracing.traces import Publishing, Traces
 
@@ -15,8 +15,8 @@ from tidewire.tracing.traces import Publishing, Traces
 class _Confirming:
     """The slot of a publisher; ends the spans when it is told that its notices are safe."""
 
-    def __init__(self, slot: Slot[int], begun: list[Publishing], traces: Traces, clock: Clock) -> None:
-        self._slot = slot
+    def __init__(self, waiter: Waiter[int], begun: list[Publishing], traces: Traces, clock: Clock) -> None:
+        self._waiter = waiter
         self._begun = begun
         self._traces = traces
         self._clock = clock
@@ -24,7 +24,7 @@ class _Confirming:
     def complete(self, answer: int) -> None:
         """Tells the publisher first."""
         try:
-            self._slot.complete(answer)
+            self._waiter.complete(answer)
         finally:
             self._traces.settle(self._begun, self._clock.now())
 
@@ -32,21 +32,21 @@ class _Confirming:
 class TracedEngine(Engine):
     """See the module; its shard is a `TracedShard`."""
 
-    def __init__(self, *, shard: TracedShard[PollSlot], clock: Clock, **rest: Any) -> None:
+    def __init__(self, *, shard: TracedShard[PollWaiter], clock: Clock, **rest: Any) -> None:
         super().__init__(shard=shard, clock=clock, **rest)
         self._traces = shard.traces
 
-    def publish(self, notices: Sequence[Notice], slot: Slot[int]) -> None:
+    def publish(self, notices: Sequence[Notice], waiter: Waiter[int]) -> None:
         """See `Engine.publish`."""
         carrying = [notice for notice in notices if notice.traceparent]
         begun = self._traces.begin(carrying, self._clock.now()) if carrying else []
         if not begun:
-            super().publish(notices, slot)
+            super().publish(notices, waiter)
             return
         traces = self._traces
         traces.publishing = {publishing.notice: publishing for publishing in begun}
         try:
-            super().publish(notices, _Confirming(slot, begun, traces, self._clock))
+            super().publish(notices, _Confirming(waiter, begun, traces, self._clock))
         except Exception as error:
             code = error.code if isinstance(error, WireError) else InternalError.code
             traces.settle(begun, self._clock.now(), error=code)
@@ -60,6 +60,6 @@ class TracedEngine(Engine):
         self._traces.tell(self._clock.now())
 
 
-def kind_for(shard: Shard[PollSlot]) -> type[Engine]:
+def kind_for(shard: Shard[PollWaiter]) -> type[Engine]:
     """The kind of engine that a shard needs."""
     return TracedEngine if isinstance(shard, TracedShard) else Engine

@@ -10,7 +10,7 @@ from tidewire.core.events.presentation import Presentation
 from tidewire.core.events.shaped_event import Representation
 from tidewire.core.ids import UserId
 from tidewire.core.notices.notice import Notice
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.queues.ended import UNKNOWN
 from tidewire.core.records import Published, Record, Removed, Ticked
@@ -19,7 +19,7 @@ from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import Batch, State
 from tidewire.core.state.statistics import Stopwatch
 from tidewire.core.transitions import polling
-from tidewire.core.transitions.publish_batch import Part
+from tidewire.core.transitions.publish_batch import PublishBatch
 from tidewire.tracing.traces import Publishing, Reach, Reached, Traces
 
 W = TypeVar("W")
@@ -43,7 +43,7 @@ class TracedDispatch(Dispatch[W]):
         descriptor: Descriptor[W],
         shaped: Representation,
         suffix: bytes = b"",
-        missed: Missed | None = None,
+        missed: PendingNotification | None = None,
     ) -> None:
         """See `Dispatch.push`."""
         event_id = descriptor.queue.next_event_id
@@ -105,7 +105,9 @@ class TracedShard(Shard[W]):
                 self._look_for_ended(record.expired)
         return failures
 
-    def apply_part(self, record: Published, part: Part, by: Dispatching[W] | None = None) -> list[Failure]:
+    def apply_part(
+        self, record: Published, part: PublishBatch, by: Dispatching[W] | None = None
+    ) -> list[Failure]:
         """See `Shard.apply_part`."""
         traces = self.traces
         if not (traces.publishing or traces.queues):
@@ -119,7 +121,7 @@ class TracedShard(Shard[W]):
             self._look_for_ended(list(traces.queues))
         return failures
 
-    def _apply_traced(self, record: Published, part: Part) -> list[Failure]:
+    def _apply_traced(self, record: Published, part: PublishBatch) -> list[Failure]:
         traces = self.traces
         dispatches: list[tuple[Publishing, TracedDispatch[W]]] = []
 

@@ -7,7 +7,7 @@ from tidewire.app.auth import door
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.config import ConfigError, load
 from tidewire.observability.log import build_log
-from tidewire.ports.auth import Credentials, Door
+from tidewire.ports.auth import AuthGate, Credentials
 
 USER = b'{"user": {"id": 7, "realm_id": 1, "email": "ada@test.example", "full_name": "Ada"}}'
 SHOWN = Credentials(authorization=None, cookie="sid=1", host="h", is_session=True)
@@ -21,7 +21,7 @@ class Application:
         return Reply(200, USER)
 
 
-def made(tmp_path: object, *kinds: str, inside: Application | None = None) -> Door | None:
+def made(tmp_path: object, *kinds: str, inside: Application | None = None) -> AuthGate | None:
     quoted = ",".join(f'"{kind}"' for kind in kinds)
     settings = load(
         file=None,

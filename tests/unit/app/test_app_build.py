@@ -18,7 +18,7 @@ from tidewire.config import load
 from tidewire.core.events.encoding import encode_answer
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.state.state import Batch
-from tidewire.engine.timing import at_once
+from tidewire.engine.timing import run_inline
 from tidewire.observability.log import LogReporter, build_log
 from tidewire.ports.storage import StateStore
 from tidewire.storage.directory import open_directory
@@ -38,7 +38,7 @@ def built(folder: Path, store: StateStore) -> App:
     users.write_text(users_file("ada"))
     overrides = [f"auth.users_file={users}", f"storage.directory={folder / 'state'}"]
     log = build_log(form="json", level="error")
-    turns = Turns(call_soon=call, from_thread=call, aside=at_once, give_up=fail)
+    turns = Turns(call_soon=call, from_thread=call, aside=run_inline, give_up=fail)
     settings = load(file=None, environ={}, overrides=overrides)
     return build(settings, store=store, reporter=LogReporter(log), log=log, turns=turns)
 
@@ -52,7 +52,7 @@ def test_queues_of_before_and_queues_of_a_dump_hear_of_the_same_generation_r1_23
         app = built(tmp_path, store)
         rights = app.authenticator.rights(user)
         app.engine.register(msgspec.structs.replace(spec(user), rights=rights), registered)
-        app.engine.keep()
+        app.engine.final_snapshot()
     # Each look at the time is in another second.
     seconds = itertools.count(int(time.time()) + 10.0)
     monkeypatch.setattr(
@@ -62,7 +62,7 @@ def test_queues_of_before_and_queues_of_a_dump_hear_of_the_same_generation_r1_23
         app = built(tmp_path, store)
         app.begin()
         slot = KeepingSlot[Batch]()
-        app.engine.poll(registered.answers[0], user_id=user, last_event_id=-1, block=False, slot=slot)
+        app.engine.poll(registered.answers[0], user_id=user, last_event_id=-1, block=False, waiter=slot)
         (batch,) = slot.answers
         (told,) = json.loads(encode_answer(batch.queue_id, batch.entries))["events"]
         assert app.site.restart == {key: value for key, value in told.items() if key != "id"}

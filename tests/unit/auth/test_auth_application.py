@@ -8,7 +8,7 @@ import pytest
 
 from support.http_stub import Reply, StubServer
 from tidewire._http.bounded import Caller
-from tidewire.auth.application import ApplicationKind
+from tidewire.auth.application import ApplicationBackend
 from tidewire.auth.revocation import Changes, Revoked
 from tidewire.core.errors import (
     AuthenticationUnavailable,
@@ -18,7 +18,7 @@ from tidewire.core.errors import (
     UserDeactivated,
     WireError,
 )
-from tidewire.ports.auth import Credentials, MustAsk
+from tidewire.ports.auth import Credentials, NeedsBackend
 
 USER = {"id": 7, "realm_id": 1, "email": "ada@test.example", "full_name": "Ada"}
 COOKIES = Credentials(
@@ -34,7 +34,7 @@ def application() -> Iterator[StubServer]:
         yield stub
 
 
-class Kind(ApplicationKind):
+class Kind(ApplicationBackend):
     """With what it told others."""
 
     def __init__(self, application: StubServer, *, cookies: tuple[str, ...] = ()) -> None:
@@ -88,11 +88,11 @@ async def test_only_the_named_cookies_count(application: StubServer) -> None:
 async def test_its_word_holds_for_a_while(application: StubServer) -> None:
     application.script(says())
     kind = Kind(application)
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         kind.known(TOKEN, NOW)
     await kind.ask(TOKEN, NOW)
     assert kind.known(TOKEN, NOW + 29).user.id == 7
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         kind.known(TOKEN, NOW + 30)
 
 
@@ -146,7 +146,7 @@ async def test_an_application_that_can_not_say_lets_nobody_in(application: StubS
     with pytest.raises(AuthenticationUnavailable):
         await kind.ask(TOKEN, NOW)
     assert len(kind.failures) == 1
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         kind.known(TOKEN, NOW)
 
 
@@ -163,7 +163,7 @@ async def test_a_session_that_is_revoked_while_it_is_asked_about_is_not_let_in(
     application.release()
     with pytest.raises(Unauthorized):
         await asking
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         kind.known(COOKIES, NOW)
 
 
@@ -172,7 +172,7 @@ async def test_a_revoked_session_is_forgotten(application: StubServer) -> None:
     kind = Kind(application)
     await kind.ask(COOKIES, NOW)
     kind.drop("s1")
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         kind.known(COOKIES, NOW)
 
 

@@ -7,12 +7,12 @@ import pytest
 from support.raw_http import basic
 from support.server_process import KEYS, email, users_file
 from tidewire.auth import UsersFileAuthenticator
-from tidewire.auth.chain import KindsDoor
+from tidewire.auth.chain import AuthChain
 from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import BadRequest, InvalidApiKey, RealmDeactivated, Unauthorized
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import User
-from tidewire.ports.auth import Admitted, Credentials, MustAsk
+from tidewire.ports.auth import AuthResult, Credentials, NeedsBackend
 
 SOMEBODY = User(id=UserId(50), realm_id=RealmId(1), email="s@test.example", full_name="S")
 ADA = basic(email("ada"), KEYS["ada"])
@@ -26,16 +26,16 @@ class Kind:
         self.told = False
         self.dropped: list[str] = []
 
-    def known(self, _credentials: Credentials, _now: float) -> Admitted:
+    def known(self, _credentials: Credentials, _now: float) -> AuthResult:
         """Only when it was told."""
         if not self.told:
-            raise MustAsk
-        return Admitted(SOMEBODY)
+            raise NeedsBackend
+        return AuthResult(SOMEBODY)
 
-    async def ask(self, _credentials: Credentials, _now: float) -> Admitted:
+    async def ask(self, _credentials: Credentials, _now: float) -> AuthResult:
         """Is told."""
         self.told = True
-        return Admitted(SOMEBODY)
+        return AuthResult(SOMEBODY)
 
     def drop(self, session: str) -> None:
         """Notes it."""
@@ -51,8 +51,8 @@ def users(tmp_path: Path) -> UsersFileAuthenticator:
 
 def door(
     users: UsersFileAuthenticator, *, file: bool = True, tokens: Kind | None = None, app: Kind | None = None
-) -> KindsDoor:
-    return KindsDoor(
+) -> AuthChain:
+    return AuthChain(
         users=users if file else None, tokens=tokens, application=app, revoked=Revoked(), directory=users
     )
 
@@ -66,7 +66,7 @@ async def test_whom_it_does_not_know_the_application_is_asked_about(users: Users
     application = Kind()
     made = door(users, app=application)
     unknown = Credentials(authorization=UNKNOWN)
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         made.known(unknown, 0.0)
     assert (await made.ask(unknown, 0.0)).user == SOMEBODY
     assert made.known(unknown, 0.0).user == SOMEBODY
@@ -76,9 +76,9 @@ async def test_whom_it_does_not_know_the_application_is_asked_about(users: Users
 
 def test_bearer_is_for_tokens_else_for_the_application(users: UsersFileAuthenticator) -> None:
     bearer = Credentials(authorization="Bearer x")
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         door(users, tokens=Kind()).known(bearer, 0.0)
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         door(users, app=Kind()).known(bearer, 0.0)
     with pytest.raises(BadRequest):
         door(users).known(bearer, 0.0)

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from support.http_stub import Reply, StubServer
 from tidewire._http.bounded import Caller
-from tidewire.auth.jwt import KEPT_FOR, REFETCH_AFTER, Claims, Issuer, TokenKind
+from tidewire.auth.jwt import KEPT_FOR, REFETCH_AFTER, Claims, Issuer, TokenBackend
 from tidewire.auth.revocation import Revoked
 from tidewire.core.errors import AuthenticationUnavailable, InvalidToken, Unauthorized
 from tidewire.core.ids import RealmId, UserId
 from tidewire.core.users import Role, User
-from tidewire.ports.auth import Admitted, Credentials, MustAsk
+from tidewire.ports.auth import AuthResult, Credentials, NeedsBackend
 
 SECRET = "a secret that is long enough for any of the algorithms, even the largest of them all"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -39,9 +39,9 @@ class Directory:
         return BOB if user_id == BOB.id else None
 
 
-def kind(issuer: Issuer, *, revoked: Revoked | None = None) -> TokenKind:
+def kind(issuer: Issuer, *, revoked: Revoked | None = None) -> TokenBackend:
     failures: list[Exception] = []
-    return TokenKind(
+    return TokenBackend(
         {"me": issuer},
         claims=Claims(audience="tidewire", leeway=0),
         users=Directory(),
@@ -69,7 +69,7 @@ def shown(token: str) -> Credentials:
     return Credentials(authorization=f"Bearer {token}")
 
 
-def known(token: str, *, key: str = SECRET, now: float | None = None) -> Admitted:
+def known(token: str, *, key: str = SECRET, now: float | None = None) -> AuthResult:
     issuer = Issuer(algorithms=ALGORITHMS, key=key)
     return kind(issuer).known(shown(token), time.time() if now is None else now)
 
@@ -182,7 +182,7 @@ def issuer_server() -> Iterator[StubServer]:
         yield stub
 
 
-def fetched(server: StubServer) -> TokenKind:
+def fetched(server: StubServer) -> TokenBackend:
     caller = Caller(f"{server.url}/keys", timeout=5, max_bytes=100_000)
     return kind(Issuer(algorithms=ALGORITHMS, caller=caller))
 
@@ -197,7 +197,7 @@ def by(key: Any, key_id: str) -> Credentials:
 async def test_an_issuer_s_keys_are_fetched_once(issuer_server: StubServer) -> None:
     issuer_server.script(Reply({"keys": [jwk(RSA_KEY, "r"), jwk(EC_KEY, "e"), SHARED]}))
     tokens, now = fetched(issuer_server), time.time()
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         tokens.known(by(RSA_KEY, "r"), now)
     assert (await tokens.ask(by(RSA_KEY, "r"), now)).user.id == 7
     assert tokens.known(by(EC_KEY, "e"), now).user.id == 7
@@ -232,7 +232,7 @@ async def test_keys_are_not_trusted_for_ever(issuer_server: StubServer) -> None:
     other = shown(
         jwt.encode(claims(exp=int(now) + 100_000, sub="8"), RSA_KEY, algorithm="RS256", headers={"kid": "r"})
     )
-    with pytest.raises(MustAsk):
+    with pytest.raises(NeedsBackend):
         tokens.known(other, now + KEPT_FOR)
 
 

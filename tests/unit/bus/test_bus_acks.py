@@ -1,6 +1,6 @@
 """Acknowledgements cover everything before them, so they come in order."""
 
-from tidewire.bus.acks import Acknowledger, Taken
+from tidewire.bus.acks import Acknowledger, PublishAck
 
 
 def test_nothing_is_acknowledged_before_what_came_earlier() -> None:
@@ -15,7 +15,7 @@ def test_nothing_is_acknowledged_before_what_came_earlier() -> None:
     assert (acknowledger.open, acknowledger.oldest) == (7, 2.0)
     acknowledger.finish(first)
     assert told == [3]
-    Taken(acknowledger, third).complete(6)
+    PublishAck(acknowledger, third).complete(6)
     assert told == [3, 9]
     assert (acknowledger.open, acknowledger.oldest) == (0, None)
     assert acknowledger.is_idle

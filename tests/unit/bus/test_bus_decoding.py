@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tidewire._amqp.broker import Delivery
-from tidewire.bus.anonymous import Nameless
+from tidewire.bus.anonymous import AnonymousNotices
 from tidewire.bus.decoding import Incoming, digest_of_nameless, for_another_try, read, usable_id
 from tidewire.core.errors import InvalidNotice
 
@@ -14,7 +14,7 @@ BODY: dict[str, object] = {"event": {"type": "step"}, "users": [1]}
 
 def incoming(body: dict[str, object] | bytes, message_id: str | None = None) -> Incoming:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = read(Delivery(1, False, message_id, raw), Nameless(run="a", window=1))
+    found = read(Delivery(1, False, message_id, raw), AnonymousNotices(run="a", window=1))
     assert found is not None
     return found
 

@@ -10,10 +10,10 @@ from tidewire.bus.multi_shard import Sharer
 from tidewire.core.errors import InvalidNotice, Unavailable, WireError
 from tidewire.core.notices.notice import Notice, decode_notice
 from tidewire.observability.log import build_log
-from tidewire.ports.bus import Sharing
+from tidewire.ports.bus import MultiShardPublish
 
 
-class Scripted(Sharing):
+class Scripted(MultiShardPublish):
     """Raises what it is told to, for notices that it is told of."""
 
     def __init__(self, faults: dict[str, Exception], *, says_which: bool = True) -> None:

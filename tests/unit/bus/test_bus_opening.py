@@ -8,7 +8,7 @@ import pytest
 
 from tidewire.app.build import App, open_bus
 from tidewire.config import ConfigError
-from tidewire.http.context import Lifecycle
+from tidewire.http.context import ServerStatus
 from tidewire.ports.bus import Embedded
 
 
@@ -31,10 +31,10 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_what_is_wrong_is_told_together() -> None:
-    lifecycle = Lifecycle()
-    lifecycle.bus_is_away(True)
-    lifecycle.journal_fails(True)
-    assert lifecycle.degraded == ["bus", "journal"]
-    lifecycle.bus_is_away(True)
-    lifecycle.bus_is_away(False)
-    assert lifecycle.degraded == ["journal"]
+    status = ServerStatus()
+    status.bus_is_away(True)
+    status.journal_fails(True)
+    assert status.degraded == ["bus", "journal"]
+    status.bus_is_away(True)
+    status.bus_is_away(False)
+    assert status.degraded == ["journal"]

@@ -8,15 +8,15 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire.bus import outbox_forwarder
 from tidewire.bus.outbox_forwarder import Forwarder
-from tidewire.bus.producer import Outgoing
+from tidewire.bus.producer import Producer
 from tidewire.core.ids import UserId
 from tidewire.core.notifications.outbox import OutboxPage
 from tidewire.core.notifications.worker_records import Notification
 from tidewire.engine.engine import Engine
-from tidewire.ports.engine import Slot
+from tidewire.ports.engine import Waiter
 
 RECORD = Notification(1, 0.0, "push", UserId(1), 7, "direct_message", None)
 
@@ -28,24 +28,24 @@ class Outbox:
         self.acknowledged = 0
         self.failing = False
 
-    def read_outbox(self, _queue: str, *, after: int, limit: int, slot: Slot[OutboxPage]) -> None:
+    def read_outbox(self, _queue: str, *, after: int, limit: int, waiter: Waiter[OutboxPage]) -> None:
         """The record."""
         assert limit
         if self.failing:
             raise ZeroDivisionError
         records = [] if self.acknowledged or after else [(1, RECORD)]
-        slot.complete(OutboxPage(records, len(records), 0))
+        waiter.complete(OutboxPage(records, len(records), 0))
 
-    def acknowledge_outbox(self, _queue: str, *, through: int, slot: Slot[int]) -> None:
+    def acknowledge_outbox(self, _queue: str, *, through: int, waiter: Waiter[int]) -> None:
         """Notes it."""
         self.acknowledged = through
-        slot.complete(1)
+        waiter.complete(1)
 
 
-class Way(Outgoing):
+class Way(Producer):
     """Gives each try its fate."""
 
-    def __init__(self, fates: Callable[[int], Fate]) -> None:
+    def __init__(self, fates: Callable[[int], PublishOutcome]) -> None:
         super().__init__([], chance=lambda: 1.0)
         self._fates = fates
         self.tries = 0
@@ -55,21 +55,23 @@ class Way(Outgoing):
         """Itself."""
         return cast("Sender", self)
 
-    def publish(self, *_: object, **__: object) -> asyncio.Future[Fate]:
+    def publish(self, *_: object, **__: object) -> asyncio.Future[PublishOutcome]:
         """The next fate."""
         self.tries += 1
-        fate: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
+        fate: asyncio.Future[PublishOutcome] = asyncio.get_running_loop().create_future()
         fate.set_result(self._fates(self.tries))
         return fate
 
-    async def recover(self, _sender: Sender, _queue: str, _fate: Fate, delay: float = 0.0) -> None:
+    async def recover(
+        self, _sender: Sender, _queue: str, _outcome: PublishOutcome, delay: float = 0.0
+    ) -> None:
         """Notes the wait."""
         self.delays.append(delay)
         await asyncio.sleep(0)
 
 
 async def forward(
-    fates: Callable[[int], Fate], until: Callable[[Outbox, Way], bool]
+    fates: Callable[[int], PublishOutcome], until: Callable[[Outbox, Way], bool]
 ) -> tuple[Way, list[str]]:
     """Runs until something holds; gives the way and the entries of the log."""
     said: list[str] = []
@@ -82,7 +84,7 @@ async def forward(
     forwarder = Forwarder(
         engine=cast("Engine", outbox),
         queue="q",
-        outgoing=way,
+        producer=way,
         chance=lambda: 1.0,
         log=structlog.wrap_logger(None, processors=[keep]),
     )
@@ -98,7 +100,7 @@ async def forward(
 
 async def test_a_refusal_again_and_again_is_one_entry_and_ever_longer_waits() -> None:
     way, said = await forward(
-        lambda time: Fate.CONFIRMED if time > 20 else Fate.REFUSED,
+        lambda time: PublishOutcome.CONFIRMED if time > 20 else PublishOutcome.REFUSED,
         lambda outbox, _: bool(outbox.acknowledged),
     )
     assert said == ["notifications are sent again"]
@@ -108,7 +110,8 @@ async def test_a_refusal_again_and_again_is_one_entry_and_ever_longer_waits() ->
 
 async def test_a_lost_connection_is_told_of_by_others() -> None:
     _, said = await forward(
-        lambda time: Fate.CONFIRMED if time > 5 else Fate.LOST, lambda outbox, _: bool(outbox.acknowledged)
+        lambda time: PublishOutcome.CONFIRMED if time > 5 else PublishOutcome.LOST,
+        lambda outbox, _: bool(outbox.acknowledged),
     )
     assert said == []
 
@@ -122,5 +125,5 @@ async def test_the_same_fault_again_and_again_is_one_entry(monkeypatch: pytest.M
         tries.append(1)
         return len(tries) > 50
 
-    _, said = await forward(lambda _: Fate.CONFIRMED, failing)
+    _, said = await forward(lambda _: PublishOutcome.CONFIRMED, failing)
     assert said == ["notifications failed"]

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from tidewire._amqp.broker import BrokerLost, Connection
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire.bus import producer
-from tidewire.bus.broker_connection import Link
-from tidewire.bus.producer import MOST_REFUSALS, Outgoing
+from tidewire.bus.broker_connection import Reconnecting
+from tidewire.bus.producer import MOST_REFUSALS, Producer
 
 
 class ScriptedSender:
@@ -19,7 +19,7 @@ class ScriptedSender:
 
     is_open = True
 
-    def __init__(self, fate: Callable[[bytes, int], Fate]) -> None:
+    def __init__(self, fate: Callable[[bytes, int], PublishOutcome]) -> None:
         self._fate = fate
         self.connection = self
         self.published: list[bytes] = []
@@ -27,7 +27,7 @@ class ScriptedSender:
         self.most_under_way = 0
         self.declared: list[str] = []
 
-    async def publish(self, _queue: str, body: bytes, **_more: object) -> Fate:
+    async def publish(self, _queue: str, body: bytes, **_more: object) -> PublishOutcome:
         """Takes a turn of the loop."""
         self.published.append(body)
         self.under_way += 1
@@ -49,7 +49,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def put(sender: ScriptedSender, *bodies: bytes) -> tuple[list[bytes], list[tuple[bytes, str]]]:
     """What was done with and what failed, of messages that were put at once."""
-    made = Outgoing([], chance=lambda: 0.5)
+    made = Producer([], chance=lambda: 0.5)
     made._sender = cast("Sender", sender)
     done: list[bytes] = []
     failed: list[tuple[bytes, str]] = []
@@ -70,7 +70,9 @@ async def put(sender: ScriptedSender, *bodies: bytes) -> tuple[list[bytes], list
 
 async def test_what_the_broker_refuses_for_good_is_given_up_and_what_it_takes_in_the_end_is_not() -> None:
     sender = ScriptedSender(
-        lambda body, time: Fate.CONFIRMED if body == b"late" and time > 3 else Fate.REFUSED
+        lambda body, time: (
+            PublishOutcome.CONFIRMED if body == b"late" and time > 3 else PublishOutcome.REFUSED
+        )
     )
     done, failed = await put(sender, b"late", b"never")
     assert (done, failed) == ([b"late"], [(b"never", "refused by the broker")])
@@ -78,7 +80,7 @@ async def test_what_the_broker_refuses_for_good_is_given_up_and_what_it_takes_in
 
 
 async def test_what_was_lost_with_a_connection_is_tried_for_ever() -> None:
-    sender = ScriptedSender(lambda _, time: Fate.CONFIRMED if time > 50 else Fate.LOST)
+    sender = ScriptedSender(lambda _, time: PublishOutcome.CONFIRMED if time > 50 else PublishOutcome.LOST)
     assert await put(sender, b"one") == ([b"one"], [])
 
 
@@ -86,11 +88,11 @@ async def test_what_ends_the_channel_pays_alone() -> None:
     """All that was under way is lost with it; afterwards each is tried by itself."""
     alone: list[int] = []
 
-    def fate(body: bytes, time: int) -> Fate:
+    def fate(body: bytes, time: int) -> PublishOutcome:
         if time == 1:
-            return Fate.FAULT
+            return PublishOutcome.FAULT
         alone.append(sender.under_way)
-        return Fate.FAULT if body == b"poison" else Fate.CONFIRMED
+        return PublishOutcome.FAULT if body == b"poison" else PublishOutcome.CONFIRMED
 
     sender = ScriptedSender(fate)
     done, failed = await put(sender, b"a", b"poison", b"b")
@@ -100,13 +102,15 @@ async def test_what_ends_the_channel_pays_alone() -> None:
 
 
 async def test_what_can_not_be_sent_is_given_up_at_once() -> None:
-    sender = ScriptedSender(lambda *_: Fate.UNSENDABLE)
+    sender = ScriptedSender(lambda *_: PublishOutcome.UNSENDABLE)
     assert await put(sender, b"odd") == ([], [(b"odd", "it can't be sent")])
     assert len(sender.published) == 1
 
 
 async def test_a_queue_that_is_gone_is_made_again() -> None:
-    sender = ScriptedSender(lambda _, time: Fate.UNROUTABLE if time == 1 else Fate.CONFIRMED)
+    sender = ScriptedSender(
+        lambda _, time: PublishOutcome.UNROUTABLE if time == 1 else PublishOutcome.CONFIRMED
+    )
     assert await put(sender, b"one") == ([b"one"], [])
     assert sender.declared == ["q"]
 
@@ -151,7 +155,7 @@ async def test_a_connection_that_does_not_last_is_tried_ever_more_slowly(
         now[0] += stood if up else 0
 
     reasons: list[str] = []
-    link = Link(
+    link = Reconnecting(
         name="in",
         connect=connect,
         set_up=set_up,
@@ -185,7 +189,7 @@ async def test_the_same_fault_again_and_again_is_one_entry(monkeypatch: pytest.M
 
     reasons: list[str] = []
     monkeypatch.setattr("tidewire.bus.broker_connection.LONGEST_DELAY", 0.0)
-    link = Link(
+    link = Reconnecting(
         name="in",
         connect=connect,
         set_up=cast("Any", None),

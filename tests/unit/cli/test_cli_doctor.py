@@ -18,7 +18,7 @@ from tidewire.core.errors import StateError
 from tidewire.core.ids import QueueId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import Engine, PollSlot
+from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.replay.strict_reporter import RaisingReporter
 from tidewire.storage.directory import DirectoryStore, open_directory
 
@@ -33,7 +33,7 @@ class Lived:
         self.directory = directory
         self.store: DirectoryStore = open_directory(directory, durability="process")
         self.store.recover()
-        shard: Shard[PollSlot] = Shard()
+        shard: Shard[PollWaiter] = Shard()
         self.engine = Engine(
             shard=shard,
             journal=begin(self.store, fingerprint),

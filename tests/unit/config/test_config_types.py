@@ -15,9 +15,9 @@ from tidewire.config.types import (
     File,
     Flag,
     Integer,
+    InvalidValue,
     Kind,
     ListOf,
-    Misfit,
     Text,
     toml_value,
 )
@@ -98,7 +98,7 @@ def test_text_is_read_as_the_kind_wants_it(kind: Kind, text: str, value: object)
     ],
 )
 def test_a_value_of_another_kind_is_refused(kind: Kind, value: object) -> None:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         kind.fit(value)
     assert caught.value.expected == kind.expected
     assert caught.value.found
@@ -109,7 +109,7 @@ def test_no_text_brings_anything_but_a_value_or_a_misfit(kind: Kind, text: str) 
     value = kind.read(text)
     try:
         kind.fit(value)
-    except Misfit as misfit:
+    except InvalidValue as misfit:
         assert misfit.expected == kind.expected  # noqa: PT017 - both outcomes are right
 
 

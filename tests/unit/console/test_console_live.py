@@ -52,10 +52,10 @@ async def test_each_shard_says_itself_how_it_is(tmp_path: Path) -> None:
         assert [shard["url"].rpartition(":")[2] for shard in (own, other)] == [
             str(server.port) for server in (both.first, both.second)
         ]
-        lifecycle = both.second.local.site.lifecycle
-        lifecycle.journal_fails(True)
+        status = both.second.local.context.lifecycle
+        status.journal_fails(True)
         assert (await shown(both))[1]["degraded"] == ["journal"]
-        lifecycle.stopping = True
+        status.stopping = True
         assert (await shown(both))[1].items() >= {
             "healthy": False,
             "problem": "The server is stopping",
@@ -65,8 +65,8 @@ async def test_each_shard_says_itself_how_it_is(tmp_path: Path) -> None:
 async def test_a_shard_that_is_not_there_is_not_healthy(tmp_path: Path) -> None:
     async with two_shards(tmp_path) as both:
         nobody = ShardAddress(1)
-        neighbours = both.neighbours[0]
-        neighbours._map = ShardMap(shards=(neighbours.map.shards[0], nobody), version=3, default=(0, 1))
+        peers = both.neighbours[0]
+        peers._map = ShardMap(shards=(peers.map.shards[0], nobody), version=3, default=(0, 1))
         own, other = await shown(both)
         assert own["healthy"] is True
         assert (other["healthy"], other["problem"]) == (False, "it does not answer")

@@ -10,7 +10,7 @@ import pytest
 from tidewire import console as package
 from tidewire.console import labels
 from tidewire.core.delivery.processors import ALL_REFUSALS
-from tidewire.core.history.history import What
+from tidewire.core.history.history import StepKind
 from tidewire.core.inspection.dry_run import OUTCOMES
 from tidewire.core.inspection.explain import STATES
 from tidewire.core.inspection.overview import COUNTED
@@ -38,7 +38,7 @@ def text(name: str) -> str:
 
 def test_everything_that_can_happen_has_words() -> None:
     assert set(labels.REFUSALS) == set(ALL_REFUSALS)
-    assert set(labels.STEPS) == {what.name.lower() for what in What}
+    assert set(labels.STEPS) == {what.name.lower() for what in StepKind}
     assert set(labels.REASONS) == set(REASONS)
     assert set(labels.OUTCOMES) == set(OUTCOMES)
 

@@ -50,7 +50,7 @@ async def test_the_operators_routes_answer_the_same_here(console: ConsoleSite) -
 async def test_the_pulse_has_the_totals_and_how_the_server_is(console: ConsoleSite) -> None:
     local = console.local
     await console.log_in()
-    local.site.lifecycle.bus_is_away(True)
+    local.context.lifecycle.bus_is_away(True)
     pulse = (await console.get("/api/pulse")).json
     stats = (
         await local.ask(None, "GET", "/api/internal/stats", headers={"authorization": f"Bearer {SECRET}"})
@@ -94,7 +94,7 @@ async def test_a_single_server_is_its_only_shard(console: ConsoleSite) -> None:
         "http://127.0.0.1:9800",
         True,
     )
-    console.local.site.lifecycle.stopping = True
+    console.local.context.lifecycle.stopping = True
     assert (await console.get("/api/shards")).json["shards"][0]["healthy"] is False
 
 

@@ -62,9 +62,9 @@ async def test_the_secret_is_traded_for_a_cookie_that_scripts_cannot_read(consol
 
 
 async def test_behind_tls_the_cookie_never_goes_without(console: ConsoleSite) -> None:
-    console.local.site = replace(
-        console.local.site,
-        access=replace(console.local.site.access, trusted_proxies=[ip_network("127.0.0.1")]),
+    console.local.context = replace(
+        console.local.context,
+        access=replace(console.local.context.access, trusted_proxies=[ip_network("127.0.0.1")]),
     )
     served = console_site(console.local)
     headers = {"x-forwarded-proto": "https", "x-forwarded-for": "127.0.0.2"}
@@ -222,7 +222,7 @@ async def test_other_addresses_get_nothing_at_all(console: ConsoleSite, method: 
 async def test_behind_a_trusted_proxy_the_address_that_it_says_counts(
     local: LocalSite, forwarded: str, status: int
 ) -> None:
-    access = replace(local.site.access, trusted_proxies=[ip_network("127.0.0.1")])
+    access = replace(local.context.access, trusted_proxies=[ip_network("127.0.0.1")])
     console = console_site(local.changed(access=access))
     assert (await console.get("", headers={"x-forwarded-for": forwarded})).status == status
 
@@ -264,7 +264,7 @@ async def test_names_that_may_be_rebound_are_not(
 
 
 async def test_refused_requests_count_for_the_limit_of_their_address(local: LocalSite) -> None:
-    limited = type(local.site.limits)(address_per_minute=2)
+    limited = type(local.context.limits)(address_per_minute=2)
     console = console_site(local.changed(limits=limited))
     statuses = [(await console.get("", peer=("192.0.2.1", 4000))).status for _ in range(3)]
     assert statuses == [403, 403, 429]
@@ -296,7 +296,7 @@ async def test_the_policy_lets_nothing_in_but_files_of_this_server(console: Cons
 
 
 async def test_no_page_of_another_origin_may_read(local: LocalSite) -> None:
-    console = console_site(local.changed(cors=type(local.site.cors)(["*"])))
+    console = console_site(local.changed(cors=type(local.context.cors)(["*"])))
     await console.log_in()
     for method in ("GET", "OPTIONS"):
         answer = await console.ask(method, "/console/api/session")

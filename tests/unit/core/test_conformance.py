@@ -9,7 +9,7 @@ from support.events import Json, flags, state_of_flags
 from tidewire.core.errors import BadEventQueueId, BadRequest
 from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.state.limits import Limits
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 
 DEPLOY: Json = {"type": "deploy"}
 
@@ -170,7 +170,7 @@ def test_c9_a_foreign_queue_looks_like_an_unknown_one_and_its_owner_is_known_to_
 
 
 def test_c20_a_queue_that_is_only_polled_without_waiting_lives_on_d3() -> None:
-    rig = Rig(limits=Limits(offline_after=80), pace=Pace(collect_every=1))
+    rig = Rig(limits=Limits(offline_after=80), timing=EngineTiming(collect_every=1))
     queue_id = rig.register(spec(idle=100))
     for _ in range(10):
         rig.wait(79)

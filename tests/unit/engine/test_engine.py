@@ -84,8 +84,8 @@ def test_a_lost_connection_frees_its_queue_and_an_answered_one_is_said_to_be_gon
     rig = Rig()
     queue_id = rig.register()
     waiting = rig.poll(queue_id, block=True)
-    assert rig.engine.lost(queue_id, waiting)
-    assert not rig.engine.lost(queue_id, waiting)
+    assert rig.engine.poll_disconnected(queue_id, waiting)
+    assert not rig.engine.poll_disconnected(queue_id, waiting)
     rig.publish(DEPLOY)
     assert not waiting.answered
     assert rig.poll(queue_id).ids == [0]
@@ -151,7 +151,7 @@ def test_a_waiter_that_leaves_before_its_slice_is_not_answered(monkeypatch: pyte
     queue_ids = [rig.register() for _ in range(2)]
     waiting = [rig.poll(queue_id, block=True) for queue_id in queue_ids]
     rig.publish(DEPLOY)
-    assert rig.engine.lost(queue_ids[1], waiting[1])
+    assert rig.engine.poll_disconnected(queue_ids[1], waiting[1])
     rig.soon.run()
     assert not waiting[1].answered
     assert rig.poll(queue_ids[1]).ids == [0]

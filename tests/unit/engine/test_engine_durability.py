@@ -12,7 +12,7 @@ from tidewire.core.persistence.snapshot import encode_snapshot
 from tidewire.core.records import Sealed
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import Batch
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 
 DEPLOY = {"type": "deploy"}
 
@@ -42,8 +42,8 @@ def test_every_answer_waits_for_the_journal_and_leaves_in_order() -> None:
 
     rig.engine.register(spec(), Noting("register"))
     rig.engine.publish(decode_notices(notice(DEPLOY)), Noting("publish"))
-    rig.engine.poll(queue_id, user_id=UserId(1), last_event_id=-1, block=False, slot=Noting("poll"))
-    rig.engine.delete(doomed, user_id=UserId(1), slot=Noting("delete"))
+    rig.engine.poll(queue_id, user_id=UserId(1), last_event_id=-1, block=False, waiter=Noting("poll"))
+    rig.engine.delete(doomed, user_id=UserId(1), waiter=Noting("delete"))
     assert order == []
     rig.journal.sync(1)
     rig.engine.durable_moved()
@@ -96,7 +96,7 @@ def test_a_slot_that_raises_keeps_nobody_from_their_answer() -> None:
 
     queue_id = rig.register()
     broken = Broken()
-    rig.engine.poll(queue_id, user_id=UserId(1), last_event_id=-1, block=True, slot=broken)
+    rig.engine.poll(queue_id, user_id=UserId(1), last_event_id=-1, block=True, waiter=broken)
     waiting = rig.poll(rig.register(), block=True)
     rig.publish(DEPLOY)
     assert waiting.ids == [0]
@@ -153,7 +153,7 @@ def test_a_heartbeat_that_cannot_be_journalled_is_an_empty_answer_that_takes_no_
 
 
 def test_an_expiry_that_cannot_be_journalled_is_tried_again_by_the_next_collection() -> None:
-    rig = Rig(limits=Limits(offline_after=0), pace=Pace(collect_every=0))
+    rig = Rig(limits=Limits(offline_after=0), timing=EngineTiming(collect_every=0))
     queue_id = rig.register(spec(idle=60))
     rig.clock.time += 60
     rig.journal.fails = True

@@ -71,9 +71,9 @@ def test_queues_made_under_other_rights_end_at_the_start() -> None:
 def test_rights_survive_a_snapshot() -> None:
     rig = Rig()
     queue_id = rig.register(with_rights(1, b"guest"))
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.recover(rights=lambda _: b"guest")
     assert rig.poll(queue_id).ids == []
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.recover(rights=lambda _: b"member")
     assert rig.engine.shard.queues() == 0

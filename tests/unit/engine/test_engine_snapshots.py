@@ -21,7 +21,7 @@ def _one_queue_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(rig: Rig) -> None:
     """Begins a snapshot: the first queue is captured at once, and one more with each turn."""
-    rig.engine._keeper.begin()
+    rig.engine._scheduler.begin()
 
 
 def finish(rig: Rig) -> None:
@@ -213,17 +213,17 @@ def test_a_clean_stop_gives_up_the_snapshot_on_its_way_and_leaves_no_tail() -> N
     rig.publish(DEPLOY)
     begin(rig)
     rig.publish(DEPLOY)
-    assert rig.engine.keep()
+    assert rig.engine.final_snapshot()
     rig.soon.run()
     assert rig.journal.tail_bytes == 0
-    comeback = rig.recover("other rules")
-    assert (comeback.queues, comeback.records, comeback.resumed, comeback.upgraded) == (3, 0, False, [])
+    report = rig.recover("other rules")
+    assert (report.queues, report.records, report.resumed, report.upgraded) == (3, 0, False, [])
 
 
 def test_the_time_between_two_processes_is_no_ones_idle_time_however_often_it_happens() -> None:
     rig = Rig()
     queue_id = rig.register(spec(idle=600))
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     for _ in range(3):
         rig.clock.time += 500
         rig.recover()
@@ -242,13 +242,13 @@ def test_a_tail_under_other_rules_ends_the_queues_it_touched_and_no_others() -> 
     rig = Rig()
     touched, acknowledged, quiet = (rig.register(spec(user=user)) for user in (1, 2, 3))
     rig.publish(DEPLOY, users=[2])
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.publish(DEPLOY, users=[1])
     made = rig.register(spec(user=4))
     rig.poll(acknowledged, 0, user=2)
     rig.engine.tick()
-    comeback = rig.recover("other rules")
-    assert comeback.upgraded == [touched, made]
+    report = rig.recover("other rules")
+    assert report.upgraded == [touched, made]
     assert rig.engine.shard.find(touched) is None
     assert rig.engine.shard.find(made) is None
     assert rig.engine.shard.find(quiet) is not None
@@ -264,15 +264,15 @@ def test_records_that_a_queue_held_when_it_was_captured_do_not_end_it() -> None:
     begin(rig)
     rig.publish(DEPLOY)
     finish(rig)
-    comeback = rig.recover("other rules")
-    assert comeback.upgraded == [first]
+    report = rig.recover("other rules")
+    assert report.upgraded == [first]
     assert rig.poll(second).ids == [0]
 
 
 def test_a_queue_that_hears_what_is_not_addressed_to_it_ends_with_any_event_under_other_rules() -> None:
     rig = Rig()
     firehose = rig.register(structs.replace(spec(), all_public_streams=True))
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.publish(DEPLOY, users=[5])
     assert rig.recover("other rules").upgraded == [firehose]
 
@@ -290,8 +290,8 @@ def test_where_the_snapshot_is_ahead_of_lost_records_queues_that_hold_them_go_on
     lost = rig.journal
     del lost.written[lost.position :]
     del lost._origins[lost.position :]
-    comeback = rig.recover()
-    assert (comeback.records, comeback.resumed, comeback.damaged) == (0, True, [queues[0]])
+    report = rig.recover()
+    assert (report.records, report.resumed, report.damaged) == (0, True, [queues[0]])
     assert len(rig.poll(queues[1]).ids) == 3
     with pytest.raises(BadEventQueueId) as caught:
         rig.poll(queues[0])

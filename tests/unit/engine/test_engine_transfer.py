@@ -9,7 +9,7 @@ from support.events import Json
 from tidewire.core.errors import BadEventQueueId, Unavailable
 from tidewire.core.records import Imported
 from tidewire.core.state.limits import Limits
-from tidewire.engine.timing import Pace
+from tidewire.engine.timing import EngineTiming
 from tidewire.engine.transfer import Imports
 
 RESTART: Json = {"type": "restart", "server_generation": 7}
@@ -120,8 +120,8 @@ def test_a_narrow_that_a_later_version_refuses_costs_that_queue_only_r12_9(
     rig = Rig()
     imported(rig, read_all(dump(of("a", narrow=[["is", "resolved"]]), of("b"))))
     monkeypatch.setattr("tidewire.core.events.narrow.IS_OPERANDS", {})
-    comeback = rig.recover()
-    assert [skipped.queue_id for skipped in comeback.skipped] == ["a"]
+    report = rig.recover()
+    assert [skipped.queue_id for skipped in report.skipped] == ["a"]
     assert rig.engine.shard.queue_ids() == ["b"]
 
 
@@ -134,7 +134,7 @@ def old(queue_id: str = "a", **members: object) -> tuple[str, Json]:
 def test_a_queue_past_its_time_is_kept_until_its_client_had_a_minute_to_come_r10_8(
     timeout: int, offline_after: int
 ) -> None:
-    rig = Rig(pace=Pace(collect_every=1), limits=Limits(offline_after=offline_after))
+    rig = Rig(timing=EngineTiming(collect_every=1), limits=Limits(offline_after=offline_after))
     imported(rig, read_all(dump(old(queue_timeout=timeout))))
     rig.wait(55)
     found = rig.engine.shard.find("a")
@@ -147,7 +147,7 @@ def test_a_queue_past_its_time_is_kept_until_its_client_had_a_minute_to_come_r10
 
 
 def test_a_queue_that_was_offline_is_offline_still_and_nobody_is_told_again_r10_12() -> None:
-    rig = Rig(pace=Pace(collect_every=1))
+    rig = Rig(timing=EngineTiming(collect_every=1))
     event = {
         "type": "message",
         "message": {"id": 5, "sender_id": 8},
@@ -188,7 +188,7 @@ def test_a_dump_from_before_the_fact_opens_no_firehose_d_1() -> None:
             )
         ),
     )
-    hears = rig.engine.shard._state.directory.hearing(spec().realm_id, "ops")
+    hears = rig.engine.shard._state.directory.public_listeners(spec().realm_id, "ops")
     assert [queue.queue_id for queue in hears] == ["b"]
 
 

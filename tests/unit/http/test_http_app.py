@@ -189,8 +189,8 @@ async def test_what_should_not_fail_and_does_is_a_500_without_details_and_is_log
 async def test_before_and_after_serving_new_work_is_refused_for_now(local: LocalSite) -> None:
     """R9.14, R9.15: reading a queue and ending it stay possible."""
     queue_id = await local.register("ada")
-    lifecycle = local.site.lifecycle
-    for lifecycle.ready, lifecycle.stopping in ((False, False), (True, True), (False, True)):
+    status = local.context.lifecycle
+    for status.ready, status.stopping in ((False, False), (True, True), (False, True)):
         create = {"dont_block": True}
         for answer in (
             await local.ask("ada", "POST", "/api/v1/register"),
@@ -203,7 +203,7 @@ async def test_before_and_after_serving_new_work_is_refused_for_now(local: Local
         ):
             assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
             assert int(answer.headers["retry-after"]) >= 1
-            assert (answer.headers.get("connection") == "close") is lifecycle.stopping
+            assert (answer.headers.get("connection") == "close") is status.stopping
         assert (await local.ask(None, "GET", "/health/live")).status == 200
         assert await local.events("ada", queue_id) == []
     assert local.engine.shard.queues() == 1
@@ -212,7 +212,7 @@ async def test_before_and_after_serving_new_work_is_refused_for_now(local: Local
 async def test_while_stopping_a_poll_does_not_wait(local: LocalSite) -> None:
     """D5."""
     queue_id = await local.register("ada")
-    local.site.lifecycle.stopping = True
+    local.context.lifecycle.stopping = True
     query = {"queue_id": queue_id, "last_event_id": -1}
     answer = await local.ask("ada", "GET", "/api/v1/events", query=query)
     assert (answer.json["events"], answer.headers["connection"]) == ([], "close")
@@ -220,7 +220,7 @@ async def test_while_stopping_a_poll_does_not_wait(local: LocalSite) -> None:
 
 async def test_what_is_wrong_although_clients_are_served_is_named(local: LocalSite) -> None:
     assert (await local.ask(None, "GET", "/health/ready")).json == {"result": "success", "msg": ""}
-    local.site.lifecycle.degraded.append("bus")
+    local.context.lifecycle.degraded.append("bus")
     answer = await local.ask(None, "GET", "/health/ready")
     assert (answer.status, answer.json["degraded"]) == (200, ["bus"])
 

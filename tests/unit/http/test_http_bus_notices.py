@@ -35,18 +35,18 @@ async def test_split_and_whole_notices_go_on_together_and_in_order(
     shards: TwoShards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bytes] = []
-    neighbours = shards.neighbours[0]
-    ask = neighbours.ask
+    peers = shards.neighbours[0]
+    ask = peers.ask
 
     async def counted(shard: int, request: bytes, **how: object) -> object:
         asked.append(request.partition(b"\r\n\r\n")[0])
         return await ask(shard, request, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(neighbours, "ask", counted)
+    monkeypatch.setattr(peers, "ask", counted)
     queues = {name: await shards.register(name) for name in (OWN, OTHER)}
     asked.clear()
     batch = [notice(number, OWN, OTHER, split=number % 2 == 0) for number in range(1, 21)]
-    await SharedNotices(shards.first.local.site, neighbours).carry_out(batch)
+    await SharedNotices(shards.first.local.context, peers).carry_out(batch)
 
     assert len(asked) == 1
     assert b"tidewire-forwarded: 2 " + b"12" * 10 in asked[0]
@@ -56,7 +56,7 @@ async def test_split_and_whole_notices_go_on_together_and_in_order(
 
 async def test_a_repeated_batch_is_known_everywhere(shards: TwoShards) -> None:
     queues = {name: await shards.register(name) for name in (OWN, OTHER)}
-    shared = SharedNotices(shards.first.local.site, shards.neighbours[0])
+    shared = SharedNotices(shards.first.local.context, shards.neighbours[0])
     for _ in range(2):
         await shared.carry_out([notice(number, OWN, OTHER, split=number % 2 == 0) for number in range(1, 5)])
 

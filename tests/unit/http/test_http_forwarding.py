@@ -78,21 +78,21 @@ async def test_a_stop_ends_polls_that_wait_elsewhere_with_no_events_d5(shards: T
 async def test_a_connection_may_carry_the_next_request_before_the_last_one_s_waiter_has_run(
     shards: TwoShards,
 ) -> None:
-    neighbours = shards.neighbours[0]
+    peers = shards.neighbours[0]
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d"
 
     def ask() -> asyncio.Task[Reply]:
-        return asyncio.create_task(neighbours.ask(1, b"GET / HTTP/1.1\r\n", within=9, may_repeat=False))
+        return asyncio.create_task(peers.ask(1, b"GET / HTTP/1.1\r\n", within=9, may_repeat=False))
 
     first = ask()
-    await until(lambda: bool(neighbours._waiting))
-    ((call, _),) = neighbours._waiting.values()
+    await until(lambda: bool(peers._waiting))
+    ((call, _),) = peers._waiting.values()
     second = ask()  # runs before the first, which the reply wakes, and finds the connection idle
     call.data_received(reply % 1)
     assert (await first).body == b"1"
     call.data_received(reply % 2)
     assert (await second).body == b"2"
-    assert not neighbours._waiting
+    assert not peers._waiting
 
 
 async def test_an_unknown_queue_is_said_to_be_unknown_by_its_owner_s_shard_d_10(shards: TwoShards) -> None:
@@ -221,29 +221,29 @@ async def test_before_that_it_is_whatever_the_header_says(shards: TwoShards, sai
 
 
 async def test_a_shard_that_does_not_answer_makes_a_503_and_one_line_in_the_log(shards: TwoShards) -> None:
-    neighbours = shards.neighbours[0]
-    there = neighbours.map
+    peers = shards.neighbours[0]
+    there = peers.map
     gone = (there.shards[0], ShardAddress(1))
-    neighbours._map = replace(there, shards=gone)
+    peers._map = replace(there, shards=gone)
     for _ in range(2):
         answer = await shards.ask(OTHER, "POST", "/api/v1/register", form={})
         assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert len(shards.first.local.logged("shard does not answer")) == 1
-    neighbours._map = there
+    peers._map = there
     await shards.register(OTHER)
     assert len(shards.first.local.logged("shard answers again")) == 1
 
 
 async def test_a_delete_that_nobody_answers_goes_by_the_bus_d_10_c24(shards: TwoShards) -> None:
-    neighbours = shards.neighbours[0]
-    neighbours._map = replace(neighbours.map, shards=(neighbours.map.shards[0], ShardAddress(1)))
+    peers = shards.neighbours[0]
+    peers._map = replace(peers.map, shards=(peers.map.shards[0], ShardAddress(1)))
     sent: list[tuple[int, bytes]] = []
 
     async def by_bus(shard: int, body: bytes) -> None:
         sent.append((shard, body))
         await asyncio.sleep(0)
 
-    neighbours.by_bus = by_bus
+    peers.by_bus = by_bus
     answer = await shards.ask(OTHER, "DELETE", "/api/v1/events", form={"queue_id": "q-1"})
     assert answer.status == 200
     ((shard, body),) = sent
@@ -285,16 +285,16 @@ async def test_a_newer_map_ends_what_a_connection_remembers_of_a_poll(shards: Tw
 
 
 async def test_a_map_is_taken_over_only_if_it_is_newer_and_has_this_shard(shards: TwoShards) -> None:
-    neighbours = shards.neighbours[0]
-    old = neighbours.map
-    assert neighbours.adopt(old) is None
+    peers = shards.neighbours[0]
+    old = peers.map
+    assert peers.adopt(old) is None
     for wrong in (
         replace(old, default=(1,)),
         replace(old, version=1),
         even_map([old.shards[0].port + 1], version=3),
     ):
-        assert neighbours.adopt(wrong)
-    assert (neighbours.map, neighbours.generation) == (old, 0)
+        assert peers.adopt(wrong)
+    assert (peers.map, peers.generation) == (old, 0)
 
 
 async def test_a_dump_is_each_shard_s_own(shards: TwoShards) -> None:

@@ -7,8 +7,8 @@ from support.site import LocalSite
 from tidewire.core.errors import BadRequest
 from tidewire.http.authentication import check_host
 from tidewire.http.rate_limits import Allowance
-from tidewire.http.request_info import Note
-from tidewire.http.responses import COMMON, Answer, head_lines, written
+from tidewire.http.request_info import RequestInfo
+from tidewire.http.responses import COMMON, Response, head_lines, written
 from tidewire.http.security import Cors
 
 PAGE = "https://chat.example"
@@ -27,9 +27,9 @@ async def test_no_answer_may_be_kept(local: LocalSite, name: str | None, path: s
 
 
 def test_a_head_has_each_line_once_and_in_one_order() -> None:
-    answer = Answer(429, b"{}\n", ((b"retry-after", b"1"),))
+    response = Response(429, b"{}\n", ((b"retry-after", b"1"),))
     lines = head_lines(
-        answer,
+        response,
         cross_origin=((b"access-control-allow-origin", b"*"),),
         allowance=Allowance(10, 0, 1_790_000_000, 1.0),
         close=True,
@@ -50,7 +50,7 @@ def test_a_head_has_each_line_once_and_in_one_order() -> None:
 
 
 def test_an_answer_without_content_says_nothing_of_it() -> None:
-    assert head_lines(Answer(204)) == list(COMMON)
+    assert head_lines(Response(204)) == list(COMMON)
 
 
 async def test_without_origins_there_is_no_word_of_cors(local: LocalSite) -> None:
@@ -113,16 +113,18 @@ async def test_internal_and_other_routes_are_for_no_page(local: LocalSite, path:
 
 @pytest.mark.parametrize(("version", "hosts", "status"), [("1.1", 0, 400), ("1.0", 0, 200), ("1.1", 1, 200)])
 def test_a_host_is_needed_from_http_1_1_on(version: str, hosts: int, status: int) -> None:
-    note = Note(method="GET", path="/", peer=None, headers=Headers({"host": "x"} if hosts else {}), began=0)
+    info = RequestInfo(
+        method="GET", path="/", peer=None, headers=Headers({"host": "x"} if hosts else {}), began=0
+    )
     if status == 200:
-        check_host(note, version)
+        check_host(info, version)
         return
     with pytest.raises(BadRequest, match="exactly one Host header"):
-        check_host(note, version)
+        check_host(info, version)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_two_hosts_are_never_right(version: str) -> None:
     headers = Headers(raw=[(b"host", b"x"), (b"host", b"x")])
     with pytest.raises(BadRequest):
-        check_host(Note(method="GET", path="/", peer=None, headers=headers, began=0), version)
+        check_host(RequestInfo(method="GET", path="/", peer=None, headers=headers, began=0), version)

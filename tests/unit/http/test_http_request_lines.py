@@ -15,8 +15,8 @@ from support.site import LocalSite
 from tidewire.core.ids import QueueId
 from tidewire.core.state.state import Batch
 from tidewire.http.app import request_log
-from tidewire.http.request_info import Note
-from tidewire.http.responses import Answer
+from tidewire.http.request_info import RequestInfo
+from tidewire.http.responses import Response
 from tidewire.observability.log import build_log
 from tidewire.observability.request_lines import RequestLines
 
@@ -42,12 +42,14 @@ class Soon:
             call()
 
 
-def note_of(local: LocalSite, *, agent: str, waited: float | None, displaced: bool, batch: Batch) -> Note:
+def note_of(
+    local: LocalSite, *, agent: str, waited: float | None, displaced: bool, batch: Batch
+) -> RequestInfo:
     headers = Headers({"user-agent": agent})
-    note = Note(method="GET", path="/api/v1/events", peer="127.0.0.1", headers=headers, began=1.0)
-    note.user = local.site.authenticator.user(1)  # type: ignore[arg-type]  # ids of tests are plain
-    note.waited, note.displaced, note.batch = waited, displaced, batch
-    return note
+    info = RequestInfo(method="GET", path="/api/v1/events", peer="127.0.0.1", headers=headers, began=1.0)
+    info.user = local.context.authenticator.user(1)  # type: ignore[arg-type]  # ids of tests are plain
+    info.waited, info.displaced, info.batch = waited, displaced, batch
+    return info
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
@@ -61,17 +63,17 @@ def test_a_poll_looks_the_same_either_way(
 ) -> None:
     """R11.1-R11.5."""
     batch = Batch(QueueId("queue-7"), ENTRIES[:count])
-    note = note_of(local, agent=agent, waited=waited, displaced=displaced, batch=batch)
+    info = note_of(local, agent=agent, waited=waited, displaced=displaced, batch=batch)
     busy = 0.0123
-    ended = note.began + busy + (waited or 0.0)
+    ended = info.began + busy + (waited or 0.0)
     slow_stream, fast_stream, soon = io.StringIO(), io.StringIO(), Soon()
-    slow_site = local.changed(log=build_log(form=form, level="info", stream=slow_stream)).site
-    request_log(slow_site).finished(note, Answer(200, b"{}"), ended=ended)
+    slow_site = local.changed(log=build_log(form=form, level="info", stream=slow_stream)).context
+    request_log(slow_site).finished(info, Response(200, b"{}"), ended=ended)
     lines = RequestLines(form=form, stream=fast_stream, call_soon=soon)
-    log = request_log(local.changed(lines=lines).site)
-    line = log.known_line(note)
+    log = request_log(local.changed(lines=lines).context)
+    line = log.known_line(info)
     log.polled(line, batch, busy=busy, waited=waited, displaced=displaced)
-    log.finished(note, Answer(200, b"{}"), ended=ended)
+    log.finished(info, Response(200, b"{}"), ended=ended)
     assert fast_stream.getvalue() == ""
     soon.turn()
     written = fast_stream.getvalue().splitlines()
@@ -110,14 +112,14 @@ def test_where_the_log_leaves_requests_out_slow_ones_are_said_all_the_same(
     stream, soon = io.StringIO(), Soon()
     quiet = build_log(form=form, level="warning", stream=stream)
     lines = RequestLines(form=form, stream=io.StringIO(), call_soon=soon)
-    log = request_log(local.changed(log=quiet, lines=lines).site)
+    log = request_log(local.changed(log=quiet, lines=lines).context)
     batch = Batch(QueueId("q"), ENTRIES[:1])
-    note = note_of(local, agent="x", waited=2.0, displaced=False, batch=batch)
-    line = log.known_line(note)
-    log.finished(note, Answer(200, b"{}"), ended=3.5)
+    info = note_of(local, agent="x", waited=2.0, displaced=False, batch=batch)
+    line = log.known_line(info)
+    log.finished(info, Response(200, b"{}"), ended=3.5)
     log.polled(line, batch, busy=0.5, waited=2.0, displaced=False)
     assert (soon.calls, stream.getvalue()) == ([], "")
-    log.finished(note, Answer(200, b"{}"), ended=4.5)
+    log.finished(info, Response(200, b"{}"), ended=4.5)
     log.polled(line, batch, busy=1.5, waited=2.0, displaced=False)
     ordinary, short = stream.getvalue().splitlines()
     assert "slow request" in ordinary
@@ -128,11 +130,13 @@ def test_where_the_log_leaves_requests_out_slow_ones_are_said_all_the_same(
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_without_lines_a_poll_goes_to_the_log_as_all_entries_do(local: LocalSite, form: Form) -> None:
     stream = io.StringIO()
-    log = request_log(local.changed(log=build_log(form=form, level="info", stream=stream), lines=None).site)
+    log = request_log(
+        local.changed(log=build_log(form=form, level="info", stream=stream), lines=None).context
+    )
     batch = Batch(QueueId("q"), ENTRIES[:1])
-    note = note_of(local, agent="x", waited=0.5, displaced=False, batch=batch)
-    log.finished(note, Answer(200, b"{}"), ended=2.0)
-    log.polled(log.known_line(note), batch, busy=0.5, waited=0.5, displaced=False)
+    info = note_of(local, agent="x", waited=0.5, displaced=False, batch=batch)
+    log.finished(info, Response(200, b"{}"), ended=2.0)
+    log.polled(log.known_line(info), batch, busy=0.5, waited=0.5, displaced=False)
     ordinary, short = stream.getvalue().splitlines()
     assert comparable(form, short) == comparable(form, ordinary)
 

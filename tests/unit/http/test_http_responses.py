@@ -17,10 +17,10 @@ from tidewire.core.errors import (
 from tidewire.core.ids import QueueId
 from tidewire.core.state.state import Batch
 from tidewire.http import responses
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 
 
-def decoded(response: Answer) -> dict[str, Any]:
+def decoded(response: Response) -> dict[str, Any]:
     assert response.body.endswith(b"}\n")
     content = json.loads(response.body)
     assert isinstance(content, dict)

@@ -18,7 +18,7 @@ BEARER = {"authorization": "Bearer ada"}
 
 
 def with_door(local: LocalSite, **door: Any) -> tuple[LocalSite, SessionDoor]:
-    made = SessionDoor(local.site.authenticator, **door)
+    made = SessionDoor(local.context.authenticator, **door)
     return local.changed(door=made), made
 
 
@@ -182,12 +182,12 @@ async def test_a_session_can_not_take_another_user_s_queue_down_with_it(local: L
 async def test_sessions_are_forgotten_with_their_queues(local: LocalSite) -> None:
     site, _ = with_door(local)
     queue_id = (await register(site, **OWN)).json["queue_id"]
-    assert len(site.site.sessions) == 1
-    site.site.sessions.sweep()
-    assert len(site.site.sessions) == 1
+    assert len(site.context.sessions) == 1
+    site.context.sessions.sweep()
+    assert len(site.context.sessions) == 1
     await site.ask("ada", "DELETE", "/json/events", query={"queue_id": queue_id}, headers={**COOKIE, **OWN})
-    site.site.sessions.sweep()
-    assert len(site.site.sessions) == 0
+    site.context.sessions.sweep()
+    assert len(site.context.sessions) == 0
 
 
 async def test_a_poll_does_not_outlive_what_it_was_let_in_by(local: LocalSite) -> None:

@@ -7,7 +7,7 @@ from starlette.types import Message
 
 from support import asgi
 from support.site import LocalSite
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.engine.timing import TICK
 
 
@@ -160,7 +160,7 @@ async def test_an_answer_to_a_request_that_was_given_up_is_taken_quietly(local: 
 
 
 async def test_a_slot_gives_the_answer_that_was_there_first() -> None:
-    slot: AsgiSlot[int] = AsgiSlot()
+    slot: AwaitableWaiter[int] = AwaitableWaiter()
     slot.complete(7)
     assert slot.answer == 7
     assert await slot.wait() == 7
@@ -168,7 +168,7 @@ async def test_a_slot_gives_the_answer_that_was_there_first() -> None:
 
 
 async def test_a_slot_wakes_who_waits() -> None:
-    slot: AsgiSlot[int] = AsgiSlot()
+    slot: AwaitableWaiter[int] = AwaitableWaiter()
     waiting = asyncio.create_task(slot.wait())
     await asyncio.sleep(0)
     slot.complete(7)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tidewire._amqp.broker import BrokerLost, Delivery, Length
-from tidewire._amqp.confirms import Fate, Sender
+from tidewire._amqp.confirms import PublishOutcome, Sender
 from tidewire._amqp.names import FENCE
 from tidewire.publisher import map_fence
 from tidewire.publisher.map_fence import Fences
@@ -50,15 +50,15 @@ class StubBroker:
         self.take = take
         return "answers"
 
-    def publish(self, queue: str, _body: bytes, **more: Any) -> asyncio.Future[Fate]:
+    def publish(self, queue: str, _body: bytes, **more: Any) -> asyncio.Future[PublishOutcome]:
         """Takes a fence, which is answered or not."""
         assert (more["kind"], more["reply_to"]) == (FENCE, "answers")
         self.fences.append(queue)
         loop = asyncio.get_running_loop()
         if queue in self.answering:
             loop.call_soon(self.take, Delivery(1, False, more["message_id"], b""))
-        fate: asyncio.Future[Fate] = loop.create_future()
-        fate.set_result(Fate.CONFIRMED)
+        fate: asyncio.Future[PublishOutcome] = loop.create_future()
+        fate.set_result(PublishOutcome.CONFIRMED)
         return fate
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.supervisor.shard_process import Patience, ShardLines
+from tidewire.supervisor.shard_process import RestartTimeouts, ShardLines
 
 LOG = b'{"event":"a"}\nTraceback\n{"event":"b"}\nend'
 
@@ -28,5 +28,5 @@ def test_each_line_says_its_shard_however_it_comes(
 
 
 def test_a_shard_that_ends_again_and_again_is_started_less_and_less_often() -> None:
-    patience = Patience(first=0.5, longest=30)
-    assert [patience.wait(ends) for ends in (1, 2, 3, 7, 1000)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    timeouts = RestartTimeouts(first=0.5, longest=30)
+    assert [timeouts.wait(ends) for ends in (1, 2, 3, 7, 1000)] == [0.5, 1.0, 2.0, 30.0, 30.0]

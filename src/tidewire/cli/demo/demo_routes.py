@@ -9,17 +9,17 @@ import msgspec
 from starlette.requests import Request
 
 from tidewire.cli.demo.board import Board, Channel, Draft, Posted
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.core.errors import BadRequest, MissingParameter, ParameterConflict
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.users import User
 from tidewire.http import responses
 from tidewire.http.app import Methods
 from tidewire.http.authentication import authenticated
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import Parameters, parameters_of
 from tidewire.http.request_info import noted_client
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 
 MAX_CONTENT = 10_000
 MAX_TOPIC = 60
@@ -42,10 +42,10 @@ class DemoRoutes:
             "/api/v1/messages/{message_id}/reactions": {"POST": self.add_reaction},
         }
 
-    async def send_message(self, request: Request, site: Site) -> Answer:
+    async def send_message(self, request: Request, context: ServerContext) -> Response:
         """`POST /api/v1/messages`: a message, direct or in a channel."""
-        sender = await authenticated(request, site)
-        parameters = await parameters_of(request, site.turns)
+        sender = await authenticated(request, context)
+        parameters = await parameters_of(request, context.turns)
         kind = parameters.required_text("type")
         to = parameters.required_text("to")
         draft = _draft(parameters, sender, request)
@@ -56,14 +56,14 @@ class DemoRoutes:
             posted = self._board.send_to_channel(draft, self._channel(to), _topic(parameters))
         else:
             raise BadRequest("Invalid type: it is direct or channel")
-        await _publish(posted, site)
+        await _publish(posted, context)
         return responses.success({"id": posted.message_id}, ignored=parameters.ignored())
 
-    async def add_reaction(self, request: Request, site: Site) -> Answer:
+    async def add_reaction(self, request: Request, context: ServerContext) -> Response:
         """`POST /api/v1/messages/{message_id}/reactions`: an emoji on a message."""
-        user = await authenticated(request, site)
+        user = await authenticated(request, context)
         message_id = Parameters(request.path_params).required_integer("message_id")
-        parameters = await parameters_of(request, site.turns)
+        parameters = await parameters_of(request, context.turns)
         parameters.text("message_id")  # the Python client repeats it
         name = parameters.required_text("emoji_name")
         code = parameters.text("emoji_code") or EMOJI.get(name)
@@ -71,7 +71,7 @@ class DemoRoutes:
             raise BadRequest(f"Emoji '{name}' does not exist")
         kind = parameters.text("reaction_type") or "unicode_emoji"
         emoji = {"emoji_name": name, "emoji_code": code, "reaction_type": kind}
-        await _publish(self._board.react(user, message_id, emoji), site)
+        await _publish(self._board.react(user, message_id, emoji), context)
         return responses.success({}, ignored=parameters.ignored())
 
     def _people(self, to: str) -> list[User]:
@@ -137,8 +137,8 @@ def _names(value: object, number: int, name: str) -> bool:
     return value == name or (value == number and isinstance(value, int) and not isinstance(value, bool))
 
 
-async def _publish(posted: Posted, site: Site) -> None:
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[int] = AsgiSlot()
-    site.engine.publish([decode_notice(msgspec.json.encode(posted.notice))], slot)
+async def _publish(posted: Posted, context: ServerContext) -> None:
+    context.lifecycle.check_serving()
+    slot: AwaitableWaiter[int] = AwaitableWaiter()
+    context.engine.publish([decode_notice(msgspec.json.encode(posted.notice))], slot)
     await slot.wait()

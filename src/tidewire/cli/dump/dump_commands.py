@@ -169,13 +169,13 @@ def _report(path: Path, outcome: Imported, total: int) -> None:
 
 def _warn(stopped: Stopped) -> None:
     """What a server would log when it starts on the directory."""
-    comeback = stopped.comeback
-    for damage in comeback.damage:
+    report = stopped.report
+    for damage in report.damage:
         click.echo(escaped(f"state damaged: {damage.what}"), err=True)
-    for queue_id, error in comeback.skipped:
+    for queue_id, error in report.skipped:
         click.echo(escaped(f"queue {queue_id} not restored: {error.message}"), err=True)
-    if comeback.upgraded:
+    if report.upgraded:
         click.echo(
-            f"{len(comeback.upgraded)} queues end: the server wrote them under other settings; give its --config",
+            f"{len(report.upgraded)} queues end: the server wrote them under other settings; give its --config",
             err=True,
         )

@@ -23,9 +23,9 @@ from tidewire.core.ids import RealmId
 from tidewire.core.records import Record, Restarted
 from tidewire.core.shard import Shard
 from tidewire.engine.clock import ShardClock
-from tidewire.engine.engine import Engine, PollSlot
-from tidewire.engine.recovery import Comeback, recover
-from tidewire.engine.transfer import Dumps, Imports
+from tidewire.engine.engine import Engine, PollWaiter
+from tidewire.engine.recovery import RecoveryReport, recover
+from tidewire.engine.transfer import DumpTransfer, Imports
 from tidewire.ports.engine import Clock, Origin
 from tidewire.ports.storage import StateStore
 from tidewire.replay.strict_reporter import RaisingReporter
@@ -51,13 +51,13 @@ def open_stopped(settings: Settings) -> Iterator["Stopped"]:
         raise StateInUse(f"A server runs on {directory}: give its --url in place of the directory") from None
     with contextlib.closing(opened) as store:
         rules = load_rules(settings.queues.rules)
-        shard: Shard[PollSlot] = Shard(
+        shard: Shard[PollWaiter] = Shard(
             limits=limits(settings), rules=rules, presentation=presentation(settings)
         )
         origin = origin_of(settings, rules)
-        comeback = recover(store, shard, fingerprint=origin.fingerprint)
+        report = recover(store, shard, fingerprint=origin.fingerprint)
         clock = ShardClock(wall=time.time, monotonic=time.monotonic, floor=shard.recorded_at)
-        yield Stopped(settings, store, shard, comeback, origin, clock)
+        yield Stopped(settings, store, shard, report, origin, clock)
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ class Stopped:
 
     settings: Settings
     store: StateStore
-    shard: Shard[PollSlot]
-    comeback: Comeback
+    shard: Shard[PollWaiter]
+    report: RecoveryReport
     origin: Origin
     clock: Clock
     _engine: Engine | None = field(default=None, init=False)
@@ -94,7 +94,7 @@ class Stopped:
         slot = _Imports()
         engine = self._begun()
         engine.dumps.take(dumped, slot)
-        engine.keep()
+        engine.final_snapshot()
         skipped += [
             Skipped(places[known], dumped[known].queue_id, EXISTS, exists=True) for known in slot.answer.known
         ]
@@ -107,13 +107,13 @@ class Stopped:
     def written(self) -> Iterator[bytes]:
         """The queues of the dump, one by one."""
         shard, now = self.shard, self.shard.recorded_at
-        if self.comeback.anything:
+        if self.report.anything:
             # What a start would do to them, but for the time that has passed.
-            shard.apply(Restarted(now=now, resumed=self.comeback.resumed))
-            ended = shard.decide_upgrade(self.comeback.upgraded, now=now)
-            for record in [*ended, *shard.decide_damaged(self.comeback.damaged, now=now)]:
+            shard.apply(Restarted(now=now, resumed=self.report.resumed))
+            ended = shard.decide_upgrade(self.report.upgraded, now=now)
+            for record in [*ended, *shard.decide_damaged(self.report.damaged, now=now)]:
                 shard.apply(record)
-        dumps = Dumps(
+        dumps = DumpTransfer(
             shard=shard,
             clock=self.clock,
             commit=_refuse,
@@ -126,8 +126,8 @@ class Stopped:
         """The one engine of all imports: a second journal would give positions of the first again."""
         if self._engine is None:
             engine = self._new_engine()
-            if self.comeback.anything:
-                found = self.comeback
+            if self.report.anything:
+                found = self.report
                 engine.begin(
                     resumed=found.resumed,
                     upgraded=found.upgraded,
@@ -147,7 +147,7 @@ class Stopped:
             new_queue_id=lambda: str(uuid.uuid4()),
             chance=lambda: 0.0,
             call_soon=lambda call: call(),
-            pace=pace(self.settings),
+            timing=pace(self.settings),
         )
 
 

@@ -55,7 +55,7 @@ class Shard:
 
 
 @dataclass(slots=True)
-class Course:
+class RelocationProgress:
     """What has become of it so far."""
 
     began: float
@@ -105,25 +105,25 @@ def apply_command(
     loaded = load_settings(config, list(settings))
     older, newer = maps(loaded, file)
     shards = shards_of(loaded, older, newer)
-    course = Course(time.monotonic())
+    progress = RelocationProgress(time.monotonic())
     check(shards, newer)
-    course.moves = plan(shards, older, newer)
+    progress.moves = plan(shards, older, newer)
     if not dry_run:
         tell(shards, older, newer)
-        watch(shards, newer, course, within=within, quiet=as_json)
+        watch(shards, newer, progress, within=within, quiet=as_json)
         put_in_place(loaded, file, newer)
     if as_json:
-        click.echo(json.dumps(course.figures(newer.version)))
+        click.echo(json.dumps(progress.figures(newer.version)))
         return
-    for move in course.moves:
+    for move in progress.moves:
         done = "would move" if dry_run else "moved"
         click.echo(
             f"{move['from']} -> {move['to']}: {move['users']} users with {move['queues']} queues {done}"
         )
     if not dry_run:
         click.echo(
-            f"version {newer.version} is in force: {course.users} users moved in "
-            f"{time.monotonic() - course.began:.1f} s, each held for {course.longest:.0f} ms at most"
+            f"version {newer.version} is in force: {progress.users} users moved in "
+            f"{time.monotonic() - progress.began:.1f} s, each held for {progress.longest:.0f} ms at most"
         )
 
 
@@ -209,7 +209,9 @@ def tell(shards: dict[int, Shard], older: ShardMap, newer: ShardMap) -> None:
         shard.ask("/map", b'{"after":%b%b}' % (encode_map(newer), before))
 
 
-def watch(shards: dict[int, Shard], newer: ShardMap, course: Course, *, within: float, quiet: bool) -> None:
+def watch(
+    shards: dict[int, Shard], newer: ShardMap, progress: RelocationProgress, *, within: float, quiet: bool
+) -> None:
     """Returns when all users are where they belong.
 
     Raises:
@@ -219,7 +221,7 @@ def watch(shards: dict[int, Shard], newer: ShardMap, course: Course, *, within: 
     shown = ""
     while True:
         said = list(_asked(shards.values()))
-        course.longest = max([course.longest, *(one["longest_hold_ms"] for one in said)])
+        progress.longest = max([progress.longest, *(one["longest_hold_ms"] for one in said)])
         if len(said) == len(shards) and all(
             one["version"] >= newer.version and one["before"] is None for one in said
         ):

@@ -30,7 +30,7 @@ REDIRECTS = range(300, 400)
 
 
 class Inside:
-    """The project, as the server's `Judge`."""
+    """The project, as the server's `BackendClient`."""
 
     def __init__(self, *, timeout: float, threads: int) -> None:
         """Takes the seconds of one answer, and how many requests are looked at side by side."""

@@ -11,7 +11,7 @@ from tidewire.core.events.shaped_event import Representation
 from tidewire.core.history.history import Marker
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notices.notice import Notice
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.state.state import State
 
@@ -29,7 +29,7 @@ class Failure(NamedTuple):
 FAILED = "failed"
 """What a queue's trail says of an event that could not be put in."""
 
-NOTHING_MISSED: Mapping[UserId, Missed] = MappingProxyType({})
+NOTHING_MISSED: Mapping[UserId, PendingNotification] = MappingProxyType({})
 
 
 class Dispatch(Generic[W]):
@@ -70,7 +70,7 @@ class Dispatch(Generic[W]):
         self._unknown = 0
         self._look_above = state.look_above
         self._now = state.recorded_at
-        self._marker = marker or state.trails.marker(self._now)
+        self._marker = marker or state.histories.marker(self._now)
         self.failures: list[Failure] = []
         self.missed = NOTHING_MISSED
         self.passed: Collection[UserId] = ()
@@ -104,15 +104,15 @@ class Dispatch(Generic[W]):
         self._state.statistics.foreign_realm += len(queues) - len(inside)
         return inside
 
-    def hearing(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
-        """The queues that may hear a realm's public message (`Firehose.hearing`), if the notice is for that realm."""
+    def public_listeners(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
+        """The queues that may hear a realm's public message (`Firehose.public_listeners`), if the notice is for that realm."""
         if self._realm_id not in {None, realm_id}:
             return ()
-        hearing = self._state.directory.hearing(realm_id, channel)
+        hearing = self._state.directory.public_listeners(realm_id, channel)
         part = self.part
         if part is not None:
             hearing = [descriptor for descriptor in hearing if part.may_hear(descriptor.spec.user_id)]
-        absent = self._state.moves.absent
+        absent = self._state.relocations.absent
         if self.passed or absent:
             out = {*self.passed, *absent}
             return [descriptor for descriptor in hearing if descriptor.spec.user_id not in out]
@@ -134,7 +134,7 @@ class Dispatch(Generic[W]):
         *,
         flags: tuple[str, ...] = (),
         suffix: bytes = b"",
-        missed: Missed | None = None,
+        missed: PendingNotification | None = None,
     ) -> None:
         """Puts a shaped event in the queue, if the queue accepts it."""
         try:
@@ -151,7 +151,7 @@ class Dispatch(Generic[W]):
         descriptor: Descriptor[W],
         shaped: Representation,
         suffix: bytes = b"",
-        missed: Missed | None = None,
+        missed: PendingNotification | None = None,
     ) -> None:
         """Puts an event in the queue unasked; a waiting poll becomes ready, but isn't answered yet (D-31)."""
         queue = descriptor.queue
@@ -175,11 +175,11 @@ class Dispatch(Generic[W]):
         self._note_refusal(descriptor, kind, refusal)
 
     def _note_refusal(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
-        trails = self._state.trails
-        if trails.most:
+        histories = self._state.histories
+        if histories.most:
             marker = self._marker
             record = marker.refused.get(refusal) or marker.refusal(kind, refusal)
-            trails.refuse(descriptor.trail, record)
+            histories.refuse(descriptor.history, record)
 
     def fail(self, kind: str, descriptor: Descriptor[W], error: Exception) -> None:
         """Notes that an event of this type could not be put in the queue."""
@@ -197,7 +197,7 @@ class Dispatch(Generic[W]):
     def revoke_user(self, user_id: UserId) -> None:
         """Ends all queues of a user, who gets none until restored."""
         self._state.revoked[user_id] = None
-        self._state.moves.note_fresh(user_id)
+        self._state.relocations.note_fresh(user_id)
         for descriptor in list(self._state.directory.of_user(user_id)):
             self._state.drop_queue(descriptor, "revoked")
 
@@ -217,7 +217,7 @@ class Dispatch(Generic[W]):
         statistics.broken += len(self.failures) - self._unknown
         memory = self._state.memory
         memory.entries += self._delivered
-        explains = self._state.trails.most
+        explains = self._state.histories.most
         for shaped in self._representations:
             if shaped.encoded:
                 statistics.encoded += 1

@@ -17,7 +17,7 @@ from tidewire.core.events.encoding import Entry, encode_body, encode_suffix
 from tidewire.core.events.narrow import Term
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.notices.notice import MAX_DEPTH, MAX_ID, USERS_MAY_BE_OBJECTS, is_too_deep
-from tidewire.core.notifications.decisions import Missed, missed_of_internal_data
+from tidewire.core.notifications.decisions import PendingNotification, missed_of_internal_data
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.merge_group import size_of
@@ -167,7 +167,7 @@ class _EventReader:
     def __init__(self, user_id: UserId, shared: dict[bytes, bytes]) -> None:
         self._user_id = user_id
         self._shared = shared
-        self._missed: dict[int, Missed] = {}
+        self._missed: dict[int, PendingNotification] = {}
 
     def read(self, wire: _Queue) -> EventQueue:
         """The queue, with what waits in it."""

@@ -9,7 +9,7 @@ import msgspec
 from tidewire.core.dump.pending import VIRTUAL
 from tidewire.core.events.capabilities import CAPABILITY_NAMES
 from tidewire.core.events.encoding import Entry, encode_entry, encode_suffix
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.notifications.triggers import EMAIL_TRIGGERS, PUSH_TRIGGERS
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.image import Imaged
@@ -83,14 +83,14 @@ def _merged(group: Group) -> list[Entry]:
         return group.contributors
 
 
-def _event(entry: Entry, missed: Missed | None) -> bytes:
+def _event(entry: Entry, missed: PendingNotification | None) -> bytes:
     if missed is None:
         return encode_entry(entry)
     event_id, body, suffix = entry
     return encode_entry((event_id, body, suffix + encode_suffix({"internal_data": _internal_data(missed)})))
 
 
-def _internal_data(missed: Missed) -> dict[str, Any]:
+def _internal_data(missed: PendingNotification) -> dict[str, Any]:
     """R5.4, as far as it matters to what may come of it: what is left out counts as false (R5.31)."""
     internal: dict[str, Any] = {"mentioned_user_group_id": missed.mentioned_user_group_id}
     if missed.push is not None:

@@ -15,7 +15,7 @@ from tidewire.core.ids import RealmId
 from tidewire.core.memory import Memory
 
 
-class What(IntEnum):
+class StepKind(IntEnum):
     """What a record tells of."""
 
     REGISTERED = 0
@@ -29,7 +29,7 @@ class What(IntEnum):
     REFUSED = 8
 
 
-LIFE = frozenset({What.REGISTERED, What.RECOVERED, What.IMPORTED, What.OFFLINE})
+LIFE = frozenset({StepKind.REGISTERED, StepKind.RECOVERED, StepKind.IMPORTED, StepKind.OFFLINE})
 """What happens to a queue and not to an event."""
 
 
@@ -47,7 +47,7 @@ class Step(NamedTuple):
         into: of a merge: the event that took its place; its own id, when it took the place of others.
     """
 
-    what: What
+    what: StepKind
     notice: int
     at: float | None = None
     event_id: int | None = None
@@ -70,7 +70,7 @@ class Known(NamedTuple):
 
 
 _MARK = Struct("<QIQ")
-"""Milliseconds and `What`; the number of the notice; and the type's number, the variant and the size."""
+"""Milliseconds and `StepKind`; the number of the notice; and the type's number, the variant and the size."""
 
 
 _RECORD = Struct("<20sQdd")
@@ -112,7 +112,7 @@ UNMARKED = _16
 """In place of a variant: nothing is known of where the event came from."""
 
 
-class Trail(bytearray):
+class QueueHistory(bytearray):
     """The records of one queue.
 
     Attributes:
@@ -137,10 +137,10 @@ class Trail(bytearray):
 class Marker:
     """Makes the marks of one notice."""
 
-    __slots__ = ("_at", "_trails", "_variants", "number", "refused")
+    __slots__ = ("_at", "_histories", "_variants", "number", "refused")
 
-    def __init__(self, trails: "Trails", number: int, now: float) -> None:
-        self._trails = trails
+    def __init__(self, histories: "HistoryStore", number: int, now: float) -> None:
+        self._histories = histories
         self._at = int(now * 1000)
         self._variants = 0
         self.number = number
@@ -151,17 +151,17 @@ class Marker:
         """The mark of a body, which most records of its events begin with."""
         variant = min(self._variants, UNMARKED - 1)
         self._variants += 1
-        what = self._trails.number_of(kind) | variant << 16 | min(size, _32) << 32
-        return _MARK.pack(self._at << 16 | What.ACKNOWLEDGED, self.number & _32, what)
+        what = self._histories.number_of(kind) | variant << 16 | min(size, _32) << 32
+        return _MARK.pack(self._at << 16 | StepKind.ACKNOWLEDGED, self.number & _32, what)
 
     def refusal(self, kind: str, rule: str) -> bytes:
         """The record for every queue that this rule refuses."""
-        what = self._trails.number_of(kind) | self._trails.number_of(rule) << 16
-        record = self.refused[rule] = _MARK.pack(self._at << 16 | What.REFUSED, self.number & _32, what)
+        what = self._histories.number_of(kind) | self._histories.number_of(rule) << 16
+        record = self.refused[rule] = _MARK.pack(self._at << 16 | StepKind.REFUSED, self.number & _32, what)
         return record
 
 
-class Trails:
+class HistoryStore:
     """What the trails of one shard share.
 
     Attributes:
@@ -205,28 +205,28 @@ class Trails:
             self._names.append(name)
         return number
 
-    def begin(self) -> Trail:
+    def begin(self) -> QueueHistory:
         """The trail of a queue that is new here."""
         if self.most:
             self._memory.trails += OVERHEAD
-        return Trail(self.notice)
+        return QueueHistory(self.notice)
 
-    def end(self, trail: Trail) -> None:
+    def end(self, history: QueueHistory) -> None:
         """Nobody needs the trail any more."""
         if self.most:
-            self._memory.trails -= OVERHEAD + len(trail) + len(trail.refusals or b"")
+            self._memory.trails -= OVERHEAD + len(history) + len(history.refusals or b"")
 
-    def end_all(self, trails: Iterable[Trail]) -> None:
+    def end_all(self, trails: Iterable[QueueHistory]) -> None:
         """The same for many."""
-        for trail in trails:
-            self.end(trail)
+        for history in trails:
+            self.end(history)
 
     def marker(self, now: float) -> Marker:
         """Begins a notice, or anything else that brings events to queues."""
         self.notice += 1
         return Marker(self, self.notice, now)
 
-    def know(self, notice_id: str, known: Known) -> None:
+    def remember_notice(self, notice_id: str, known: Known) -> None:
         """Remembers a notice by the id that its publisher gave it."""
         if self.most:
             self.notices[notice_id] = known
@@ -235,122 +235,129 @@ class Trails:
 
     # Writing.
 
-    def note(self, trail: Trail, what: What, now: float) -> None:
+    def note(self, history: QueueHistory, what: StepKind, now: float) -> None:
         """Notes what happens to a queue."""
         if self.most:
             head = _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, 0)
-            trail += _record(head, 0, 0.0, 0.0)
-            self._grown(trail, SIZE)
+            history += _record(head, 0, 0.0, 0.0)
+            self._grown(history, SIZE)
 
-    def note_taken(
-        self, trail: Trail, entries: Sequence[Entry], through: int, now: float, sent_at: float = 0.0
+    def record_acknowledged(
+        self, history: QueueHistory, entries: Sequence[Entry], through: int, now: float, sent_at: float = 0.0
     ) -> None:
         """Notes that an acknowledgement covers the events up to `through`, which is at least the first."""
         if not self.most:
             return
         if len(entries) > 1:
             taken = entries[: bisect_right(entries, through, key=_event_id)]
-            self.note_gone(trail, taken, What.ACKNOWLEDGED, now, sent_at)
+            self.note_gone(history, taken, StepKind.ACKNOWLEDGED, now, sent_at)
             return
         # Nearly every poll comes by here: no calls that can be done without.
         event_id, body, _ = entries[0]
-        mark = self._marks.get(id(body)) or self._head(body, What.ACKNOWLEDGED, now)
-        trail += _record(mark, event_id, sent_at, now)
+        mark = self._marks.get(id(body)) or self._head(body, StepKind.ACKNOWLEDGED, now)
+        history += _record(mark, event_id, sent_at, now)
         self._memory.trails += SIZE
-        if len(trail) > self.most:
-            self._cut(trail, trail, SIZE, self.most // 4)
+        if len(history) > self.most:
+            self._cut(history, history, SIZE, self.most // 4)
 
     def note_gone(
-        self, trail: Trail, entries: Sequence[Entry], what: What, now: float, sent_at: float = 0.0
+        self,
+        history: QueueHistory,
+        entries: Sequence[Entry],
+        what: StepKind,
+        now: float,
+        sent_at: float = 0.0,
     ) -> None:
         """Notes that events left the queue, the last of them if there are more than a trail can hold."""
         if len(entries) > self._records:
-            self._pass_over(trail, entries[-self._records - 1])
+            self._pass_over(history, entries[-self._records - 1])
             entries = entries[-self._records :]
         for event_id, body, _ in entries:
-            trail += _record(self._head(body, what, now), event_id, sent_at, now)
-        self._grown(trail, SIZE * len(entries))
+            history += _record(self._head(body, what, now), event_id, sent_at, now)
+        self._grown(history, SIZE * len(entries))
 
-    def note_merged(self, trail: Trail, merged: Sequence[tuple[Entry, int]], now: float | None) -> None:
+    def note_merged(
+        self, history: QueueHistory, merged: Sequence[tuple[Entry, int]], now: float | None
+    ) -> None:
         """Notes which events others took the place of, and when, if that is known."""
-        trail.joined = max(trail.joined, *(into for _, into in merged), -1)
+        history.joined = max(history.joined, *(into for _, into in merged), -1)
         if not self.most:
             return
-        before = len(trail)
+        before = len(history)
         if len(merged) > self._records:
-            trail.forgotten = self.notice
+            history.forgotten = self.notice
         for (event_id, body, _), into in merged[-self._records :]:
-            trail += _record(self._head(body, What.MERGED, now or 0.0), event_id, into, now or 0.0)
-        self._grown(trail, len(trail) - before)
+            history += _record(self._head(body, StepKind.MERGED, now or 0.0), event_id, into, now or 0.0)
+        self._grown(history, len(history) - before)
 
-    def refuse(self, trail: Trail, record: bytes) -> None:
+    def refuse(self, history: QueueHistory, record: bytes) -> None:
         """Notes a refusal."""
-        refusals = trail.refusals
+        refusals = history.refusals
         if refusals is None:
-            refusals = trail.refusals = bytearray()
+            refusals = history.refusals = bytearray()
         refusals += record
         self._memory.trails += len(record)
         if len(refusals) > self._refusals:
-            self._cut(trail, refusals, _MARK.size, self._refusals // 4)
+            self._cut(history, refusals, _MARK.size, self._refusals // 4)
 
-    def _head(self, body: bytes, what: What, now: float) -> bytes:
+    def _head(self, body: bytes, what: StepKind, now: float) -> bytes:
         mark = self._marks.get(id(body))
         if mark is None:
             return _MARK.pack(int(now * 1000) << 16 | what, self.notice & _32, UNMARKED << 16)
-        # The lowest bytes come first, and are `What`.
+        # The lowest bytes come first, and are `StepKind`.
         return what.to_bytes(2, "little") + mark[2:]
 
-    def _pass_over(self, trail: Trail, entry: Entry) -> None:
+    def _pass_over(self, history: QueueHistory, entry: Entry) -> None:
         """Notes that events up to this one get no record."""
         mark = self._marks.get(id(entry[1]))
         number = self.notice if mark is None else _MARK.unpack(mark)[1]
-        trail.forgotten = max(trail.forgotten, number)
+        history.forgotten = max(history.forgotten, number)
 
-    def _grown(self, trail: Trail, by: int) -> None:
+    def _grown(self, history: QueueHistory, by: int) -> None:
         self._memory.trails += by
-        if len(trail) > self.most:
-            self._cut(trail, trail, SIZE, len(trail) - self.most + self.most // 4)
+        if len(history) > self.most:
+            self._cut(history, history, SIZE, len(history) - self.most + self.most // 4)
 
-    def _cut(self, trail: Trail, records: bytearray, size: int, cut: int) -> None:
+    def _cut(self, history: QueueHistory, records: bytearray, size: int, cut: int) -> None:
         """Drops the oldest records, `cut` bytes or somewhat more."""
         cut += -cut % size
         # The records are in the order of the notices, unless events were merged.
-        first = 0 if trail.joined >= 0 else cut - size
+        first = 0 if history.joined >= 0 else cut - size
         numbers = (_MARK.unpack_from(records, place)[1] for place in range(first, cut, size))
-        trail.forgotten = max(trail.forgotten, *numbers)
+        history.forgotten = max(history.forgotten, *numbers)
         del records[:cut]
         self._memory.trails -= cut
 
     # Reading.
 
-    def steps(self, trail: Trail) -> list[Step]:
+    def steps(self, history: QueueHistory) -> list[Step]:
         """Everything that a trail tells, in no order that means anything."""
-        return [*self._refused(trail.refusals or b""), *self._gone(trail)]
+        return [*self._refused(history.refusals or b""), *self._gone(history)]
 
     def held(self, entry: Entry, *, sent_at: float | None) -> Step:
         """What is known of an event that a queue still has."""
         mark = self._marks.get(id(entry[1]))
         if mark is None:
-            return Step(What.HELD, -1, event_id=entry[0], sent_at=sent_at)
+            return Step(StepKind.HELD, -1, event_id=entry[0], sent_at=sent_at)
         first, number, more = _MARK.unpack(mark)
-        step = Step(What.HELD, number, (first >> 16) / 1000, entry[0], self._names[more & _16])
+        step = Step(StepKind.HELD, number, (first >> 16) / 1000, entry[0], self._names[more & _16])
         return step._replace(size=more >> 32, variant=more >> 16 & _16, sent_at=sent_at)
 
     def _refused(self, records: bytes | bytearray) -> Iterator[Step]:
         for first, number, more in _MARK.iter_unpack(records):
             kind, rule = self._names[more & _16], self._names[more >> 16]
-            yield Step(What.REFUSED, number, (first >> 16) / 1000, kind=kind, rule=rule)
+            yield Step(StepKind.REFUSED, number, (first >> 16) / 1000, kind=kind, rule=rule)
 
-    def _gone(self, trail: Trail) -> Iterator[Step]:
-        for place in range(0, len(trail), SIZE):
-            first, number, more = _MARK.unpack_from(trail, place)
-            _, event_id, between, done_at = _RECORD.unpack_from(trail, place)
-            what, began = What(first & _16), (first >> 16) / 1000
+    def _gone(self, history: QueueHistory) -> Iterator[Step]:
+        for place in range(0, len(history), SIZE):
+            first, number, more = _MARK.unpack_from(history, place)
+            _, event_id, between, done_at = _RECORD.unpack_from(history, place)
+            what, began = StepKind(first & _16), (first >> 16) / 1000
             if what in LIFE:
                 yield Step(what, number, began)
                 continue
             is_marked = more >> 16 & _16 != UNMARKED
-            is_merge = what is What.MERGED
+            is_merge = what is StepKind.MERGED
             yield Step(
                 what,
                 number if is_marked else -1,

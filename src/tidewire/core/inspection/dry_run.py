@@ -15,7 +15,7 @@ from tidewire.core.history.history import Marker
 from tidewire.core.ids import UserId
 from tidewire.core.notices.deduplication import reused
 from tidewire.core.notices.notice import Notice
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.state.state import State
@@ -51,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     event: msgspec.Raw | None = None
 
 
-class Rehearsed(Struct, frozen=True, kw_only=True):
+class DryRun(Struct, frozen=True, kw_only=True):
     """What a notice would do.
 
     Attributes:
@@ -66,7 +66,7 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
     users_without_queue: int
 
 
-def rehearse(state: State[W], notice: Notice, *, most: int, payload: bool) -> Rehearsed:
+def dry_run(state: State[W], notice: Notice, *, most: int, payload: bool) -> DryRun:
     """What the notice would bring to each queue, `most` of them by name.
 
     Raises:
@@ -77,11 +77,11 @@ def rehearse(state: State[W], notice: Notice, *, most: int, payload: bool) -> Re
     if notice.id is not None and known not in {None, notice.digest}:
         raise reused(notice.id)
     check_event(notice.event)
-    rehearsal = _Rehearsal(state, notice, most=most, payload=payload)
+    rehearsal = _DryRun(state, notice, most=most, payload=payload)
     if known is None:
         processor_for(notice.kind)(notice, rehearsal)
     directory = state.directory
-    return Rehearsed(
+    return DryRun(
         repeated=known is not None,
         outcomes=rehearsal.outcomes,
         counts=dict(rehearsal.counts),
@@ -89,13 +89,13 @@ def rehearse(state: State[W], notice: Notice, *, most: int, payload: bool) -> Re
     )
 
 
-class _Rehearsal(Dispatch[W]):
+class _DryRun(Dispatch[W]):
     """A dispatch that notes what it is asked to do."""
 
     __slots__ = ("_given", "_most", "_payload", "counts", "outcomes")
 
     def __init__(self, state: State[W], notice: Notice, *, most: int, payload: bool) -> None:
-        super().__init__(state, notice.realm_id, Marker(state.trails, 0, 0.0))
+        super().__init__(state, notice.realm_id, Marker(state.histories, 0, 0.0))
         self._most = most
         self._payload = payload
         self._given: Counter[str] = Counter()
@@ -107,7 +107,7 @@ class _Rehearsal(Dispatch[W]):
         descriptor: Descriptor[W],
         shaped: Representation,
         suffix: bytes = b"",
-        missed: Missed | None = None,  # noqa: ARG002 - as where it is delivered
+        missed: PendingNotification | None = None,  # noqa: ARG002 - as where it is delivered
     ) -> None:
         """Notes an event that the queue would get."""
         event_id = descriptor.queue.next_event_id + self._given[descriptor.queue_id]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from tidewire.core.delivery.dispatch import FAILED
 from tidewire.core.errors import NotFound
 from tidewire.core.events.encoding import Entry, encode_entry
-from tidewire.core.history.history import LIFE, Known, Step, Trail, What
+from tidewire.core.history.history import LIFE, Known, QueueHistory, Step, StepKind
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.queues.descriptor import Descriptor, QueueSpec
 from tidewire.core.queues.event_queue import EventQueue
@@ -42,7 +42,7 @@ STATES: tuple[str, ...] = (
 """What may have become of an event."""
 
 
-class Story(Struct, frozen=True, kw_only=True):
+class Explanation(Struct, frozen=True, kw_only=True):
     """What became of one event, or of one notice, in one queue; times in UNIX seconds.
 
     Attributes:
@@ -77,7 +77,7 @@ class Story(Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
 
 
-class Subject(NamedTuple):
+class ExplainedQueue(NamedTuple):
     """A queue that there is, or what is left of one, which is without `spec` and `queue`."""
 
     queue_id: QueueId
@@ -85,7 +85,7 @@ class Subject(NamedTuple):
     realm_id: RealmId
     client: str
     spec: QueueSpec | None
-    trail: Trail
+    trail: QueueHistory
     steps: Sequence[Step]
     next_event_id: int
     newest_pruned_id: int | None
@@ -95,7 +95,7 @@ class Subject(NamedTuple):
     newest_notice: int | None = None
 
 
-def subject_of(state: State[W], queue_id: str) -> Subject:
+def subject_of(state: State[W], queue_id: str) -> ExplainedQueue:
     """The queue of that id.
 
     Raises:
@@ -104,14 +104,14 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
     descriptor = state.directory.get(queue_id)
     if descriptor is not None:
         queue = descriptor.queue
-        steps = _in_order([*state.trails.steps(descriptor.trail), *_held(state, descriptor)])
-        return Subject(
+        steps = _in_order([*state.histories.steps(descriptor.history), *_held(state, descriptor)])
+        return ExplainedQueue(
             descriptor.queue_id,
             descriptor.spec.user_id,
             descriptor.spec.realm_id,
             descriptor.spec.client_type_name,
             descriptor.spec,
-            descriptor.trail,
+            descriptor.history,
             steps,
             queue.next_event_id,
             queue.newest_pruned_id,
@@ -119,8 +119,8 @@ def subject_of(state: State[W], queue_id: str) -> Subject:
         )
     ended = state.ended.get(queue_id)
     if ended is not None:
-        steps = _in_order(state.trails.steps(ended.trail))
-        return Subject(
+        steps = _in_order(state.histories.steps(ended.trail))
+        return ExplainedQueue(
             ended.queue_id,
             ended.user_id,
             ended.realm_id,
@@ -147,7 +147,7 @@ def _held(state: State[W], descriptor: Descriptor[W]) -> Iterator[Step]:
     queue = descriptor.queue
     for entry in chain(queue.entries, *(group.contributors for group in queue.groups())):
         is_sent = entry[0] <= queue.placed and descriptor.sent_at
-        yield state.trails.held(entry, sent_at=descriptor.sent_at if is_sent else None)
+        yield state.histories.held(entry, sent_at=descriptor.sent_at if is_sent else None)
 
 
 def _in_order(steps: Iterable[Step]) -> list[Step]:
@@ -155,7 +155,7 @@ def _in_order(steps: Iterable[Step]) -> list[Step]:
     return sorted(steps, key=lambda step: (step.notice, step.event_id or -1, step.what))
 
 
-def explain_event(state: State[W], queue_id: str, event_id: int, *, payload: bool = False) -> Story:
+def explain_event(state: State[W], queue_id: str, event_id: int, *, payload: bool = False) -> Explanation:
     """What became of the event of that id in that queue.
 
     Raises:
@@ -164,14 +164,16 @@ def explain_event(state: State[W], queue_id: str, event_id: int, *, payload: boo
     return _event_story(subject_of(state, queue_id), event_id, payload=payload)
 
 
-def explain_notice(state: State[W], queue_id: str, notice_id: str, *, payload: bool = False) -> list[Story]:
+def explain_notice(
+    state: State[W], queue_id: str, notice_id: str, *, payload: bool = False
+) -> list[Explanation]:
     """What a notice brought to a queue, by the id that its publisher gave it; one story at least.
 
     Raises:
         NotFound: there is no such queue.
     """
     subject = subject_of(state, queue_id)
-    known = state.trails.notices.get(notice_id)
+    known = state.histories.notices.get(notice_id)
     if known is None:
         return [_bare(subject, "unknown")]
     found = [step for step in _once(subject.steps) if step.notice == known.number]
@@ -183,14 +185,14 @@ def explain_notice(state: State[W], queue_id: str, notice_id: str, *, payload: b
 
 def explain_last(
     state: State[W], *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
-) -> list[Story]:
+) -> list[Explanation]:
     """The last things that a queue, or all queues of a user, were offered, oldest first.
 
     Raises:
         NotFound: there is no such queue.
     """
     if queue_id is not None:
-        subjects: Iterable[Subject] = [subject_of(state, queue_id)]
+        subjects: Iterable[ExplainedQueue] = [subject_of(state, queue_id)]
     else:
         live = (
             [queue.queue_id for queue in state.directory.by_user.of(user_id)] if user_id is not None else []
@@ -220,20 +222,20 @@ def _is_offered(step: Step) -> bool:
     return step.what not in LIFE
 
 
-def _absent(subject: Subject, known: Known) -> str:
+def _absent(subject: ExplainedQueue, known: Known) -> str:
     """Why a notice left nothing in a queue or its trail."""
-    trail, number = subject.trail, known.number
+    history, number = subject.trail, known.number
     if known.realm_id is not None and known.realm_id != subject.realm_id:
         return "other_realm"
     if subject.newest_notice is not None and number > subject.newest_notice:
         return "too_late"
-    if number <= trail.began:
-        return "too_early" if trail.is_whole else "unknown"
-    return "unknown" if number <= trail.forgotten else "not_addressed"
+    if number <= history.began:
+        return "too_early" if history.is_whole else "unknown"
+    return "unknown" if number <= history.forgotten else "not_addressed"
 
 
-def _bare(subject: Subject, state: str) -> Story:
-    return Story(
+def _bare(subject: ExplainedQueue, state: str) -> Explanation:
+    return Explanation(
         queue_id=subject.queue_id,
         user_id=subject.user_id,
         state=state,
@@ -242,7 +244,7 @@ def _bare(subject: Subject, state: str) -> Story:
     )
 
 
-def _step_story(subject: Subject, step: Step, *, payload: bool) -> Story:
+def _step_story(subject: ExplainedQueue, step: Step, *, payload: bool) -> Explanation:
     if step.event_id is not None:
         return _event_story(subject, step.event_id, payload=payload)
     state = FAILED if step.rule == FAILED else "refused"
@@ -250,16 +252,16 @@ def _step_story(subject: Subject, step: Step, *, payload: bool) -> Story:
     return msgspec.structs.replace(_bare(subject, state), type=step.kind or None, rule=rule, at=step.at)
 
 
-def _event_story(subject: Subject, event_id: int, *, payload: bool) -> Story:
+def _event_story(subject: ExplainedQueue, event_id: int, *, payload: bool) -> Explanation:
     bare = msgspec.structs.replace(_bare(subject, "not_yet"), event_id=event_id)
     if event_id >= subject.next_event_id:
         return bare
     own = [step for step in subject.steps if step.event_id == event_id]
-    merge = _of(own, What.MERGED)
+    merge = _of(own, StepKind.MERGED)
     target = event_id if merge is None or merge.into is None else merge.into
     there = own if target == event_id else [step for step in subject.steps if step.event_id == target]
-    taken, held = _of(there, What.ACKNOWLEDGED), _of(there, What.HELD)
-    last = taken or held or _of(there, What.DROPPED)
+    taken, held = _of(there, StepKind.ACKNOWLEDGED), _of(there, StepKind.HELD)
+    last = taken or held or _of(there, StepKind.DROPPED)
     first = next((step for step in own if step.at is not None), None)
     entry = None if subject.queue is None else find_entry(subject.queue, event_id)
     story = msgspec.structs.replace(
@@ -278,17 +280,19 @@ def _event_story(subject: Subject, event_id: int, *, payload: bool) -> Story:
     return msgspec.structs.replace(story, type=kind, at=first.at, size=first.size, variant=first.variant)
 
 
-def _of(steps: Iterable[Step], what: What) -> Step | None:
+def _of(steps: Iterable[Step], what: StepKind) -> Step | None:
     return next((step for step in steps if step.what is what), None)
 
 
-def _merged(subject: Subject, event_id: int) -> Iterator[int]:
+def _merged(subject: ExplainedQueue, event_id: int) -> Iterator[int]:
     for step in subject.steps:
         if step.into == event_id and step.event_id not in {None, event_id}:
             yield step.event_id or 0
 
 
-def _state(subject: Subject, event_id: int, target: int, entry: Entry | None, own: Sequence[Step]) -> str:
+def _state(
+    subject: ExplainedQueue, event_id: int, target: int, entry: Entry | None, own: Sequence[Step]
+) -> str:
     pruned = subject.newest_pruned_id
     if pruned is not None and target <= pruned:
         # Without a record it may have been merged into what is not acknowledged.

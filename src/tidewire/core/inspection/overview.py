@@ -11,8 +11,8 @@ from msgspec import Struct
 from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.events.encoding import Entry, encode_entry, entry_size
 from tidewire.core.events.shape import client_class
-from tidewire.core.history.history import What
-from tidewire.core.inspection.explain import Subject, subject_of
+from tidewire.core.history.history import StepKind
+from tidewire.core.inspection.explain import ExplainedQueue, subject_of
 from tidewire.core.inspection.queue_list import QueueRow, queue_row
 from tidewire.core.inspection.survey import Survey
 from tidewire.core.queues.event_queue import EventQueue
@@ -193,10 +193,10 @@ def _held(entry: Entry, state: str, *, payload: bool) -> HeldEvent:
     )
 
 
-def _timeline(subject: Subject, most: int) -> list[TrailStep]:
+def _timeline(subject: ExplainedQueue, most: int) -> list[TrailStep]:
     return [
         TrailStep(
-            what=What(step.what).name.lower(),
+            what=StepKind(step.what).name.lower(),
             at=step.at,
             event_id=step.event_id,
             type=step.kind or None,

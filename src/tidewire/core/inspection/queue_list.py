@@ -19,7 +19,7 @@ from tidewire.core.state.state import State
 W = TypeVar("W")
 
 
-class Wanted(NamedTuple):
+class QueueFilter(NamedTuple):
     """Which queues are asked for, and in which order; None: it doesn't matter.
 
     Attributes:
@@ -83,7 +83,7 @@ SORTS: Mapping[str, Key] = MappingProxyType(
 _KEY: Callable[[tuple[Any, Descriptor[Any]]], Any] = itemgetter(0)
 
 
-class Listing(Generic[W]):
+class QueueList(Generic[W]):
     """One look for the first queues.
 
     Attributes:
@@ -93,7 +93,7 @@ class Listing(Generic[W]):
 
     __slots__ = ("_first", "_most", "_queues", "_state", "_wanted", "done", "found")
 
-    def __init__(self, state: State[W], wanted: Wanted) -> None:
+    def __init__(self, state: State[W], wanted: QueueFilter) -> None:
         directory = state.directory
         self._state = state
         self._wanted = wanted

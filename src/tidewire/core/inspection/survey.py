@@ -24,7 +24,7 @@ SIZES = (0, 1_024, 16_384, 262_144, 1_048_576, 16_777_216, 67_108_864)
 """The same for their bytes."""
 
 
-class Spread:
+class Distribution:
     """How a figure is spread over the queues.
 
     Attributes:
@@ -110,8 +110,8 @@ class Survey(Generic[W]):
         self.queues = 0
         self.waiting = 0
         self.offline = 0
-        self.depths = Spread(DEPTHS)
-        self.sizes = Spread(SIZES)
+        self.depths = Distribution(DEPTHS)
+        self.sizes = Distribution(SIZES)
         self.lacking: Counter[str] = Counter(dict.fromkeys(CAPABILITY_NAMES, 0))
         self.done = False
 

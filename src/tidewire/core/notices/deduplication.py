@@ -180,7 +180,7 @@ class RememberedIds:
             self.add(f"{LOST}{missing}", b"", taken_at)
 
 
-GivenImage: TypeAlias = tuple[str, bytes, float, tuple[int, ...]]
+UserNoticeLogImage: TypeAlias = tuple[str, bytes, float, tuple[int, ...]]
 """A notice's id, its digest, when it was taken, and the users it was given to."""
 
 
@@ -190,7 +190,7 @@ class _Notice(NamedTuple):
     users: dict[UserId, None]
 
 
-class Given:
+class UserNoticeLog:
     """Notices by id, in the order in which they were first given to anybody here; nobody else's are in it."""
 
     __slots__ = ("_notices", "_of_user")
@@ -218,7 +218,7 @@ class Given:
             known.users[user_id] = None
             self._of_user.setdefault(user_id, {})[notice_id] = None
 
-    def of(self, users: Iterable[UserId]) -> list[GivenImage]:
+    def of(self, users: Iterable[UserId]) -> list[UserNoticeLogImage]:
         """What these users were given."""
         found: dict[str, list[int]] = {}
         for user_id in users:
@@ -253,7 +253,7 @@ class Given:
                     del self._of_user[user_id]
             del self._notices[notice_id]
 
-    def images(self) -> list[GivenImage]:
+    def images(self) -> list[UserNoticeLogImage]:
         """Everything."""
         return [(notice_id, *notice[:2], tuple(notice.users)) for notice_id, notice in self._notices.items()]
 

@@ -157,7 +157,7 @@ class Notice:
         index, count = self.hearers
         return count > 0 and user_id % count == index
 
-    def pass_by(self, passed: Collection[UserId]) -> None:
+    def exclude_users(self, passed: Collection[UserId]) -> None:
         """Takes out users who were given it before."""
         self.passed = passed
         for user_id in passed:

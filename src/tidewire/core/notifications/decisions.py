@@ -1,6 +1,6 @@
 """Outcomes: who of the candidates is notified, and what a queue keeps so that it can be done later.
 
-`Missed` is the internal data of R5.4, reduced to what the later decision needs. It stands beside an entry
+`PendingNotification` is the internal data of R5.4, reduced to what the later decision needs. It stands beside an entry
 and never in its bytes, so it can't reach a client. It is never changed: once its user was notified, another
 takes its place in every queue that has it, so queues and snapshots may share it.
 """
@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from tidewire.core.ids import UserId
 from tidewire.core.notifications.candidates import Candidates
 from tidewire.core.notifications.triggers import UserRecord, email_trigger, push_trigger
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.worker_records import NotificationDecision
 
 
-class Missed(Struct, frozen=True, array_like=True, gc=False):
+class PendingNotification(Struct, frozen=True, array_like=True, gc=False):
     """What a recipient of a message may have missed if they turn out to be gone (R5.31).
 
     Attributes:
@@ -36,15 +36,15 @@ class Missed(Struct, frozen=True, array_like=True, gc=False):
     push_notified: bool = False
     email_notified: bool = False
 
-    def left(self, user_id: UserId) -> Notified | None:
+    def left(self, user_id: UserId) -> NotificationDecision | None:
         """What has not been sent yet, if anything (R5.17, D-24)."""
         push = None if self.push_notified else self.push
         email = None if self.email_notified else self.email
         if push is None and email is None:
             return None
-        return Notified(user_id, self.message_id, push, email, self.mentioned_user_group_id)
+        return NotificationDecision(user_id, self.message_id, push, email, self.mentioned_user_group_id)
 
-    def marked(self, notified: Notified) -> "Missed":
+    def marked(self, notified: NotificationDecision) -> "PendingNotification":
         """The same after a notification (R5.36, D-7)."""
         return replace(
             self,
@@ -53,38 +53,42 @@ class Missed(Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-def notified_at_once(found: Candidates, is_off: Callable[[UserId], bool]) -> tuple[Notified, ...]:
+def notified_at_once(found: Candidates, is_off: Callable[[UserId], bool]) -> tuple[NotificationDecision, ...]:
     """Who is notified when the notice comes (R5.7, R5.11); `is_off` is asked for candidates only (R5.16)."""
-    outcome: list[Notified] = []
+    outcome: list[NotificationDecision] = []
     for user_id, user in found.users.items():
         idle = user.presence_idle or is_off(user_id)
         push = user.push if idle or user.online_push else None
         email = user.email if idle else None
         if push is not None or email is not None:
-            outcome.append(Notified(user_id, found.message_id, push, email, user.mentioned_user_group_id))
+            outcome.append(
+                NotificationDecision(user_id, found.message_id, push, email, user.mentioned_user_group_id)
+            )
     return tuple(outcome)
 
 
-def missed_by(found: Candidates, notified: Iterable[Notified]) -> dict[UserId, Missed]:
+def missed_by(
+    found: Candidates, notified: Iterable[NotificationDecision]
+) -> dict[UserId, PendingNotification]:
     """What the queues of each candidate keep of a new message; equal ones are one object."""
     sent = {one.user_id: one for one in notified}
     sender_id = found.acting_user_id or 0
-    shared: dict[tuple[Any, ...], Missed] = {}
-    kept: dict[UserId, Missed] = {}
+    shared: dict[tuple[Any, ...], PendingNotification] = {}
+    kept: dict[UserId, PendingNotification] = {}
     for user_id, user in found.users.items():
         one = sent.get(user_id)
         pushed, emailed = (one.push is not None, one.email is not None) if one else (False, False)
         key = (user.push, user.email, user.mentioned_user_group_id, pushed, emailed)
         missed = shared.get(key)
         if missed is None:
-            missed = shared[key] = Missed(found.message_id, sender_id, *key)
+            missed = shared[key] = PendingNotification(found.message_id, sender_id, *key)
         kept[user_id] = missed
     return kept
 
 
-def notified_later(user_id: UserId, missed: Iterable[Missed]) -> list[Notified]:
+def notified_later(user_id: UserId, missed: Iterable[PendingNotification]) -> list[NotificationDecision]:
     """Who is gone is told of what their queues held, each message once (R5.31, R5.36, D-5)."""
-    once: dict[int, Missed] = {}
+    once: dict[int, PendingNotification] = {}
     for one in missed:
         once.setdefault(one.message_id, one)
     return [left for one in once.values() if (left := one.left(user_id)) is not None]
@@ -103,7 +107,7 @@ _OLD_FIELDS: Mapping[str, str] = MappingProxyType(
 
 def missed_of_internal_data(
     internal: Mapping[str, Any], *, user_id: UserId, message_id: int, sender_id: int
-) -> Missed | None:
+) -> PendingNotification | None:
     """What to keep of the `internal_data` of a dumped event; missing fields are false (R2.32, R5.31).
 
     None when nobody would be notified.
@@ -116,7 +120,7 @@ def missed_of_internal_data(
     push, email = push_trigger(record), email_trigger(record)
     if sender_id == user_id or (push is None and email is None):
         return None
-    return Missed(
+    return PendingNotification(
         message_id,
         sender_id,
         push,

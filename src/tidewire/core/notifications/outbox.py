@@ -10,7 +10,13 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tidewire.core.errors import BadRequest, NotFound
-from tidewire.core.notifications.worker_records import Kind, Notification, Notified, queue_names, queue_of
+from tidewire.core.notifications.worker_records import (
+    Kind,
+    Notification,
+    NotificationDecision,
+    queue_names,
+    queue_of,
+)
 
 NOTIFICATION = 280
 """Bytes of a notification in memory; measured by adding 100,000."""
@@ -130,7 +136,7 @@ class Outbox:
         """Of all queues, those of another number of workers among them."""
         return list(self._queues)
 
-    def add(self, notified: Notified, at: float) -> int:
+    def add(self, notified: NotificationDecision, at: float) -> int:
         """Adds the one or two notifications of a decision; returns how many others had to give way."""
         if notified.push is not None:
             self._append("push", notified, notified.push, at)
@@ -138,7 +144,7 @@ class Outbox:
             self._append("email", notified, notified.email, at)
         return self._make_room()
 
-    def _append(self, kind: Kind, notified: Notified, trigger: str, at: float) -> None:
+    def _append(self, kind: Kind, notified: NotificationDecision, trigger: str, at: float) -> None:
         name = queue_of(kind, notified.user_id, self._mobile_shards)
         queue = self._queues[name]
         queue.records[queue.end] = Notification(

@@ -12,7 +12,7 @@ EMAIL_QUEUE = "missedmessage_emails"
 MOBILE_QUEUE = "missedmessage_mobile_notifications"
 
 
-class Notified(Struct, frozen=True, array_like=True, gc=False):
+class NotificationDecision(Struct, frozen=True, array_like=True, gc=False):
     """The decision to notify one user of one message.
 
     Attributes:

@@ -66,7 +66,7 @@ from tidewire.core.state.state import State
 from tidewire.core.state.state_settings import Shaping
 from tidewire.core.state.statistics import Statistics
 from tidewire.core.transitions.apply import apply_notices, apply_record, import_queues
-from tidewire.core.transitions.relocate import apply_moves
+from tidewire.core.transitions.relocate import apply_relocation
 
 W = TypeVar("W")
 
@@ -268,7 +268,7 @@ class _Recovery(Generic[W]):
             case Imported():
                 self._import(record)
             case Arrived():
-                self.skipped += apply_moves(self._state, record)
+                self.skipped += apply_relocation(self._state, record)
                 self._state.recorded_at = record.now
                 self._note_late([image.queue_id for image in record.queues])
             case _:

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from tidewire.core.errors import StateError
 from tidewire.core.events.coalescing import MERGE_RULES, MergeRule, describe_rules
 from tidewire.core.ids import UserId
-from tidewire.core.notices.deduplication import GivenImage, RememberedId
+from tidewire.core.notices.deduplication import RememberedId, UserNoticeLogImage
 from tidewire.core.notifications.outbox import OutboxImage, OutboxQueueImage
 from tidewire.core.queues.ended import PIECE, Tombstone
 from tidewire.core.queues.image import BYTE_EFFORT, Bodies, QueueImage, queue_image
-from tidewire.core.relocation.relocations import MovesImage, Table
+from tidewire.core.relocation.relocations import RelocationsImage, Table
 from tidewire.core.state.restore import Skipped, make_queues
 from tidewire.core.state.state import State
 
@@ -81,8 +81,8 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     clean: bool = False
     tombstones: tuple[Tombstone, ...] = ()
     revoked: tuple[int, ...] = ()
-    moves: MovesImage | None = None
-    given: tuple[GivenImage, ...] = ()
+    moves: RelocationsImage | None = None
+    given: tuple[UserNoticeLogImage, ...] = ()
     tables: tuple[tuple[str, int, tuple[RememberedId, ...]], ...] = ()
     first_queue: int = 0
     queues_in_all: int | None = None
@@ -193,11 +193,11 @@ def restore_tables(state: State[W], part: Snapshot) -> None:
     state.tombstones.restore(part.tombstones)
     state.revoked.update((UserId(user_id), None) for user_id in part.revoked)
     if part.moves is not None:
-        state.moves.restore(part.moves)
+        state.relocations.restore(part.moves)
     for notice_id, digest, taken, users in part.given:
-        state.moves.given.add(notice_id, digest, taken, map(UserId, users))
+        state.relocations.given.add(notice_id, digest, taken, map(UserId, users))
     for name, first, ids in part.tables:
-        state.moves.tables.setdefault(name, Table()).add(first, ids)
+        state.relocations.tables.setdefault(name, Table()).add(first, ids)
 
 
 def restore_queues(state: State[W], part: Snapshot, bodies: Sequence[bytes]) -> list[Skipped]:
@@ -271,12 +271,12 @@ class Capture(Generic[W]):
         self._tombstones: deque[tuple[Tombstone, ...]] | None = None
         self._begun = False
         self._taken = 0
-        moves = state.moves
-        self._moves: MovesImage | None = moves.image() if moves.version else None
-        self._given = deque(_pieces(moves.given.images()))
+        relocations = state.relocations
+        self._moves: RelocationsImage | None = relocations.image() if relocations.version else None
+        self._given = deque(_pieces(relocations.given.images()))
         self._tables = deque(
             (name, piece[0][0], tuple(one for _, one in piece))
-            for name, table in moves.tables.items()
+            for name, table in relocations.tables.items()
             for piece in _pieces(table.ids())
         )
         self._bodies = Bodies()

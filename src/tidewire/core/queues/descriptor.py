@@ -9,7 +9,7 @@ from tidewire.core.events.acceptance import Acceptance, AcceptanceKey, acceptanc
 from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.events.narrow import Term
 from tidewire.core.events.shape import Shape, client_class
-from tidewire.core.history.history import Trail
+from tidewire.core.history.history import QueueHistory
 from tidewire.core.ids import QueueId, RealmId, UserId
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.registration_size import Kept
@@ -65,7 +65,7 @@ class Descriptor(Generic[W]):
         idle_second: the bucket of the collector's deadlines that it stands in.
         last_active: when a poll last came, was answered, or was lost (D-3, D-4).
         offline: unpolled for so long that its owner counts as gone (R2.23).
-        trail: what became of its events of late.
+        history: what became of its events of late.
         sent_at: when its events were last read for an answer; 0: never in this process.
         displacements: how many polls displaced each other of late (D-14), as of `displaced_at`.
     """
@@ -76,6 +76,7 @@ class Descriptor(Generic[W]):
         "displacements",
         "heartbeat_at",
         "heartbeat_second",
+        "history",
         "idle_second",
         "last_active",
         "offline",
@@ -85,7 +86,6 @@ class Descriptor(Generic[W]):
         "sent_at",
         "shape",
         "spec",
-        "trail",
         "waiter",
     )
 
@@ -96,7 +96,7 @@ class Descriptor(Generic[W]):
         shape: Shape,
         acceptance: Acceptance,
         *,
-        trail: Trail,
+        history: QueueHistory,
         now: float,
     ) -> None:
         self.queue_id = queue_id
@@ -104,7 +104,7 @@ class Descriptor(Generic[W]):
         self.shape = shape
         self.acceptance = acceptance
         self.queue = EventQueue()
-        self.trail = trail
+        self.history = history
         self.sent_at = 0.0
         self.waiter: W | None = None
         self.ready = False

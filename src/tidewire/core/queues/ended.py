@@ -6,7 +6,7 @@ from math import inf
 from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
-from tidewire.core.history.history import Trail
+from tidewire.core.history.history import QueueHistory
 from tidewire.core.ids import QueueId, RealmId, UserId
 
 ENDED = 400
@@ -24,7 +24,7 @@ class Ended(NamedTuple):
     user_id: UserId
     realm_id: RealmId
     client: str
-    trail: Trail
+    trail: QueueHistory
     next_event_id: int
     newest_pruned_id: int | None
     reason: str

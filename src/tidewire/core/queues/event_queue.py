@@ -10,8 +10,8 @@ from itertools import takewhile
 from tidewire.core.errors import BadRequest
 from tidewire.core.events.coalescing import MERGE_RULES, MergeRule
 from tidewire.core.events.encoding import ENTRY_FRAME, Entry, entry_size
-from tidewire.core.notifications.decisions import Missed
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.decisions import PendingNotification
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.merge_group import (
     Group,
     Joined,
@@ -54,7 +54,7 @@ class EventQueue:
         self.placed = -1
         """Newest id that a read has reached in this process."""
         self.resumed = False
-        self.missed: dict[int, Missed] | None = None
+        self.missed: dict[int, PendingNotification] | None = None
         """What the owner may have missed, by the id of the event that says it; None when there is nothing."""
         self.size = 0
         """Bytes of all entries and contributors as they would be delivered."""
@@ -73,7 +73,7 @@ class EventQueue:
             return self.closed.copy()
         return [*(group for groups in self.open.values() for group in groups.values()), *self.closed]
 
-    def push(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
+    def push(self, shaped: Pushable, suffix: bytes = b"", missed: PendingNotification | None = None) -> int:
         """Appends one event and returns its id; if its rule raises, nothing has changed."""
         event_id = self.next_event_id
         body = shaped.body
@@ -88,7 +88,9 @@ class EventQueue:
             self._keep_missed(event_id, missed)
         return event_id
 
-    def push_alone(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
+    def push_alone(
+        self, shaped: Pushable, suffix: bytes = b"", missed: PendingNotification | None = None
+    ) -> int:
         """Appends an event whose rule raised: it stands alone, and nothing of its type merges across it."""
         self._close(shaped.kind, self.open.get(shaped.kind, ()))
         entry = (self.next_event_id, shaped.body, suffix)
@@ -99,7 +101,7 @@ class EventQueue:
             self._keep_missed(entry[0], missed)
         return entry[0]
 
-    def _keep_missed(self, event_id: int, missed: Missed) -> None:
+    def _keep_missed(self, event_id: int, missed: PendingNotification) -> None:
         if self.missed is None:
             self.missed = {}
         self.missed[event_id] = missed
@@ -202,13 +204,13 @@ class EventQueue:
             self._forget_empty_groups()
         return dropped
 
-    def _prune_missed(self, missed: dict[int, Missed], through: int) -> None:
+    def _prune_missed(self, missed: dict[int, PendingNotification], through: int) -> None:
         for event_id in list(takewhile(through.__ge__, missed)):
             del missed[event_id]
         if not missed:
             self.missed = None
 
-    def mark(self, notified: Mapping[int, Notified]) -> None:
+    def mark(self, notified: Mapping[int, NotificationDecision]) -> None:
         """Notes that the owner was notified of messages, by the messages' ids (R5.36)."""
         for event_id, missed in (self.missed or {}).items():
             one = notified.get(missed.message_id)
@@ -285,7 +287,7 @@ class EventQueue:
             start = bisect_right(self.entries, min(placed)[0], key=entry_id)
             self.entries[start:] = sorted([*self.entries[start:], *placed], key=entry_id)
 
-    def redo(self, merge: Merge, rule_failed: RuleFailed = ignored, made: Made = uncounted) -> None:
+    def replay_merge(self, merge: Merge, rule_failed: RuleFailed = ignored, made: Made = uncounted) -> None:
         """In recovery: what was placed singly is placed singly, and what was merged is merged."""
         for joined in merge.joined:
             self._redo_joined(joined, made)

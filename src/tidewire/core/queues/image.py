@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tidewire.core.events.coalescing import MergeRule
 from tidewire.core.events.encoding import Entry, entry_size
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import QueueSpec
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.merge_group import Group
@@ -49,7 +49,7 @@ class QueueImage(Struct, frozen=True):
     resumed: bool
     last_active: float
     offline: bool
-    missed: tuple[tuple[int, Missed], ...] = ()
+    missed: tuple[tuple[int, PendingNotification], ...] = ()
 
 
 class Imaged(Protocol):

@@ -102,7 +102,7 @@ class Firehose(Generic[W]):
         if place is not None:
             self._queues.remove(place, descriptor)
 
-    def hearing(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
+    def public_listeners(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
         """The queues that may hear a public message to the channel of this name; their narrows are still to be asked."""
         everywhere = self._queues.of(_Place(realm_id, None))
         if not isinstance(channel, str):
@@ -175,9 +175,9 @@ class Directory(Generic[W]):
         """The user's queues; must not be held while queues come or go."""
         return self.by_user.of(user_id)
 
-    def hearing(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
-        """See `Firehose.hearing`."""
-        return self._firehose.hearing(realm_id, channel)
+    def public_listeners(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
+        """See `Firehose.public_listeners`."""
+        return self._firehose.public_listeners(realm_id, channel)
 
     def is_hearing(self, descriptor: Descriptor[W]) -> bool:
         """Whether the queue may hear public messages that don't name its owner."""

@@ -1,6 +1,6 @@
 """Users on their way between shards, as one of them sees it (docs: the hand-over of a user).
 
-Who owns a user is a matter of the two maps and of what stands here (`Moves.absent`, `adopted`, `awaited`, `closed`);
+Who owns a user is a matter of the two maps and of what stands here (`Relocations.absent`, `adopted`, `awaited`, `closed`);
 `place` is the rule. Where users are by a map is not known here: whoever asks says so.
 
 Which notices a user was given is remembered for all users of the shard as one (`core/notices/deduplication.py`), as long as nobody
@@ -9,7 +9,7 @@ moves. For the others:
 1. A *mover*, while a hand-over is under way, has what was given since it began under the own name (`given`).
 2. A *newcomer* brings that along, and names the tables of ids that the shards before had remembered when their
    hand-over began, each from a number on: all that has stood there was given to the newcomer.
-3. From the end of the hand-over on (`Newcomer.since`) what the shard remembers holds for newcomers as for anybody.
+3. From the end of the hand-over on (`ArrivedUser.since`) what the shard remembers holds for newcomers as for anybody.
 """
 
 import math
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from tidewire.core.errors import UserMoving
 from tidewire.core.ids import UserId
-from tidewire.core.notices.deduplication import Given, RememberedId, RememberedIds
+from tidewire.core.notices.deduplication import RememberedId, RememberedIds, UserNoticeLog
 
 What: TypeAlias = Literal["moving", "moved", "arriving"]
 
@@ -29,14 +29,14 @@ Key: TypeAlias = tuple[str, int]
 """A table of ids that another shard had remembered, and the number from which on it counts."""
 
 
-class Absence(NamedTuple):
+class UserLocation(NamedTuple):
     """A user of whom something is or was here, and who is not this shard's now; `shard` is the other one."""
 
     what: What
     shard: int
 
 
-class Newcomer(NamedTuple):
+class ArrivedUser(NamedTuple):
     """What holds for a user who came from another shard; `since` is None until the hand-over is over."""
 
     keys: tuple[Key, ...]
@@ -93,7 +93,7 @@ class Table:
         return len(self._ids)
 
 
-class MovesImage(Struct, frozen=True, omit_defaults=True):
+class RelocationsImage(Struct, frozen=True, omit_defaults=True):
     """What stands in a snapshot, but for `given` and `tables`."""
 
     version: int = 0
@@ -112,7 +112,7 @@ class MovesImage(Struct, frozen=True, omit_defaults=True):
     newcomers: tuple[tuple[int, tuple[Key, ...], int | None], ...] = ()
 
 
-class Moves:
+class Relocations:
     """What one shard knows of users on their way.
 
     Attributes:
@@ -159,13 +159,13 @@ class Moves:
         self.awaited: dict[int, None] = {}
         self.closed = 0
         self.mark = 0
-        self.absent: dict[UserId, Absence] = {}
+        self.absent: dict[UserId, UserLocation] = {}
         self.hearing: dict[UserId, None] = {}
         self.is_first = False
         self.adopted: dict[UserId, None] = {}
         self.fresh: dict[UserId, None] = {}
-        self.newcomers: dict[UserId, Newcomer] = {}
-        self.given = Given()
+        self.newcomers: dict[UserId, ArrivedUser] = {}
+        self.given = UserNoticeLog()
         self.tables: dict[str, Table] = {}
 
     @property
@@ -313,9 +313,9 @@ class Moves:
 
     # Snapshots.
 
-    def image(self) -> MovesImage:
+    def image(self) -> RelocationsImage:
         """All but `given` and `tables`."""
-        return MovesImage(
+        return RelocationsImage(
             version=self.version,
             before=self.before,
             after=self.after,
@@ -332,16 +332,16 @@ class Moves:
             newcomers=tuple((user_id, *newcomer) for user_id, newcomer in self.newcomers.items()),
         )
 
-    def restore(self, image: MovesImage) -> None:
+    def restore(self, image: RelocationsImage) -> None:
         """Becomes what an image says."""
         self.version, self.before, self.after = image.version, image.before, image.after
         self.agreed = image.agreed
         self.index, self.closed, self.mark = image.index, image.closed, image.mark
         self.awaited = dict.fromkeys(image.awaited)
         whats: dict[str, What] = {"moving": "moving", "moved": "moved", "arriving": "arriving"}
-        self.absent = {UserId(user): Absence(whats[what], shard) for user, what, shard in image.absent}
+        self.absent = {UserId(user): UserLocation(whats[what], shard) for user, what, shard in image.absent}
         self.adopted = {UserId(user): None for user in image.adopted}
         self.fresh = {UserId(user): None for user in image.fresh}
         self.hearing = {UserId(user): None for user in image.hearing}
         self.is_first = image.is_first
-        self.newcomers = {UserId(user): Newcomer(keys, since) for user, keys, since in image.newcomers}
+        self.newcomers = {UserId(user): ArrivedUser(keys, since) for user, keys, since in image.newcomers}

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 from tidewire.core.errors import BadRequest
 from tidewire.core.events.coalescing import MergeRule
 from tidewire.core.ids import QueueId
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.image import QueueImage, fill_queue
 from tidewire.core.state.state import State
 
@@ -28,7 +28,7 @@ def make_queues(
     Returns the queues whose narrow is no longer supported; all others are there (R12.9).
     """
     skipped: list[Skipped] = []
-    shared: dict[Missed, Missed] = {}
+    shared: dict[PendingNotification, PendingNotification] = {}
     for image in images:
         try:
             descriptor = state.add_queue(QueueId(image.queue_id), image.spec, now=image.last_active)
@@ -39,7 +39,7 @@ def make_queues(
         fill_queue(descriptor.queue, image, bodies, rules)
         descriptor.queue.since = image.last_active
         # Any event may stand for others that nobody tells of any more.
-        descriptor.trail.joined = image.next_event_id - 1
+        descriptor.history.joined = image.next_event_id - 1
         state.memory.entries += len(descriptor.queue)
         if image.missed:
             # Written for each queue, but one object for all that are equal, as when the message came.

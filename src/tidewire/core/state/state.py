@@ -23,13 +23,13 @@ from tidewire.core.events.coalescing import MergeRule, RuleFailure
 from tidewire.core.events.encoding import ANSWER_FRAME, Entry
 from tidewire.core.events.presentation import Presentation
 from tidewire.core.events.shape import Shape
-from tidewire.core.history.history import Trails, What
+from tidewire.core.history.history import HistoryStore, StepKind
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.interning import Interner
 from tidewire.core.memory import Memory
 from tidewire.core.notices.deduplication import RememberedIds
 from tidewire.core.notifications.outbox import NOTIFICATION, Outbox
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.descriptor import Descriptor, QueueSpec
 from tidewire.core.queues.ended import ENDED, MOST_NAME, Ended, EndedQueues, Tombstones
 from tidewire.core.queues.event_queue import EventQueue, merged, waiting
@@ -37,7 +37,7 @@ from tidewire.core.queues.merge_group import entry_id
 from tidewire.core.queues.queue_directory import Directory
 from tidewire.core.queues.registration_size import Kept, size_of
 from tidewire.core.records import Reason, Sealed
-from tidewire.core.relocation.relocations import Moves
+from tidewire.core.relocation.relocations import Relocations
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state_settings import Shaping, shaping_of
 from tidewire.core.state.statistics import Statistics
@@ -76,12 +76,12 @@ class State(Generic[W]):
         "ended",
         "finished",
         "heartbeats",
+        "histories",
         "idle",
         "limits",
         "look_above",
         "memory",
         "merging",
-        "moves",
         "outbox",
         "over",
         "presentation",
@@ -89,6 +89,7 @@ class State(Generic[W]):
         "ready",
         "recorded_at",
         "reload_set",
+        "relocations",
         "remembered",
         "revoked",
         "rule_failures",
@@ -97,7 +98,6 @@ class State(Generic[W]):
         "shaping",
         "statistics",
         "tombstones",
-        "trails",
         "unwritten",
     )
 
@@ -113,7 +113,7 @@ class State(Generic[W]):
         self.remembered = RememberedIds()
         self.outbox = Outbox(most=limits.outbox_most(NOTIFICATION), mobile_shards=limits.mobile_shards)
         self.tombstones = Tombstones(most=limits.tombstones_max, most_bytes=limits.tombstone_bytes)
-        self.moves = Moves()
+        self.relocations = Relocations()
         self.promised: list[dict[str, bytes]] = []
         """For each batch that is carried out in parts, its notices' ids with their digests."""
         self.revoked: dict[UserId, None] = {}
@@ -130,7 +130,7 @@ class State(Generic[W]):
         """Queues that have passed a bound of theirs, and must end."""
         self.look_above = limits.look_above
         self.memory = Memory(Transit(most=limits.transit_bytes, most_work=limits.work_bytes))
-        self.trails = Trails(self.memory, most=limits.explain_bytes)
+        self.histories = HistoryStore(self.memory, most=limits.explain_bytes)
         self.ended = EndedQueues(most=limits.explain_ended if limits.explain_bytes else 0)
         self.seen: dict[Descriptor[W], None] = {}
         """Queues polled since the last tick; its record says what became of them."""
@@ -194,10 +194,10 @@ class State(Generic[W]):
         shape = self._shapes.acquire(spec.shape_key, lambda: Shape(*spec.shape_key))
         spec = self._share(spec)
         descriptor: Descriptor[W] = Descriptor(
-            queue_id, spec, shape, acceptance, trail=self.trails.begin(), now=now
+            queue_id, spec, shape, acceptance, history=self.histories.begin(), now=now
         )
         self.directory.add(descriptor)
-        self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
+        self.schedule_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
         return descriptor
 
     def _share(self, spec: QueueSpec) -> QueueSpec:
@@ -227,12 +227,12 @@ class State(Generic[W]):
         self._take_out(descriptor)
         self.tombstones.add(descriptor.queue_id, descriptor.spec.user_id, reason, self.recorded_at)
         self.statistics.removed[reason] += 1
-        self.trails.end_all(gone.trail for gone in self.ended.add(ended))
+        self.histories.end_all(gone.trail for gone in self.ended.add(ended))
 
     def release_queue(self, descriptor: Descriptor[W]) -> None:
         """Lets go of a queue that is another shard's now, or comes from there once more; no poll waits on it."""
         self._take_out(descriptor)
-        self.trails.end(descriptor.trail)
+        self.histories.end(descriptor.history)
 
     def _take_out(self, descriptor: Descriptor[W]) -> None:
         self.memory.entries -= len(descriptor.queue)
@@ -250,7 +250,7 @@ class State(Generic[W]):
     def forget_ended(self) -> None:
         """Drops what is kept of ended queues: explaining them is worth less than any queue."""
         self.statistics.gave_way["explanations"] += len(self.ended)
-        self.trails.end_all(gone.trail for gone in self.ended.clear())
+        self.histories.end_all(gone.trail for gone in self.ended.clear())
 
     def count_tables(self) -> None:
         """Has the account of memory know what the tables take now."""
@@ -265,23 +265,25 @@ class State(Generic[W]):
 
     def _ended(self, descriptor: Descriptor[W], reason: Reason) -> Ended:
         queue = descriptor.queue
-        if queue and self.trails.most:
+        if queue and self.histories.most:
             waiting = chain.from_iterable(group.contributors for group in queue.groups())
             count = bisect_right(queue.entries, queue.placed, key=entry_id)
             sent, unsent = queue.entries[:count], sorted([*queue.entries[count:], *waiting], key=entry_id)
             for entries, sent_at in ((sent, descriptor.sent_at), (unsent, 0.0)):
-                self.trails.note_gone(descriptor.trail, entries, What.DROPPED, self.recorded_at, sent_at)
+                self.histories.note_gone(
+                    descriptor.history, entries, StepKind.DROPPED, self.recorded_at, sent_at
+                )
         return Ended(
             descriptor.queue_id,
             descriptor.spec.user_id,
             descriptor.spec.realm_id,
             descriptor.spec.client_type_name[:MOST_NAME],
-            descriptor.trail,
+            descriptor.history,
             queue.next_event_id,
             queue.newest_pruned_id,
             reason,
             self.recorded_at,
-            self.trails.notice,
+            self.histories.notice,
         )
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
@@ -306,7 +308,7 @@ class State(Generic[W]):
         """Whether no queue of the user accepts messages and counts as there (R5.12); who polls doesn't matter."""
         return not any(descriptor.hears_messages for descriptor in self.directory.of_user(user_id))
 
-    def notify(self, notified: Iterable[Notified], now: float) -> None:
+    def notify(self, notified: Iterable[NotificationDecision], now: float) -> None:
         """Puts decided notifications in the outbox."""
         statistics = self.statistics
         for one in notified:
@@ -316,15 +318,15 @@ class State(Generic[W]):
                 statistics.emails[one.email] += 1
             statistics.notifications_lost += self.outbox.add(one, now)
 
-    def book_idle(self, descriptor: Descriptor[W], due: float) -> None:
+    def schedule_idle(self, descriptor: Descriptor[W], due: float) -> None:
         """Has the collector look at the queue at `due`, and not before."""
-        descriptor.idle_second = self.idle.book(descriptor, due)
+        descriptor.idle_second = self.idle.schedule(descriptor, due)
 
-    def book_heartbeat(self, descriptor: Descriptor[W], due: float) -> None:
+    def schedule_heartbeat(self, descriptor: Descriptor[W], due: float) -> None:
         """Has the tick look at the queue's waiter at `due`, and not before."""
-        descriptor.heartbeat_second = self.heartbeats.book(descriptor, due)
+        descriptor.heartbeat_second = self.heartbeats.schedule(descriptor, due)
 
-    def touch(self, descriptor: Descriptor[W], now: float) -> None:
+    def record_activity(self, descriptor: Descriptor[W], now: float) -> None:
         """Notes activity (D-3, D-4); the next tick's record says so."""
         descriptor.last_active = now
         self.seen[descriptor] = None
@@ -332,7 +334,7 @@ class State(Generic[W]):
             descriptor.offline = False
             # The only deadline that moves earlier: the owner may be gone again long before the queue expires.
             self.idle.cancel(descriptor, descriptor.idle_second)
-            self.book_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
+            self.schedule_idle(descriptor, descriptor.idle_due(self.limits.offline_after))
 
     def read(self, descriptor: Descriptor[W]) -> Batch:
         """The next answer for a queue; if it merged events, the record that must precede it is noted."""
@@ -359,7 +361,7 @@ class State(Generic[W]):
 
     def note_merged(self, descriptor: Descriptor[W], before: list[list[Entry]], now: float | None) -> None:
         """Notes in its trail what a queue's groups became; `before` is what they were."""
-        self.trails.note_merged(descriptor.trail, merged(descriptor.queue, before), now)
+        self.histories.note_merged(descriptor.history, merged(descriptor.queue, before), now)
 
     def rule_failed(self, kind: str, error: Exception) -> None:
         """Counts and keeps that a merge rule failed; its events are delivered singly."""

@@ -13,12 +13,12 @@ from typing import TypeVar
 from tidewire.core.delivery.dispatch import Dispatch, Dispatching, Failure
 from tidewire.core.delivery.processors import processor_for
 from tidewire.core.events.coalescing import MERGE_RULES
-from tidewire.core.history.history import Known, What
+from tidewire.core.history.history import Known, StepKind
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notices.notice import Notice, decode_notice
 from tidewire.core.notifications.candidates import Candidates, candidates
 from tidewire.core.notifications.decisions import missed_by
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.queues.event_queue import waiting
 from tidewire.core.queues.merge_group import Merge
@@ -27,13 +27,13 @@ from tidewire.core.records import (
     Announced,
     Imported,
     Published,
+    QueuePolled,
     Reason,
     Record,
     Registered,
     Removed,
     Restarted,
     Sealed,
-    Seen,
     Ticked,
 )
 from tidewire.core.state.restore import Skipped, make_queues
@@ -41,7 +41,7 @@ from tidewire.core.state.state import RELOAD, State
 from tidewire.core.state.statistics import Stopwatch
 from tidewire.core.transitions import redelivery
 from tidewire.core.transitions.notify import mark
-from tidewire.core.transitions.relocate import apply_moves
+from tidewire.core.transitions.relocate import apply_relocation
 
 W = TypeVar("W")
 
@@ -52,10 +52,10 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
     match record:
         case Registered():
             descriptor = state.add_queue(QueueId(record.queue_id), record.spec, now=record.now)
-            descriptor.trail.is_whole = True
-            state.trails.note(descriptor.trail, What.REGISTERED, record.now)
+            descriptor.history.is_whole = True
+            state.histories.note(descriptor.history, StepKind.REGISTERED, record.now)
             state.statistics.registered += 1
-            state.moves.note_fresh(record.spec.user_id)
+            state.relocations.note_fresh(record.spec.user_id)
         case Imported():
             import_queues(state, record)
         case Published():
@@ -72,7 +72,7 @@ def apply_record(state: State[W], record: Record) -> list[Failure]:
         case Acknowledged():
             state.outbox.acknowledge(record.queue, through=record.through)
         case _:
-            apply_moves(state, record)
+            apply_relocation(state, record)
     return []
 
 
@@ -96,8 +96,8 @@ def import_queues(state: State[W], record: Imported) -> list[Skipped]:
     for image in record.queues:
         descriptor = state.directory.get(image.queue_id)
         if descriptor is not None:
-            state.trails.note(descriptor.trail, What.IMPORTED, record.now)
-            state.moves.note_fresh(descriptor.spec.user_id)
+            state.histories.note(descriptor.history, StepKind.IMPORTED, record.now)
+            state.relocations.note_fresh(descriptor.spec.user_id)
         if descriptor is not None and descriptor.acceptance.refusal(RELOAD) is None:
             state.reload_set[descriptor.queue_id] = None
     state.statistics.imported += len(record.queues) - len(skipped)
@@ -131,10 +131,10 @@ def apply_notices(
             state.notify(notified, now)
             continue
         dispatch = Dispatch(state, notice.realm_id) if by is None else by(notice)
-        aside = asides.get(place)
-        if aside is not None and not notice.passed:
-            notice.pass_by([UserId(user) for user in aside.passed])
-        redelivery.note_given(state, notice, aside, now)
+        partial = asides.get(place)
+        if partial is not None and not notice.passed:
+            notice.exclude_users([UserId(user) for user in partial.passed])
+        redelivery.record_delivery(state, notice, partial, now)
         dispatch.passed = notice.passed
         dispatch.part = None if notice.hearers is None else notice
         failures += _apply_notice(state, notice, dispatch, known, notified)
@@ -150,11 +150,11 @@ def _apply_notice(
     notice: Notice,
     dispatch: Dispatch[W],
     known: Candidates | None,
-    notified: Sequence[Notified],
+    notified: Sequence[NotificationDecision],
 ) -> list[Failure]:
     now = state.recorded_at
     if notice.id is not None:
-        state.trails.know(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
+        state.histories.remember_notice(notice.id, Known(dispatch.number, now, notice.kind, notice.realm_id))
     try:
         if notice.kind == "message":
             dispatch.missed = missed_by(known or candidates(notice), notified)
@@ -181,19 +181,19 @@ def _apply_tick(state: State[W], tick: Ticked) -> None:
         descriptor = state.directory.get(queue_id)
         if descriptor is not None:
             descriptor.offline = True
-            state.trails.note(descriptor.trail, What.OFFLINE, tick.now)
+            state.histories.note(descriptor.history, StepKind.OFFLINE, tick.now)
     _notify_leaving(state, tick.notified, tick.now)
     state.remembered.forget(tick.forget)
-    state.moves.forget(tick.now - state.limits.remember_ids_for, state.remembered.oldest)
+    state.relocations.forget(tick.now - state.limits.remember_ids_for, state.remembered.oldest)
     state.tombstones.forget(tick.now - state.limits.tombstones_for)
 
 
-def _notify_leaving(state: State[W], notified: Sequence[Notified], now: float) -> None:
+def _notify_leaving(state: State[W], notified: Sequence[NotificationDecision], now: float) -> None:
     state.notify(notified, now)
     mark(state, notified)
 
 
-def _apply_seen(state: State[W], seen: Seen) -> None:
+def _apply_seen(state: State[W], seen: QueuePolled) -> None:
     descriptor = state.directory.get(seen.queue_id)
     if descriptor is None:
         return
@@ -203,7 +203,7 @@ def _apply_seen(state: State[W], seen: Seen) -> None:
     if seen.pruned is not None:
         entries = descriptor.queue.entries
         if entries and entries[0][0] <= seen.pruned:
-            state.trails.note_taken(descriptor.trail, entries, seen.pruned, seen.last_active)
+            state.histories.record_acknowledged(descriptor.history, entries, seen.pruned, seen.last_active)
         state.memory.entries -= descriptor.queue.prune(seen.pruned)
     descriptor.last_active = max(descriptor.last_active, seen.last_active)
     descriptor.offline = False
@@ -218,7 +218,7 @@ def _seal(state: State[W], record: Sealed) -> None:
             queue.prune(record.pruned)
         before = waiting(queue)
         merge = Merge(record.placed, record.through, record.joined)
-        queue.redo(merge, state.rule_failed, state.memory.enter)
+        queue.replay_merge(merge, state.rule_failed, state.memory.enter)
         state.memory.entries -= held - len(queue)
         state.note_merged(descriptor, before, None)
 
@@ -264,7 +264,7 @@ def _take_over(state: State[W], record: Restarted) -> None:
     for descriptor in state.directory:
         # Its booked deadline is now too early, which only means that it is looked at once more.
         descriptor.last_active += away
-        state.trails.note(descriptor.trail, What.RECOVERED, record.now)
+        state.histories.note(descriptor.history, StepKind.RECOVERED, record.now)
         if record.resumed:
             descriptor.queue.resumed = True
     state.seen.clear()

@@ -26,15 +26,15 @@ from tidewire.core.records import (
     Announced,
     Imported,
     Published,
+    QueuePolled,
     Registered,
     Removed,
-    Seen,
     Ticked,
 )
 from tidewire.core.slices import Work
 from tidewire.core.state.state import RELOAD, State
 from tidewire.core.transitions import notify, redelivery
-from tidewire.core.transitions.publish_batch import Part, parted
+from tidewire.core.transitions.publish_batch import PublishBatch, split_batches
 from tidewire.core.transitions.removal import check_memory, decide_room_for
 
 W = TypeVar("W")
@@ -73,7 +73,7 @@ def decide_register(
             (R6.56).
         Unavailable: the memory budget is used up.
     """
-    state.moves.check_here(spec.user_id)
+    state.relocations.check_here(spec.user_id)
     if spec.user_id in state.revoked:
         raise UserDeactivated("Account is deactivated")
     check_size(spec.kept, state.limits.registration_bytes)
@@ -121,7 +121,7 @@ def _given_time(queue: DumpedQueue, offline_after: float, now: float) -> float:
     return min(now, max(queue.last_active, now + IMPORT_GRACE - patience))
 
 
-def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
+def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[PublishBatch]:
     """The notices that were not taken before, all of them checked, in parts that each become one record.
 
     What a retry repeats was taken once, and is not checked again.
@@ -140,13 +140,13 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[Part]:
         _check_here(state, notice, index)
         is_repeat = notice.id in within
         is_known = _check_id(state, notice, index, within)
-        if is_repeat or (is_known and not redelivery.is_left(state, notice)):
+        if is_repeat or (is_known and not redelivery.restrict_to_unseen(state, notice)):
             state.statistics.repeats[state.counted_as(notice.kind)] += 1
             continue
         fresh.append(notice)
         found.append(_checked(state, notice, index))
     _check_room(state, fresh)
-    return parted(fresh, found)
+    return split_batches(fresh, found)
 
 
 def check_batch(state: State[W], notices: Sequence[Notice], ids: dict[str, bytes]) -> Work[None]:
@@ -208,14 +208,14 @@ def _check_room(state: State[W], notices: Sequence[Notice]) -> None:
 
 
 def _check_here(state: State[W], notice: Notice, index: int) -> None:
-    absent = state.moves.absent
+    absent = state.relocations.absent
     if absent and not absent.keys().isdisjoint(notice.users):
         error = UserMoving()
         error.data["index"] = index
         raise error
 
 
-def decide_part(state: State[W], part: Part, now: float) -> Published:
+def decide_part(state: State[W], part: PublishBatch, now: float) -> Published:
     """The record of one part; what came before it has been applied."""
     raw = tuple(notice.raw for notice in part.notices)
     asides = [redelivery.decide_aside(state, notice, place) for place, notice in enumerate(part.notices)]
@@ -223,7 +223,7 @@ def decide_part(state: State[W], part: Part, now: float) -> Published:
         now=now,
         notices=raw,
         outcomes=notify.decide_outcomes(state, part),
-        asides=tuple(aside for aside in asides if aside is not None),
+        asides=tuple(partial for partial in asides if partial is not None),
     )
 
 
@@ -277,7 +277,7 @@ def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
     )
     quiet = not (tick.seen or tick.heartbeats or tick.expired or tick.offline or tick.forget)
     # What users on their way were given is forgotten by the time of a tick.
-    quiet = quiet and not state.moves.is_stale(now - state.limits.remember_ids_for)
+    quiet = quiet and not state.relocations.is_stale(now - state.limits.remember_ids_for)
     return None if quiet else tick
 
 
@@ -287,9 +287,9 @@ def decide_seen(state: State[W], now: float, *, most: int) -> Ticked | None:
     return Ticked(now=now, seen=seen) if seen else None
 
 
-def _seen(state: State[W], most: int) -> tuple[Seen, ...]:
+def _seen(state: State[W], most: int) -> tuple[QueuePolled, ...]:
     return tuple(
-        Seen(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
+        QueuePolled(descriptor.queue_id, descriptor.queue.newest_pruned_id, descriptor.last_active)
         for descriptor in islice(state.seen, most)
     )
 
@@ -301,9 +301,9 @@ def _heartbeats(state: State[W], now: float) -> tuple[str, ...]:
         if descriptor.waiter is None:
             continue
         if descriptor.heartbeat_at > now:
-            state.book_heartbeat(descriptor, descriptor.heartbeat_at)
+            state.schedule_heartbeat(descriptor, descriptor.heartbeat_at)
             continue
-        state.book_heartbeat(descriptor, now + LOOK_AGAIN)
+        state.schedule_heartbeat(descriptor, now + LOOK_AGAIN)
         if not descriptor.ready:
             due.append(descriptor.queue_id)
     return tuple(due)
@@ -315,9 +315,9 @@ def _collect(state: State[W], now: float) -> tuple[list[Descriptor[W]], list[Des
     for descriptor in state.idle.take_due(now):
         due = _idle_due(state, descriptor, now)
         if due > now:
-            state.book_idle(descriptor, due)
+            state.schedule_idle(descriptor, due)
             continue
-        state.book_idle(descriptor, now + LOOK_AGAIN)
+        state.schedule_idle(descriptor, now + LOOK_AGAIN)
         expires = descriptor.last_active + descriptor.spec.idle_timeout
         (expired if expires <= now else offline).append(descriptor)
     return expired, offline
@@ -326,6 +326,6 @@ def _collect(state: State[W], now: float) -> tuple[list[Descriptor[W]], list[Des
 def _idle_due(state: State[W], descriptor: Descriptor[W], now: float) -> float:
     """A queue with a waiting poll is not idle, however long the poll waits (R2.22)."""
     due = descriptor.idle_due(state.limits.offline_after)
-    if descriptor.spec.user_id in state.moves.absent:
+    if descriptor.spec.user_id in state.relocations.absent:
         return max(due, now + LOOK_AGAIN)  # what moves doesn't change
     return due if descriptor.waiter is None else max(due, now + LOOK_AGAIN)

@@ -12,16 +12,16 @@ from tidewire.core.ids import UserId
 from tidewire.core.notices.notice import Notice
 from tidewire.core.notifications.candidates import Candidates
 from tidewire.core.notifications.decisions import notified_at_once, notified_later
-from tidewire.core.notifications.worker_records import Notified
+from tidewire.core.notifications.worker_records import NotificationDecision
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.records import Outcome
 from tidewire.core.state.state import State
-from tidewire.core.transitions.publish_batch import Part
+from tidewire.core.transitions.publish_batch import PublishBatch
 
 W = TypeVar("W")
 
 
-def decide_outcomes(state: State[W], part: Part) -> tuple[Outcome, ...]:
+def decide_outcomes(state: State[W], part: PublishBatch) -> tuple[Outcome, ...]:
     """Whom the notices of a part notify, each decided on the state as it is now."""
     outcomes: list[Outcome] = []
     for place, (notice, found) in enumerate(zip(part.notices, part.candidates, strict=True)):
@@ -31,7 +31,7 @@ def decide_outcomes(state: State[W], part: Part) -> tuple[Outcome, ...]:
     return tuple(outcomes)
 
 
-def _decide(state: State[W], notice: Notice, found: Candidates) -> tuple[Notified, ...]:
+def _decide(state: State[W], notice: Notice, found: Candidates) -> tuple[NotificationDecision, ...]:
     if found.users:
         notified = notified_at_once(found, state.is_off)
         # Who has lost the right to messages is told of none.
@@ -43,7 +43,9 @@ def _decide(state: State[W], notice: Notice, found: Candidates) -> tuple[Notifie
     return ()
 
 
-def notified_by_leaving(state: State[W], leaving: Sequence[Descriptor[W]]) -> tuple[Notified, ...]:
+def notified_by_leaving(
+    state: State[W], leaving: Sequence[Descriptor[W]]
+) -> tuple[NotificationDecision, ...]:
     """What owners are told when these queues end or go offline together (R5.30, R5.31).
 
     A user is told if afterwards no queue is left that a message would reach them in (D-6), of what the
@@ -53,7 +55,7 @@ def notified_by_leaving(state: State[W], leaving: Sequence[Descriptor[W]]) -> tu
     for descriptor in leaving:
         if descriptor.hears_messages:
             by_user.setdefault(descriptor.spec.user_id, []).append(descriptor)
-    notified: list[Notified] = []
+    notified: list[NotificationDecision] = []
     for user_id, queues in by_user.items():
         hearing = sum(queue.hears_messages for queue in state.directory.of_user(user_id))
         if hearing == len(queues):
@@ -64,9 +66,9 @@ def notified_by_leaving(state: State[W], leaving: Sequence[Descriptor[W]]) -> tu
     return tuple(notified)
 
 
-def mark(state: State[W], notified: Iterable[Notified]) -> None:
+def mark(state: State[W], notified: Iterable[NotificationDecision]) -> None:
     """Notes in all queues that are left what their owners have been told, so that it is not told again (D-7)."""
-    by_user: dict[UserId, dict[int, Notified]] = {}
+    by_user: dict[UserId, dict[int, NotificationDecision]] = {}
     for one in notified:
         by_user.setdefault(one.user_id, {})[one.message_id] = one
     for user_id, messages in by_user.items():

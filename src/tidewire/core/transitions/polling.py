@@ -48,7 +48,7 @@ def poll(
         BadEventQueueId: the user has no such queue.
         BadRequest: `last_event_id` is not one that this client can have been given; nothing was changed (D-8).
     """
-    if user_id in state.moves.absent:
+    if user_id in state.relocations.absent:
         raise UserMoving
     if user_id in state.revoked:
         raise UserDeactivated("Account is deactivated")
@@ -58,14 +58,14 @@ def poll(
     entries = queue.entries
     if entries and entries[0][0] <= last_event_id:
         sent_at = descriptor.sent_at if last_event_id <= queue.placed else 0.0
-        state.trails.note_taken(descriptor.trail, entries, last_event_id, now, sent_at)
+        state.histories.record_acknowledged(descriptor.history, entries, last_event_id, now, sent_at)
     dropped = queue.prune(last_event_id)
     if dropped:
         state.memory.entries -= dropped
         if last_event_id >= queue.placed:
             # All that was ever given is acknowledged, so what is left came after the last answer.
             queue.since = descriptor.last_active
-    state.touch(descriptor, now)
+    state.record_activity(descriptor, now)
     if descriptor.waiter is not None:
         _displace(state, descriptor, now)
     if queue or not block:
@@ -73,7 +73,7 @@ def poll(
     descriptor.waiter = waiter
     descriptor.heartbeat_at = heartbeat_at
     if descriptor.heartbeat_second == NOT_BOOKED:
-        state.book_heartbeat(descriptor, heartbeat_at)
+        state.schedule_heartbeat(descriptor, heartbeat_at)
     state.statistics.parked += 1
     return None
 
@@ -102,13 +102,13 @@ def take_delayed(state: State[W], *, now: float) -> list[tuple[W, Batch]]:
     return taken
 
 
-def unpark(state: State[W], queue_id: str, waiter: W, *, now: float) -> bool:
+def cancel_poll(state: State[W], queue_id: str, waiter: W, *, now: float) -> bool:
     """The waiter's connection went away; False when it no longer waited, which is no fault (R2.21)."""
     descriptor = state.directory.get(queue_id)
     if descriptor is None or descriptor.waiter is not waiter:
         return False
     descriptor.waiter = None
-    state.touch(descriptor, now)
+    state.record_activity(descriptor, now)
     state.statistics.lost += 1
     return True
 
@@ -129,7 +129,7 @@ def take_ready(state: State[W], limit: int, *, now: float) -> list[tuple[W, Batc
         if waiter is None or not descriptor.queue:
             continue
         descriptor.waiter = None
-        state.touch(descriptor, now)
+        state.record_activity(descriptor, now)
         taken.append((waiter, state.read(descriptor)))
         state.statistics.answered += 1
     return taken
@@ -143,7 +143,7 @@ def take_due(state: State[W], queue_ids: Iterable[str], *, now: float) -> list[t
         if descriptor is not None and descriptor.waiter is not None:
             taken.append((descriptor.waiter, Batch(descriptor.queue_id, ())))
             descriptor.waiter = None
-            state.touch(descriptor, now)
+            state.record_activity(descriptor, now)
     return taken
 
 

@@ -41,18 +41,18 @@ DEPENDENCES: Mapping[str, Dependence] = MappingProxyType(
 """Types that are not here need no decision, and change nothing that one rests on."""
 
 
-class Part(NamedTuple):
+class PublishBatch(NamedTuple):
     """Notices that are decided together and become one record, each with its candidates."""
 
     notices: Sequence[Notice]
     candidates: Sequence[Candidates]
 
 
-def parted(notices: Sequence[Notice], candidates: Sequence[Candidates]) -> list[Part]:
+def split_batches(notices: Sequence[Notice], candidates: Sequence[Candidates]) -> list[PublishBatch]:
     """A batch in order, in as few parts as can each be decided before any of it is applied."""
     if len(notices) == 1:
-        return [Part(notices, candidates)]
-    parts: list[Part] = []
+        return [PublishBatch(notices, candidates)]
+    parts: list[PublishBatch] = []
     begin = 0
     changed: frozenset[str] = frozenset()
     for place, notice in enumerate(notices):
@@ -60,9 +60,9 @@ def parted(notices: Sequence[Notice], candidates: Sequence[Candidates]) -> list[
         if dependence is None:
             continue
         if not changed.isdisjoint(dependence.rests_on):
-            parts.append(Part(notices[begin:place], candidates[begin:place]))
+            parts.append(PublishBatch(notices[begin:place], candidates[begin:place]))
             begin, changed = place, frozenset()
         changed |= dependence.changes
     if begin < len(notices):
-        parts.append(Part(notices[begin:], candidates[begin:]))
+        parts.append(PublishBatch(notices[begin:], candidates[begin:]))
     return parts

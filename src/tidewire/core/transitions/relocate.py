@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from tidewire.core.errors import BadRequest, ShardMapDiffers
 from tidewire.core.events.coalescing import MERGE_RULES, describe_rules
-from tidewire.core.history.history import What
+from tidewire.core.history.history import StepKind
 from tidewire.core.ids import QueueId, UserId
-from tidewire.core.notices.deduplication import GivenImage, RememberedId
+from tidewire.core.notices.deduplication import RememberedId, UserNoticeLogImage
 from tidewire.core.queues.ended import Tombstone
 from tidewire.core.queues.image import Bodies, QueueImage, queue_image
 from tidewire.core.records import (
@@ -28,7 +28,7 @@ from tidewire.core.records import (
     Remapped,
     Settled,
 )
-from tidewire.core.relocation.relocations import Absence, Key, Moves, Newcomer, Table
+from tidewire.core.relocation.relocations import ArrivedUser, Key, Relocations, Table, UserLocation
 from tidewire.core.state.restore import Skipped, make_queues
 from tidewire.core.state.state import State
 
@@ -68,7 +68,7 @@ class Chunk(Struct, frozen=True, omit_defaults=True):
     revoked: tuple[int, ...] = ()
     rules: dict[str, str] = msgspec.field(default_factory=dict)
     users: tuple[tuple[int, tuple[Key, ...]], ...] = ()
-    given: tuple[GivenImage, ...] = ()
+    given: tuple[UserNoticeLogImage, ...] = ()
     table: str = ""
     first: int = 0
     ids: tuple[RememberedId, ...] = ()
@@ -104,25 +104,25 @@ def decode_chunk(data: bytes) -> Chunk:
 # The side that hands over.
 
 
-def concerned(state: State[W]) -> list[UserId]:
+def users_to_move(state: State[W]) -> list[UserId]:
     """Everybody of whom something is here that moves along."""
-    moves = state.moves
+    relocations = state.relocations
     found = dict.fromkeys(state.directory.user_ids())
     found.update(dict.fromkeys(state.revoked))
     found.update(dict.fromkeys(state.tombstones.owners()))
-    found.update(dict.fromkeys(moves.newcomers))
-    return [user_id for user_id in found if user_id not in moves.absent]
+    found.update(dict.fromkeys(relocations.newcomers))
+    return [user_id for user_id in found if user_id not in relocations.absent]
 
 
 def decide_moving(state: State[W], users: Sequence[UserId], to: int, now: float) -> Moving | None:
     """Users begin to move; None when all have begun, or are gone, already."""
-    left = tuple(user_id for user_id in users if user_id not in state.moves.absent)
+    left = tuple(user_id for user_id in users if user_id not in state.relocations.absent)
     return Moving(now, to, left) if left else None
 
 
 def chunks(state: State[W], users: Sequence[UserId]) -> Iterator[Chunk]:
     """Everything of users who are moving; with the last chunk they have arrived. Others may change in between."""
-    moves = state.moves
+    relocations = state.relocations
     rules = describe_rules(state.rules)
     names = tuple(users)
     waiting = [descriptor for user_id in users for descriptor in state.directory.of_user(user_id)]
@@ -136,8 +136,8 @@ def chunks(state: State[W], users: Sequence[UserId]) -> Iterator[Chunk]:
                 images.append(queue_image(descriptor, bodies))
         chunk = Chunk(
             form=FORM,
-            version=moves.version,
-            source=moves.index,
+            version=relocations.version,
+            source=relocations.index,
             arriving=names,
             bodies=tuple(bodies.new),
             queues=tuple(images),
@@ -150,27 +150,32 @@ def chunks(state: State[W], users: Sequence[UserId]) -> Iterator[Chunk]:
             chunk,
             tombstones=tuple(state.tombstones.of(set(names))),
             revoked=tuple(user_id for user_id in users if user_id in state.revoked),
-            users=tuple((user_id, moves.keys_of(user_id)) for user_id in users),
-            given=tuple(moves.given.of(users)),
+            users=tuple((user_id, relocations.keys_of(user_id)) for user_id in users),
+            given=tuple(relocations.given.of(users)),
         )
         return
 
 
 def tables(state: State[W]) -> Iterator[Chunk]:
     """What this shard remembered when the hand-over began, and the tables that its newcomers brought."""
-    moves = state.moves
+    relocations = state.relocations
 
     def chunk(table: str, first: int, ids: Sequence[RememberedId]) -> Chunk:
         return Chunk(
-            form=FORM, version=moves.version, source=moves.index, table=table, first=first, ids=tuple(ids)
+            form=FORM,
+            version=relocations.version,
+            source=relocations.index,
+            table=table,
+            first=first,
+            ids=tuple(ids),
         )
 
     for piece in state.remembered.pieces():
         first, ids = state.remembered.look_up(piece)
-        ids = ids[: max(0, moves.mark - first)]
+        ids = ids[: max(0, relocations.mark - first)]
         if ids:
-            yield chunk(moves.name, first, ids)
-    for name, table in list(moves.tables.items()):
+            yield chunk(relocations.name, first, ids)
+    for name, table in list(relocations.tables.items()):
         numbered = table.ids()
         for start in range(0, len(numbered), IDS_AT_ONCE):
             part = numbered[start : start + IDS_AT_ONCE]
@@ -180,7 +185,7 @@ def tables(state: State[W]) -> Iterator[Chunk]:
 
 def decide_moved(state: State[W], users: Iterable[UserId], now: float) -> Moved | None:
     """The other shard has them; None when that was known."""
-    absent = state.moves.absent
+    absent = state.relocations.absent
     left = tuple(user for user in users if user in absent and absent[user].what == "moving")
     return Moved(now, left) if left else None
 
@@ -194,15 +199,15 @@ def decide_chunk(state: State[W], chunk: Chunk, now: float) -> list[Record]:
     Raises:
         ShardMapDiffers: this shard does not live under that map, or not yet.
     """
-    moves = state.moves
-    if chunk.version != moves.version or not moves.under_way:
+    relocations = state.relocations
+    if chunk.version != relocations.version or not relocations.under_way:
         raise ShardMapDiffers(
-            f"This shard lives under version {moves.version} of the map, and the users move by {chunk.version}"
+            f"This shard lives under version {relocations.version} of the map, and the users move by {chunk.version}"
         )
     found: list[Record] = []
     if chunk.table:
         found.append(Brought(now, chunk.table, chunk.first, chunk.ids))
-    known = moves.adopted
+    known = relocations.adopted
     arriving = tuple(user for user in chunk.arriving if UserId(user) not in known)
     if arriving:
         wanted = set(arriving)
@@ -231,7 +236,7 @@ def decide_chunk(state: State[W], chunk: Chunk, now: float) -> list[Record]:
 
 def decide_settled(state: State[W], shard: int, now: float) -> Settled | None:
     """Another shard is done; None when that was known."""
-    return Settled(now, shard) if shard in state.moves.awaited else None
+    return Settled(now, shard) if shard in state.relocations.awaited else None
 
 
 def decide_revoked(
@@ -251,12 +256,12 @@ def decide_revoked(
 # Applying.
 
 
-def apply_moves(state: State[W], record: Record) -> list[Skipped]:
+def apply_relocation(state: State[W], record: Record) -> list[Skipped]:
     """Carries out a record of a hand-over; returns the queues that could not be made again."""
-    moves = state.moves
+    relocations = state.relocations
     match record:
         case Remapped():
-            moves.begin(
+            relocations.begin(
                 version=record.version,
                 before=record.before,
                 after=record.after,
@@ -265,59 +270,59 @@ def apply_moves(state: State[W], record: Record) -> list[Skipped]:
                 mark=state.remembered.next,
             )
         case Agreed():
-            moves.agreed = True
+            relocations.agreed = True
         case Moving():
             for user in record.users:
-                moves.absent[UserId(user)] = Absence("moving", record.to)
+                relocations.absent[UserId(user)] = UserLocation("moving", record.to)
                 if any(map(state.directory.is_hearing, state.directory.of_user(UserId(user)))):
-                    moves.hearing[UserId(user)] = None
+                    relocations.hearing[UserId(user)] = None
         case Moved():
             for user in record.users:
                 _let_go(state, UserId(user))
             state.statistics.moved_away += len(record.users)
         case Closed():
-            moves.close(state.remembered.next)
+            relocations.close(state.remembered.next)
         case _:
             return _apply_taking(state, record)
     return []
 
 
 def _apply_taking(state: State[W], record: Record) -> list[Skipped]:
-    moves = state.moves
+    relocations = state.relocations
     match record:
         case Arrived():
             return _take_in(state, record)
         case Brought():
-            moves.tables.setdefault(record.table, Table()).add(record.first, record.ids)
+            relocations.tables.setdefault(record.table, Table()).add(record.first, record.ids)
         case Adopted():
             for user, keys in record.users:
-                moves.absent.pop(UserId(user), None)
-                moves.adopted[UserId(user)] = None
-                moves.newcomers[UserId(user)] = Newcomer(keys)
+                relocations.absent.pop(UserId(user), None)
+                relocations.adopted[UserId(user)] = None
+                relocations.newcomers[UserId(user)] = ArrivedUser(keys)
             for notice_id, digest, taken, users in record.given:
-                moves.given.add(notice_id, digest, taken, map(UserId, users))
+                relocations.given.add(notice_id, digest, taken, map(UserId, users))
             state.statistics.moved_here += len(record.users)
         case Settled():
-            moves.settle(record.shard, state.remembered.next)
+            relocations.settle(record.shard, state.remembered.next)
     return []
 
 
 def _let_go(state: State[W], user_id: UserId) -> None:
-    moves = state.moves
+    relocations = state.relocations
     for descriptor in list(state.directory.of_user(user_id)):
         state.release_queue(descriptor)
     state.revoked.pop(user_id, None)
-    moves.newcomers.pop(user_id, None)
-    moves.given.drop(user_id)
-    moves.fresh.pop(user_id, None)
-    absence = moves.absent.get(user_id)
+    relocations.newcomers.pop(user_id, None)
+    relocations.given.drop(user_id)
+    relocations.fresh.pop(user_id, None)
+    absence = relocations.absent.get(user_id)
     if absence is not None:
-        moves.absent[user_id] = absence._replace(what="moved")
+        relocations.absent[user_id] = absence._replace(what="moved")
 
 
 def _take_in(state: State[W], record: Arrived) -> list[Skipped]:
     for user in record.users:
-        state.moves.absent[UserId(user)] = Absence("arriving", record.source)
+        state.relocations.absent[UserId(user)] = UserLocation("arriving", record.source)
     for image in record.queues:
         known = state.directory.get(image.queue_id)
         if known is not None and known.spec.user_id == image.spec.user_id:
@@ -339,7 +344,7 @@ def _take_in(state: State[W], record: Arrived) -> list[Skipped]:
             continue
         # What it gave out, nobody here knows (rule 5 of `core/queues/event_queue.py`).
         descriptor.queue.resumed = True
-        state.trails.note(descriptor.trail, What.IMPORTED, record.now)
+        state.histories.note(descriptor.history, StepKind.IMPORTED, record.now)
         state.note_if_over(descriptor)
     for queue_id, user_id, reason, at in record.tombstones:
         state.tombstones.add(QueueId(queue_id), UserId(user_id), reason, at)
@@ -347,7 +352,7 @@ def _take_in(state: State[W], record: Arrived) -> list[Skipped]:
     return skipped
 
 
-class HandOver(Generic[W]):
+class Relocation(Generic[W]):
     """One shard's side of it."""
 
     __slots__ = ("_state",)
@@ -356,9 +361,9 @@ class HandOver(Generic[W]):
         self._state = state
 
     @property
-    def moves(self) -> Moves:
+    def relocations(self) -> Relocations:
         """To look at, not to change."""
-        return self._state.moves
+        return self._state.relocations
 
     def decide_map(
         self, *, version: int, before: bytes, after: bytes, index: int, others: Sequence[int], now: float
@@ -368,11 +373,11 @@ class HandOver(Generic[W]):
 
     def decide_agreed(self, *, now: float) -> Agreed | None:
         """All other shards know of the hand-over; None when that was known."""
-        return Agreed(now) if self.moves.under_way and not self.moves.agreed else None
+        return Agreed(now) if self.relocations.under_way and not self.relocations.agreed else None
 
-    def concerned(self) -> list[UserId]:
+    def users_to_move(self) -> list[UserId]:
         """See `relocate.concerned`."""
-        return concerned(self._state)
+        return users_to_move(self._state)
 
     def queues_of(self, user_id: UserId) -> list[QueueId]:
         """The ids of a user's queues."""
@@ -411,10 +416,10 @@ class HandOver(Generic[W]):
         """Nobody who has to move is left."""
         return Closed(now)
 
-    def take_fresh(self) -> list[UserId]:
+    def drain_changed_users(self) -> list[UserId]:
         """Users who may have got something since the hand-over began, or since this was asked last."""
-        fresh = list(self.moves.fresh)
-        self.moves.fresh.clear()
+        fresh = list(self.relocations.fresh)
+        self.relocations.fresh.clear()
         return fresh
 
     def decide_chunk(self, chunk: Chunk, *, now: float) -> list[Record]:

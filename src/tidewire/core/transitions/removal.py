@@ -39,7 +39,7 @@ def decide_delete(state: State[W], queue_id: str, user_id: UserId, now: float) -
         UserMoving: the user is just moving to another shard.
         BadEventQueueId: the user has no such queue.
     """
-    state.moves.check_here(user_id)
+    state.relocations.check_here(user_id)
     (record,) = decide_ends(state, [state.owned(queue_id, user_id)], "deleted", now)
     return record
 
@@ -96,7 +96,7 @@ ENTRIES_AT_ONCE = 200_000
 
 def decide_overflow(state: State[W], now: float) -> list[Removed]:
     """The end of queues that have passed a bound of their own."""
-    absent = state.moves.absent
+    absent = state.relocations.absent
     return decide_ends(
         state, [queue for queue in state.over if queue.spec.user_id not in absent], "overflow", now
     )
@@ -180,7 +180,7 @@ def take_unread(state: State[W]) -> list[Any]:
 
 def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterator[Descriptor[W]]:
     """As many queues, in their order, as take `excess` bytes, or a first few of them."""
-    absent = state.moves.absent
+    absent = state.relocations.absent
     holding = [queue for queue in state.directory if queue.queue and queue.spec.user_id not in absent]
     holding.sort(key=lambda descriptor: (descriptor.waiter is not None, descriptor.queue.since))
     entries = 0

@@ -15,13 +15,13 @@ from tidewire.http.lane import shortcuts
 from tidewire.http.lane.parsing import Head, parse_poll
 from tidewire.http.lane.response_bytes import Renderer
 from tidewire.http.lane.shared import Lane
-from tidewire.http.lane.shortcuts import Repoll, Republish, digest_of, parts_of
+from tidewire.http.lane.shortcuts import RememberedHead, RememberedPoll, digest_of, parts_of
 from tidewire.http.lane.transport import HttpConnection
 from tidewire.http.lane.write_budget import SMALL, TURN_BYTES, is_small
-from tidewire.http.request_info import Note, client_of_note
+from tidewire.http.request_info import RequestInfo, client_of_note
 from tidewire.http.request_log import NO_LINE, POLL_PATH, PUBLISH_PATH, SESSION_POLL_PATH
-from tidewire.http.responses import Answer
-from tidewire.ports.auth import Admitted, MustAsk
+from tidewire.http.responses import Response
+from tidewire.ports.auth import AuthResult, NeedsBackend
 
 
 class LaneConnection(HttpConnection):
@@ -45,9 +45,9 @@ class LaneConnection(HttpConnection):
         super().__init__(lane)
         self._waits_on: str | None = None
         """The queue that a poll waits on here."""
-        self._repoll: Repoll | None = None
-        self._republish: Republish | None = None
-        self._publishes: Note | None = None
+        self._repoll: RememberedPoll | None = None
+        self._republish: RememberedHead | None = None
+        self._publishes: RequestInfo | None = None
         """The request to publish whose body is on its way."""
         self._line = NO_LINE
         """What the log says of the poll under way."""
@@ -65,9 +65,9 @@ class LaneConnection(HttpConnection):
         """Tells the engine when a poll waited here (R2.21)."""
         super().connection_lost(exc)
         if self._waits_on is not None:
-            site = self._lane.site
-            site.log.info("client disconnected", **self._named(self._waits_on))
-            site.engine.lost(self._waits_on, self)
+            context = self._lane.context
+            context.log.info("client disconnected", **self._named(self._waits_on))
+            context.engine.poll_disconnected(self._waits_on, self)
             self._waits_on = None
 
     def _take(self, head: Head) -> bool:
@@ -94,52 +94,52 @@ class LaneConnection(HttpConnection):
         if poll is None or unusual:
             return False
         lane = self._lane
-        note = self._note(head, "GET", poll.path)
-        if note.is_session and not is_for_sessions(note, lane.site):
+        info = self._note(head, "GET", poll.path)
+        if info.is_session and not is_for_sessions(info, lane.context):
             return False
-        if lane.site.neighbours is not None and not is_served_here(note, lane.site, lane.site.neighbours):
+        if lane.context.peers is not None and not is_served_here(info, lane.context, lane.context.peers):
             return False
         lane.statistics.polls += 1
         self._repoll = self._republish = None
-        self._path, self._began, self._number = poll.path, note.began, note.number
+        self._path, self._began, self._number = poll.path, info.began, info.number
         self._ends_at = math.inf
-        note.client = client_of_note(note, poll.client)
+        info.client = client_of_note(info, poll.client)
         try:
-            user = admit_user(note, lane.site)
-            self._line = lane.log.known_line(note)
-            if note.admitted is not None:
-                self._ends_at = note.admitted.ends_at
+            user = admit_user(info, lane.context)
+            self._line = lane.log.known_line(info)
+            if info.admitted is not None:
+                self._ends_at = info.admitted.ends_at
             self._poll(poll.queue_id, user.id, poll.last_event_id, block=poll.block)
-            lane.site.sessions.use(note.admitted, poll.queue_id)
-        except MustAsk:
+            lane.context.sessions.use(info.admitted, poll.queue_id)
+        except NeedsBackend:
             # The ordinary route can wait for those who know.
             lane.statistics.polls -= 1
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
-            self._fail(note, error, lane.polls_of[self._path])
+            self._fail(info, error, lane.polls_of[self._path])
             return True
-        found = digest_of(head, lane.bounds) if head.keep_alive and note.allowance is None else None
+        found = digest_of(head, lane.bounds) if head.keep_alive and info.allowance is None else None
         if found is not None:
-            self._repoll = Repoll(
+            self._repoll = RememberedPoll(
                 *found,
-                lane.site.generation,
+                lane.context.generation,
                 poll.queue_id,
                 user.id,
                 poll.block,
                 self._line,
-                *_times(note.admitted),
+                *_times(info.admitted),
             )
         return True
 
-    def _poll_again(self, repoll: Repoll, acknowledged: int) -> bool:
+    def _poll_again(self, repoll: RememberedPoll, acknowledged: int) -> bool:
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
-        if repoll.generation != lane.site.generation:
+        if repoll.generation != lane.context.generation:
             return False
-        if repoll.known_until != math.inf and lane.site.now() >= repoll.known_until:
+        if repoll.known_until != math.inf and lane.context.now() >= repoll.known_until:
             return False
         lane.idle.discard(self)
-        self._began, self._number = lane.site.timer(), lane.site.request_ids.take()
+        self._began, self._number = lane.context.timer(), lane.context.request_ids.take()
         self._line = repoll.line
         self._ends_at = repoll.ends_at
         try:
@@ -150,31 +150,31 @@ class LaneConnection(HttpConnection):
         return True
 
     def _poll(self, queue_id: str, user_id: UserId, acknowledged: int, *, block: bool) -> None:
-        site = self._lane.site
+        context = self._lane.context
         if self._lane.log.writes:
-            before = site.engine.shard.find(queue_id)
+            before = context.engine.shard.find(queue_id)
             self._displaces = before is not None and before.waiter is not None
         self._busy = True
         self._waits_on = queue_id
         self._parked = 0.0
         try:
-            site.engine.poll(
+            context.engine.poll(
                 queue_id,
                 user_id=user_id,
                 last_event_id=acknowledged,
-                block=block and not site.lifecycle.stopping,
-                slot=self,
+                block=block and not context.lifecycle.stopping,
+                waiter=self,
             )
         except BaseException:
             self._busy = False
             self._waits_on = None
             raise
         if self._busy:
-            self._parked = site.timer()
+            self._parked = context.timer()
             if self._ends_at != math.inf:
                 self._lane.expiring[self] = self._ends_at
             if self._displaces:
-                site.log.info("poll displaced", **self._named(queue_id))
+                context.log.info("poll displaced", **self._named(queue_id))
 
     def complete(self, answer: Batch) -> None:
         """Takes the answer to the poll that waits here; called by the engine."""
@@ -190,14 +190,14 @@ class LaneConnection(HttpConnection):
             self._busy = False
             return  # nobody reads it, and the events stay in the queue (R6.16)
         lane.requests.polls += 1
-        came = lane.site.timer()
+        came = lane.context.timer()
         body = encode_answer(answer.queue_id, answer.entries)
         if len(body) > SMALL:
             turn.written += len(body)
-        stopping = lane.site.lifecycle.stopping
+        stopping = lane.context.lifecycle.stopping
         self._finish(lane.polls_of[self._path].success(body, stopping=stopping, keep_alive=self._keep_alive))
         waited = came - self._parked if self._parked else None
-        busy = lane.site.timer() - self._began - (waited or 0.0)
+        busy = lane.context.timer() - self._began - (waited or 0.0)
         displaced = self._displaces and waited is None
         lane.log.polled(
             self._line, answer, busy=busy, waited=waited, displaced=displaced, number=self._number
@@ -205,12 +205,12 @@ class LaneConnection(HttpConnection):
 
     def expire(self) -> None:
         """What the poll here was let in by has ended: it is told so, unless its answer is under way."""
-        site, queue_id = self._lane.site, self._waits_on
-        if queue_id is None or not site.engine.lost(queue_id, self):
+        context, queue_id = self._lane.context, self._waits_on
+        if queue_id is None or not context.engine.poll_disconnected(queue_id, self):
             return
         self._waits_on = None
         self._repoll = None
-        note = Note(
+        info = RequestInfo(
             method="GET",
             path=self._path,
             peer=self._address or None,
@@ -218,64 +218,64 @@ class LaneConnection(HttpConnection):
             began=self._began,
             number=self._number,
         )
-        note.is_session = self._path == SESSION_POLL_PATH
-        self._fail(note, expired(note), self._lane.polls_of[self._path])
+        info.is_session = self._path == SESSION_POLL_PATH
+        self._fail(info, expired(info), self._lane.polls_of[self._path])
 
     def _take_notices(self, head: Head) -> bool:
         lane = self._lane
-        note = self._note(head, "POST", PUBLISH_PATH)
+        info = self._note(head, "POST", PUBLISH_PATH)
         if shortcuts.body_length(head) is None or shortcuts.is_detour(head):
             return False
-        if not shortcuts.is_admitted(note, lane.site):
+        if not shortcuts.is_admitted(info, lane.context):
             return False
-        self._publishes = note
+        self._publishes = info
         if not head.has_body:
             return self._take_whole(head, b"")
         self._take_body(head)
         return True
 
     def _take_whole(self, head: Head, body: bytes) -> bool:
-        lane, note = self._lane, self._publishes
+        lane, info = self._lane, self._publishes
         self._publishes = None
-        taken = shortcuts.read_notices(body, lane.site)
-        if note is None or taken is None:
+        taken = shortcuts.read_notices(body, lane.context)
+        if info is None or taken is None:
             return False
-        note.began = lane.site.timer()
+        info.began = lane.context.timer()
         self._repoll = None
-        note.internal = True
-        self._remember(head, note)
+        info.internal = True
+        self._remember(head, info)
         lane.statistics.publishes += 1
         if isinstance(taken, Exception):
-            self._fail(note, taken, lane.internal)
+            self._fail(info, taken, lane.internal)
             return True
         self._busy = True
         try:
-            publish(taken, lane.site, shortcuts.Confirmation(note, self._confirm))
+            publish(taken, lane.context, shortcuts.Confirmation(info, self._confirm))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
-            self._fail(note, error, lane.internal)
+            self._fail(info, error, lane.internal)
         return True
 
-    def _remember(self, head: Head, note: Note) -> None:
+    def _remember(self, head: Head, info: RequestInfo) -> None:
         """Notes the head of a publisher that was let in, for the next of its requests."""
         parts = parts_of(head, self._lane.bounds) if self._keep_alive else None
         line = self._lane.log.known_line
-        self._republish = None if parts is None else Republish(*parts, note.headers, line(note))
+        self._republish = None if parts is None else RememberedHead(*parts, info.headers, line(info))
 
-    def _publish_again(self, republish: Republish, body: bytes) -> bool:
+    def _publish_again(self, republish: RememberedHead, body: bytes) -> bool:
         """Serves a repetition; False when it must be looked at again, as it then is from the beginning."""
         lane = self._lane
-        began = lane.site.timer()
-        taken = shortcuts.read_notices(body, lane.site)
+        began = lane.context.timer()
+        taken = shortcuts.read_notices(body, lane.context)
         if taken is None or isinstance(taken, Exception):
             return False
         lane.idle.discard(self)
-        number = lane.site.request_ids.take()
+        number = lane.context.request_ids.take()
         lane.statistics.publishes += 1
         self._busy = True
         try:
-            publish(taken, lane.site, shortcuts.Repetition(began, number, self._confirm_again))
+            publish(taken, lane.context, shortcuts.Repetition(began, number, self._confirm_again))
         except Exception as error:  # noqa: BLE001 - whatever it is, this connection gets an answer
-            note = Note(
+            info = RequestInfo(
                 method="POST",
                 path=PUBLISH_PATH,
                 peer=self._address or None,
@@ -283,43 +283,43 @@ class LaneConnection(HttpConnection):
                 began=began,
                 number=number,
             )
-            note.internal = True
-            self._fail(note, error, lane.internal)
+            info.internal = True
+            self._fail(info, error, lane.internal)
         return True
 
     def _confirm_again(self, began: float, number: int, accepted: int) -> None:
         lane = self._lane
-        ended = lane.site.timer()
+        ended = lane.context.timer()
         lane.requests.answers[PUBLISH_PATH, "POST", 200] += 1
-        body, stopping = shortcuts.confirmation(accepted).body, lane.site.lifecycle.stopping
+        body, stopping = shortcuts.confirmation(accepted).body, lane.context.lifecycle.stopping
         line = NO_LINE if self._republish is None else self._republish.line
         self._finish(lane.internal.success(body, stopping=stopping, keep_alive=self._keep_alive))
         lane.log.published(line, busy=ended - began, number=number)
 
-    def _confirm(self, note: Note, answer: Answer) -> None:
+    def _confirm(self, info: RequestInfo, response: Response) -> None:
         lane = self._lane
-        ended = lane.site.timer()
-        lane.requests.answers[note.path, note.method, answer.status] += 1
-        stopping = lane.site.lifecycle.stopping
-        self._finish(lane.internal.success(answer.body, stopping=stopping, keep_alive=self._keep_alive))
-        lane.log.finished(note, answer, ended=ended)
+        ended = lane.context.timer()
+        lane.requests.answers[info.path, info.method, response.status] += 1
+        stopping = lane.context.lifecycle.stopping
+        self._finish(lane.internal.success(response.body, stopping=stopping, keep_alive=self._keep_alive))
+        lane.log.finished(info, response, ended=ended)
 
-    def _note(self, head: Head, method: str, path: str) -> Note:
-        note = Note(
+    def _note(self, head: Head, method: str, path: str) -> RequestInfo:
+        info = RequestInfo(
             method=method,
             path=path,
             peer=self._address or None,
             headers=head.as_mapping(),
-            began=self._lane.site.timer(),
-            number=self._lane.site.request_ids.take(),
+            began=self._lane.context.timer(),
+            number=self._lane.context.request_ids.take(),
         )
-        note.is_session = path == SESSION_POLL_PATH
-        return note
+        info.is_session = path == SESSION_POLL_PATH
+        return info
 
     def _named(self, queue_id: str) -> dict[str, Any]:
-        site = self._lane.site
-        descriptor = site.engine.shard.find(queue_id)
-        request_id = site.request_ids.shown(self._number)
+        context = self._lane.context
+        descriptor = context.engine.shard.find(queue_id)
+        request_id = context.request_ids.shown(self._number)
         if descriptor is None:
             return {"queue_id": queue_id, "request_id": request_id}
         spec = descriptor.spec
@@ -328,23 +328,23 @@ class LaneConnection(HttpConnection):
 
     # Answers.
 
-    def _fail(self, note: Note, error: Exception, renderer: Renderer) -> None:
+    def _fail(self, info: RequestInfo, error: Exception, renderer: Renderer) -> None:
         """Answers with an error, as the ordinary routes do."""
         lane = self._lane
-        answer = failure_of(error, note, lane.site)
-        ended = lane.site.timer()
-        lane.requests.answers[note.path, note.method, answer.status] += 1
+        response = failure_of(error, info, lane.context)
+        ended = lane.context.timer()
+        lane.requests.answers[info.path, info.method, response.status] += 1
         self._finish(
             renderer.answer(
-                answer,
-                allowance=note.allowance,
-                stopping=lane.site.lifecycle.stopping,
+                response,
+                allowance=info.allowance,
+                stopping=lane.context.lifecycle.stopping,
                 keep_alive=self._keep_alive,
             )
         )
-        lane.log.finished(note, answer, ended=ended)
+        lane.log.finished(info, response, ended=ended)
 
 
-def _times(admitted: Admitted | None) -> tuple[float, float]:
+def _times(admitted: AuthResult | None) -> tuple[float, float]:
     """Until when the credentials hold unseen, and the right to poll."""
     return (math.inf, math.inf) if admitted is None else (admitted.known_until, admitted.ends_at)

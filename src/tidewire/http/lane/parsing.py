@@ -180,7 +180,7 @@ _NAMES = frozenset({b"queue_id", b"last_event_id", b"dont_block", b"client"})
 _BOOLEANS: Mapping[bytes, bool] = MappingProxyType({b"true": True, b"false": False})
 
 
-class Poll(NamedTuple):
+class PollRequest(NamedTuple):
     """What a poll asks for, and by which of the two paths."""
 
     queue_id: str
@@ -190,7 +190,7 @@ class Poll(NamedTuple):
     path: str = POLL_PATH
 
 
-def parse_poll(target: bytes) -> Poll | None:
+def parse_poll(target: bytes) -> PollRequest | None:
     """The poll in a target, or None when it needs decoding, checking, or an answer in words."""
     written, _, query = target.partition(b"?")
     path = _PATHS.get(written)
@@ -209,7 +209,7 @@ def parse_poll(target: bytes) -> Poll | None:
     if not NUMBER.fullmatch(last_event_id):
         return None
     client = values.get(b"client")
-    return Poll(
+    return PollRequest(
         queue_id.decode(),
         int(last_event_id),
         not dont_block,

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from tidewire.http.rate_limits import Allowance
-from tidewire.http.responses import CLOSE, COMMON, Answer, Lines, head_lines, written
+from tidewire.http.responses import CLOSE, COMMON, Lines, Response, head_lines, written
 
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -53,12 +53,12 @@ class Renderer:
         return b"".join((self._start, before, _LENGTH, length, _KIND, after, b"\r\n", body))
 
     def answer(
-        self, answer: Answer, *, allowance: Allowance | None, stopping: bool, keep_alive: bool
+        self, response: Response, *, allowance: Allowance | None, stopping: bool, keep_alive: bool
     ) -> bytes:
         """Any answer."""
-        lines = head_lines(answer, cross_origin=self._cross_origin, allowance=allowance, close=stopping)
+        lines = head_lines(response, cross_origin=self._cross_origin, allowance=allowance, close=stopping)
         after = b"" if stopping or keep_alive else _CLOSE
-        status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n".encode()
+        status = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n".encode()
         return b"".join(
-            (status, written(self._default_headers()), written(lines), after, b"\r\n", answer.body)
+            (status, written(self._default_headers()), written(lines), after, b"\r\n", response.body)
         )

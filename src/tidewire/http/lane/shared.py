@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from tidewire.http.app import request_log
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.lane.peer_limits import Admission, Bounds, Waitlist
 from tidewire.http.lane.response_bytes import HeaderLines, Renderer
 from tidewire.http.lane.write_budget import Turn
@@ -39,7 +39,7 @@ class Lane:
 
     def __init__(
         self,
-        site: Site,
+        context: ServerContext,
         *,
         bounds: Bounds,
         application: ASGIApp,
@@ -52,7 +52,7 @@ class Lane:
         """Takes what is shared.
 
         Args:
-            site: the server's parts, the same that the ordinary routes use.
+            context: the server's parts, the same that the ordinary routes use.
             bounds: sizes, times and numbers.
             application: the ordinary routes, for requests that the lane does not answer itself.
             start: has one of them run, as a task that a stop waits for.
@@ -61,21 +61,21 @@ class Lane:
             call_soon: calls a function on the loop's next turn.
             now: the loop's time.
         """
-        self.site = site
+        self.context = context
         self.bounds = bounds
         self.application = application
         self.start = start
         self.connections = connections
         self.call_soon = call_soon
         self.turn = Turn(call_soon)
-        self.log = request_log(site)
-        self.polls = Renderer(default_headers, site.cors.lines(None))
+        self.log = request_log(context)
+        self.polls = Renderer(default_headers, context.cors.lines(None))
         self._default_headers = default_headers
         self.internal = Renderer(default_headers, ())
         self.polls_of = {POLL_PATH: self.polls, SESSION_POLL_PATH: self.internal}
         """By path: what pages of other origins may never read has no lines of CORS."""
         self.admission = Admission(bounds)
-        self.requests = site.statistics
+        self.requests = context.statistics
         self.requests.connections = connections
         self.statistics = self.requests.lane
         self.now = now
@@ -102,7 +102,7 @@ class Lane:
         for waiting in (self.slow, self.sending, self.blocked):
             self.statistics.timed_out += waiting.sweep(now)
         if self.expiring:
-            time = self.site.now()
+            time = self.context.now()
             for peer in [peer for peer, ends_at in self.expiring.items() if ends_at <= time]:
                 del self.expiring[peer]
                 peer.expire()
@@ -110,7 +110,7 @@ class Lane:
     def block(self, peer: Peer, transport: asyncio.WriteTransport) -> None:
         """The peer does not read what it was given: that is counted, and whoever holds most may have to go for it."""
         self.blocked.add(peer, self.now)
-        shard = self.site.engine.shard
+        shard = self.context.engine.shard
         shard.transit.hold(peer, transport.get_write_buffer_size())
         for each in shard.take_unread():
             # Not from here: the peer may be in the middle of writing.
@@ -119,11 +119,11 @@ class Lane:
     def unblock(self, peer: Peer) -> None:
         """It reads again, or is gone."""
         self.blocked.discard(peer)
-        self.site.engine.shard.transit.let_go(peer)
+        self.context.engine.shard.transit.let_go(peer)
 
     def forget(self, peer: Peer) -> None:
         """Takes a connection off every list."""
         for waiting in (self.idle, self.slow, self.sending, self.ending, self.blocked):
             waiting.discard(peer)
-        self.site.engine.shard.transit.let_go(peer)
+        self.context.engine.shard.transit.let_go(peer)
         self.expiring.pop(peer, None)

@@ -15,15 +15,15 @@ from tidewire.core.errors import WireError
 from tidewire.core.ids import UserId
 from tidewire.core.notices.notice import Notice
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.fanout import is_at_once
 from tidewire.http.forwarding import hops_said
 from tidewire.http.lane.parsing import NUMBER, Head
 from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.parameters import SMALL_BYTES
-from tidewire.http.request_info import Headers, Note
+from tidewire.http.request_info import Headers, RequestInfo
 from tidewire.http.request_log import PUBLISH_PATH, KnownLine
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.publish import notices_of
 
 DIGEST_SIZE = 16
@@ -33,7 +33,7 @@ NUMBER_BYTES = 18
 """Of an event id at most."""
 
 
-class Repoll(NamedTuple):
+class RememberedPoll(NamedTuple):
     """What is remembered of a poll that was answered or parked.
 
     Attributes:
@@ -111,15 +111,15 @@ COUNTS = 64
 class Confirmation:
     """The engine's slot of one request to publish."""
 
-    __slots__ = ("_done", "_note")
+    __slots__ = ("_done", "_info")
 
-    def __init__(self, note: Note, done: Callable[[Note, Answer], None]) -> None:
-        self._note = note
+    def __init__(self, info: RequestInfo, done: Callable[[RequestInfo, Response], None]) -> None:
+        self._info = info
         self._done = done
 
     def complete(self, answer: int) -> None:
         """Takes how many notices were taken."""
-        self._done(self._note, confirmation(answer))
+        self._done(self._info, confirmation(answer))
 
 
 class Repetition:
@@ -138,7 +138,7 @@ class Repetition:
 
 
 @lru_cache(maxsize=COUNTS)
-def confirmation(accepted: int) -> Answer:
+def confirmation(accepted: int) -> Response:
     """The answer to a request whose notices were taken."""
     return responses.success({"accepted": accepted})
 
@@ -160,17 +160,17 @@ def is_detour(head: Head) -> bool:
     return said is not None and hops_said(said.decode("latin-1")) > 1
 
 
-def is_admitted(note: Note, site: Site) -> bool:
+def is_admitted(info: RequestInfo, context: ServerContext) -> bool:
     """Whether the request comes from inside and knows the secret; one that doesn't is refused elsewhere."""
     try:
-        site.access.check_address(note.peer, note.headers)
-        site.access.check_secret(note.headers, None)
+        context.access.check_address(info.peer, info.headers)
+        context.access.check_secret(info.headers, None)
     except WireError:
         return False
     return True
 
 
-def read_notices(body: bytes, site: Site) -> list[Notice] | Exception | None:
+def read_notices(body: bytes, context: ServerContext) -> list[Notice] | Exception | None:
     """The notices of a body, or what is wrong with it, to be raised once the request is taken.
 
     None when it is for the ordinary route: reading or carrying them out would hold the loop, so that is done there in
@@ -182,7 +182,7 @@ def read_notices(body: bytes, site: Site) -> list[Notice] | Exception | None:
         taken = notices_of(body)
     except Exception as error:  # noqa: BLE001 - whatever it is, the connection gets an answer
         return error
-    if not is_at_once(taken) or not (site.neighbours is None or site.neighbours.serves_all(taken)):
+    if not is_at_once(taken) or not (context.peers is None or context.peers.serves_all(taken)):
         return None
     return taken
 
@@ -193,7 +193,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
 _MOST_DIGITS = len(str(MAX_BYTES))
 
 
-class Republish(NamedTuple):
+class RememberedHead(NamedTuple):
     """What is remembered of a request to publish that was let in.
 
     Attributes:

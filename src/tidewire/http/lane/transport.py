@@ -19,8 +19,8 @@ from tidewire.http.lane.parsing import Head
 from tidewire.http.lane.protocol import END_OF_BODY, NEED_DATA, Body, Event, Refusal, RequestFramer
 from tidewire.http.lane.response_bytes import Renderer
 from tidewire.http.lane.shared import Lane
-from tidewire.http.request_info import Note
-from tidewire.http.responses import Answer
+from tidewire.http.request_info import RequestInfo
+from tidewire.http.responses import Response
 
 PIPELINE_BYTES = 65_536
 """Of what comes that are taken in before they can be looked at; then the peer has to wait."""
@@ -269,7 +269,7 @@ class HttpConnection(asyncio.Protocol, ABC):
 
     def _keep(self, taken: bytearray, data: bytes) -> None:
         """Keeps more of the body, if there is room for it beside those of others."""
-        shard = self._lane.site.engine.shard
+        shard = self._lane.context.engine.shard
         if shard.transit.take(len(data), len(taken)):
             taken += data
         else:
@@ -279,7 +279,7 @@ class HttpConnection(asyncio.Protocol, ABC):
     def _let_go_of_body(self) -> None:
         """The body that was kept is whole, or won't be."""
         if self._taken:
-            self._lane.site.engine.shard.transit.give_back(len(self._taken))
+            self._lane.context.engine.shard.transit.give_back(len(self._taken))
         self._taken = self._head = None
 
     def _take_body(self, head: Head) -> None:
@@ -343,7 +343,7 @@ class HttpConnection(asyncio.Protocol, ABC):
 
     def failed(self, error: Exception, *, began: bool) -> None:
         """The ordinary routes have not answered, or not to the end."""
-        self._lane.site.log.error("request failed", exc_info=error)
+        self._lane.context.log.error("request failed", exc_info=error)
         if began:
             self.transport.abort()
         else:
@@ -358,7 +358,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             self._busy = False
             return
         self.transport.write(written)
-        if self._keep_alive and self._framer.untouched and not lane.site.lifecycle.stopping:
+        if self._keep_alive and self._framer.untouched and not lane.context.lifecycle.stopping:
             # The usual case: a repetition, which the framer never saw, and nothing behind it.
             self._busy = False
             lane.idle.add(self, lane.now)
@@ -370,7 +370,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         self._busy = False
         if self.transport.is_closing():
             return
-        if not self._keep_alive or lane.site.lifecycle.stopping:
+        if not self._keep_alive or lane.context.lifecycle.stopping:
             if framer.in_body or framer.buffered:
                 self._linger()
             else:
@@ -401,26 +401,26 @@ class HttpConnection(asyncio.Protocol, ABC):
         """Answers what failed before it was known whose request it is, as the ordinary routes would, and ends."""
         lane = self._lane
         path = head.target.partition(b"?")[0].decode("ascii")
-        note = Note(
+        info = RequestInfo(
             method=head.method.decode("ascii"),
             path=path,
             peer=self._address or None,
             headers=Headers(),
-            began=lane.site.timer(),
-            number=lane.site.request_ids.take(),
+            began=lane.context.timer(),
+            number=lane.context.request_ids.take(),
         )
-        answer = failure_of(error, note, lane.site)
-        lane.requests.answers[UNMATCHED, UNMATCHED, answer.status] += 1
-        self._end_with(answer, lane.polls_of.get(path, lane.internal))
+        response = failure_of(error, info, lane.context)
+        lane.requests.answers[UNMATCHED, UNMATCHED, response.status] += 1
+        self._end_with(response, lane.polls_of.get(path, lane.internal))
 
-    def _end_with(self, answer: Answer, renderer: Renderer) -> None:
+    def _end_with(self, response: Response, renderer: Renderer) -> None:
         """Writes the last answer of the connection, unless one is on its way already."""
         unanswered = self._exchange is None or not self._exchange.began
         self._drop_request()
         if self.transport.is_closing():
             return
         if unanswered:
-            self.transport.write(renderer.answer(answer, allowance=None, stopping=True, keep_alive=False))
+            self.transport.write(renderer.answer(response, allowance=None, stopping=True, keep_alive=False))
         self._linger()
 
     def _drop_request(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tidewire.core import errors
-from tidewire.core.history.history import What
+from tidewire.core.history.history import StepKind
 from tidewire.core.inspection.dry_run import OUTCOMES
 from tidewire.core.inspection.explain import STATES
 from tidewire.core.inspection.overview import COUNTED
@@ -70,7 +70,7 @@ HELD = members({"id": NATURAL, "type": TEXT, "size": NATURAL, "state": TEXT, "ev
 
 STEP = members(
     {
-        "what": {"enum": [what.name.lower() for what in What]},
+        "what": {"enum": [what.name.lower() for what in StepKind]},
         "at": _NULLABLE_TIME,
         "event_id": _INTEGER_OR_NULL,
         "type": _NULLABLE_TEXT,

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tidewire import TidewireError
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.lane.connection import LaneConnection
 from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.lane.shared import Lane
@@ -90,7 +90,7 @@ class Listener(uvicorn.Server):
         self,
         application: ASGIApp,
         *,
-        site: Site,
+        context: ServerContext,
         bounds: Bounds,
         new_connections_per_second: int = 0,
         on_started: Callable[[], None],
@@ -98,12 +98,12 @@ class Listener(uvicorn.Server):
         """Takes the application, what the lane shares with it, and whom to call when connections are accepted."""
         super().__init__(_config(application))
         loop = asyncio.get_running_loop()
-        self._site = site
+        self._context = context
         self._per_second = new_connections_per_second
         self._acceptors: list[Acceptor] = []
         self._on_started = on_started
         self.lane = Lane(
-            site,
+            context,
             bounds=bounds,
             application=application,
             start=self._start,
@@ -118,7 +118,7 @@ class Listener(uvicorn.Server):
         return LaneConnection(self.lane)
 
     def _no_room(self, error: OSError) -> None:
-        self._site.log.error("no room for another connection", reason=error.strerror)
+        self._context.log.error("no room for another connection", reason=error.strerror)
 
     def _start(self, serving: Coroutine[Any, Any, None]) -> None:
         tasks = self.server_state.tasks

@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 import msgspec
 from starlette.requests import Request
 
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.core.dump import DumpedQueue, Unreadable, read_pair, split_dump
 from tidewire.core.events.encoding import list_pieces
 from tidewire.engine.transfer import Imports
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import read_body
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.publish import check_internal
 
 SLICE_BYTES = 64 * 1024
@@ -39,12 +39,12 @@ PART = b"tidewire-shard"
 Skip: TypeAlias = dict[str, Any]
 
 
-async def take(request: Request, site: Site) -> Answer:
+async def take(request: Request, context: ServerContext) -> Response:
     """`POST /api/internal/dump`: makes queues from a dump; what can't be made is named, and the rest is there."""
-    check_internal(request, site)
-    site.lifecycle.check_serving()
-    pairs = split_dump(await read_body(request, site.dump_max_bytes or sys.maxsize))
-    taking = _Taking(site)
+    check_internal(request, context)
+    context.lifecycle.check_serving()
+    pairs = split_dump(await read_body(request, context.dump_max_bytes or sys.maxsize))
+    taking = _Taking(context)
     for index, pair in enumerate(pairs):
         taking.read(index, pair)
         if taking.is_full:
@@ -52,16 +52,16 @@ async def take(request: Request, site: Site) -> Answer:
     await taking.flush()
     skipped = sorted(taking.skipped, key=lambda skip: int(skip["index"]))
     for skip in skipped:
-        site.log.warning("queue not imported", **skip)
-    site.log.info("queues imported", imported=taking.imported, skipped=len(skipped))
+        context.log.warning("queue not imported", **skip)
+    context.log.info("queues imported", imported=taking.imported, skipped=len(skipped))
     return responses.success({"imported": taking.imported, "skipped": skipped})
 
 
 class _Taking:
     """An import under way."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._shared: dict[bytes, bytes] = {}
         self._read: list[tuple[int, DumpedQueue]] = []
         self._bytes = 0
@@ -77,7 +77,7 @@ class _Taking:
         """Reads one queue of the dump."""
         self._bytes += memoryview(pair).nbytes
         try:
-            most = self._site.engine.shard.registration_bytes
+            most = self._context.engine.shard.registration_bytes
             queue = read_pair(pair, self._shared, registration_bytes=most)
         except Unreadable as error:
             self._skip(index, error.queue_id, BAD_QUEUE, error.message)
@@ -91,19 +91,19 @@ class _Taking:
 
     def _port_of(self, queue: DumpedQueue) -> int | None:
         """Of the other shard that serves its user; None when this one does."""
-        neighbours = self._site.neighbours
-        if neighbours is None:
+        peers = self._context.peers
+        if peers is None:
             return None
-        shard = neighbours.shard_of(queue.spec.user_id, queue.spec.realm_id)
-        return None if shard == neighbours.index else neighbours.map.shards[shard].port
+        shard = peers.shard_of(queue.spec.user_id, queue.spec.realm_id)
+        return None if shard == peers.index else peers.map.shards[shard].port
 
     async def flush(self) -> None:
         """Makes the queues that were read, and gives others a turn."""
         read, self._read, self._bytes = self._read, [], 0
         # Every time: the server may have begun to stop in between.
-        self._site.lifecycle.check_serving()
-        slot: AsgiSlot[Imports] = AsgiSlot()
-        self._site.engine.dumps.take([queue for _, queue in read], slot, restart=self._site.restart)
+        self._context.lifecycle.check_serving()
+        slot: AwaitableWaiter[Imports] = AwaitableWaiter()
+        self._context.engine.dumps.take([queue for _, queue in read], slot, restart=self._context.restart)
         imports = await slot.wait()
         self.imported += imports.imported
         for place in imports.known:
@@ -115,22 +115,22 @@ class _Taking:
         self.skipped.append({"index": index, "queue_id": queue_id, "code": code, "reason": reason})
 
 
-async def write(request: Request, site: Site) -> Answer:
+async def write(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/dump`: all queues as a dump; each is as it is when its turn comes."""
-    check_internal(request, site)
-    neighbours = site.neighbours
-    if neighbours is None or len(neighbours.map.shards) == 1:
-        return Answer(200, pieces=_pieces(request, site))
-    ports = [shard.port for shard in neighbours.map.shards]
-    own = ports.pop(neighbours.index)
+    check_internal(request, context)
+    peers = context.peers
+    if peers is None or len(peers.map.shards) == 1:
+        return Response(200, pieces=_pieces(request, context))
+    ports = [shard.port for shard in peers.map.shards]
+    own = ports.pop(peers.index)
     part = b"%d; others=%b" % (own, ",".join(map(str, ports)).encode())
-    return Answer(200, headers=((PART, part),), pieces=_pieces(request, site))
+    return Response(200, headers=((PART, part),), pieces=_pieces(request, context))
 
 
-async def _pieces(request: Request, site: Site) -> AsyncIterator[bytes]:
-    for piece in list_pieces(site.engine.dumps.write(), SLICE_BYTES):
-        slot: AsgiSlot[None] = AsgiSlot()
-        site.engine.dumps.settle(slot)
+async def _pieces(request: Request, context: ServerContext) -> AsyncIterator[bytes]:
+    for piece in list_pieces(context.engine.dumps.write(), SLICE_BYTES):
+        slot: AwaitableWaiter[None] = AwaitableWaiter()
+        context.engine.dumps.settle(slot)
         await slot.wait()
         yield piece
         await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.core.errors import BadEventQueueId, BadRequest, StateUnavailable, WireError
 from tidewire.core.events.capabilities import CAPABILITY_NAMES, NOT_DECLARED, TOP_LEVEL, Capabilities
 from tidewire.core.events.encoding import encode_answer
@@ -20,11 +20,11 @@ from tidewire.core.state.state import Batch
 from tidewire.core.users import User, described
 from tidewire.http import responses
 from tidewire.http.authentication import admit_anybody, authenticated, expired
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.forwarding import answer_from_elsewhere
 from tidewire.http.parameters import MAX_LENGTH, Parameters, knows_pronouns, parameters_of, query_parameters
-from tidewire.http.request_info import Note, note_of, noted_client
-from tidewire.http.responses import Answer
+from tidewire.http.request_info import RequestInfo, note_of, noted_client
+from tidewire.http.responses import Response
 from tidewire.http.security import check_origin
 from tidewire.initial_state import Asked, StateSource
 
@@ -146,53 +146,53 @@ NOTHING_YET = -1
 """What a client acknowledges that has seen no event."""
 
 
-async def register(request: Request, site: Site) -> Answer:
+async def register(request: Request, context: ServerContext) -> Response:
     """`POST /api/v1/register`: makes a queue and reads the state (R6.50-R6.57, R7.2)."""
-    user = await authenticated(request, site)
-    elsewhere = await answer_from_elsewhere(request, site, user)
+    user = await authenticated(request, context)
+    elsewhere = await answer_from_elsewhere(request, context, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request, site.turns)
+    parameters = await parameters_of(request, context.turns)
     user_agent = request.headers.get("user-agent")
     client = noted_client(request, parameters)
     spec = queue_spec(
         parameters,
-        owner=Owner.of(user, rights=site.authenticator.rights(user.id)),
+        owner=Owner.of(user, rights=context.authenticator.rights(user.id)),
         capabilities=capabilities_of_register(parameters, user_agent),
         client_name=client.name,
-        idle_timeouts=site.idle_timeouts,
+        idle_timeouts=context.idle_timeouts,
     )
     wanted = snapshot_parameters(parameters, spec)
-    queue_id = await create_queue(site, spec, note_of(request))
+    queue_id = await create_queue(context, spec, note_of(request))
     state: dict[str, Any] = {}
     last_event_id = NOTHING_YET
-    if site.state is not None:
-        asked = _asked(user, site, spec, wanted, queue_id)
-        state, last_event_id = await _read_or_discard(site, site.state, asked)
+    if context.state is not None:
+        asked = _asked(user, context, spec, wanted, queue_id)
+        state, last_event_id = await _read_or_discard(context, context.state, asked)
     payload = {
         **state,
         "queue_id": queue_id,
         "last_event_id": last_event_id,
         "idle_queue_timeout_secs": spec.idle_timeout,
-        **site.compat.versions,
+        **context.compat.versions,
     }
     return responses.success(payload, ignored=parameters.ignored())
 
 
-async def create_queue(site: Site, spec: QueueSpec, note: Note) -> QueueId:
+async def create_queue(context: ServerContext, spec: QueueSpec, info: RequestInfo) -> QueueId:
     """Makes a queue; gives its id once it is durable."""
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[QueueId] = AsgiSlot()
-    site.engine.register(spec, slot)
+    context.lifecycle.check_serving()
+    slot: AwaitableWaiter[QueueId] = AwaitableWaiter()
+    context.engine.register(spec, slot)
     queue_id = await slot.wait()
-    site.sessions.use(note.admitted, queue_id)
+    context.sessions.use(info.admitted, queue_id)
     return queue_id
 
 
-def _asked(user: User, site: Site, spec: QueueSpec, wanted: Snapshot, queue_id: QueueId) -> Asked:
+def _asked(user: User, context: ServerContext, spec: QueueSpec, wanted: Snapshot, queue_id: QueueId) -> Asked:
     return Asked(
         user=user,
-        realm=site.authenticator.realm(user.realm_id),
+        realm=context.authenticator.realm(user.realm_id),
         queue_id=queue_id,
         fetch_types=wanted.fetch_types,
         event_types=spec.event_types,
@@ -200,28 +200,30 @@ def _asked(user: User, site: Site, spec: QueueSpec, wanted: Snapshot, queue_id: 
     )
 
 
-async def _read_or_discard(site: Site, source: StateSource, asked: Asked) -> tuple[dict[str, Any], int]:
+async def _read_or_discard(
+    context: ServerContext, source: StateSource, asked: Asked
+) -> tuple[dict[str, Any], int]:
     """The state and the last event that it shows. If that fails, nobody gets to know the queue, so it ends (R7.10)."""
     try:
         draft = await source.read(asked)
-        events = await _events_so_far(site, asked)
+        events = await _events_so_far(context, asked)
         shown = await draft.apply(events)
     except BaseException:
-        _discard(site, asked.queue_id, asked.user.id)
+        _discard(context, asked.queue_id, asked.user.id)
         raise
     return draft.state, events[shown - 1]["id"] if shown else NOTHING_YET
 
 
-async def _events_so_far(site: Site, asked: Asked) -> list[dict[str, Any]]:
+async def _events_so_far(context: ServerContext, asked: Asked) -> list[dict[str, Any]]:
     """What the queue holds, as far as one answer goes; nothing is acknowledged by that.
 
     Raises:
         StateUnavailable: the queue has ended meanwhile.
     """
-    slot: AsgiSlot[Batch] = AsgiSlot()
+    slot: AwaitableWaiter[Batch] = AwaitableWaiter()
     try:
-        site.engine.poll(
-            asked.queue_id, user_id=asked.user.id, last_event_id=NOTHING_YET, block=False, slot=slot
+        context.engine.poll(
+            asked.queue_id, user_id=asked.user.id, last_event_id=NOTHING_YET, block=False, waiter=slot
         )
     except BadEventQueueId as error:
         reason = error.data["reason"]
@@ -238,28 +240,28 @@ class _Nobody:
         """Nobody is told."""
 
 
-def _discard(site: Site, queue_id: str, user_id: UserId) -> None:
+def _discard(context: ServerContext, queue_id: str, user_id: UserId) -> None:
     try:
-        site.engine.delete(queue_id, user_id=user_id, slot=_Nobody())
+        context.engine.delete(queue_id, user_id=user_id, waiter=_Nobody())
     except WireError:
         return  # it has ended, or the journal fails; then it expires in its time
 
 
-async def get_events(request: Request, site: Site) -> Answer:
+async def get_events(request: Request, context: ServerContext) -> Response:
     """`GET /api/v1/events`: the poll (6B)."""
-    user = await authenticated(request, site)
-    elsewhere = await answer_from_elsewhere(request, site, user)
+    user = await authenticated(request, context)
+    elsewhere = await answer_from_elsewhere(request, context, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request, site.turns)
+    parameters = await parameters_of(request, context.turns)
     client = noted_client(request, parameters)
-    owner = Owner.of(user, rights=site.authenticator.rights(user.id))
-    return await poll_or_create(request, site, parameters, owner=owner, client=client.name)
+    owner = Owner.of(user, rights=context.authenticator.rights(user.id))
+    return await poll_or_create(request, context, parameters, owner=owner, client=client.name)
 
 
 async def poll_or_create(
-    request: Request, site: Site, parameters: Parameters, *, owner: Owner, client: str
-) -> Answer:
+    request: Request, context: ServerContext, parameters: Parameters, *, owner: Owner, client: str
+) -> Response:
     """Reads a queue, or makes one when none is named (R6.34-R6.39); also what internal callers get."""
     queue_id = parameters.text("queue_id")
     last_event_id = parameters.integer("last_event_id")
@@ -271,107 +273,109 @@ async def poll_or_create(
         owner=owner,
         capabilities=capabilities_by_name(parameters, request.headers.get("user-agent")),
         client_name=user_client or client,
-        idle_timeouts=site.idle_timeouts,
+        idle_timeouts=context.idle_timeouts,
     )
     if queue_id is None:
         if not dont_block:
             raise BadRequest("Missing 'queue_id' argument")
-        if (note := note_of(request)).is_session:
-            check_origin(note, site.session_origins, changes=True)  # a GET, and yet it makes something
+        if (info := note_of(request)).is_session:
+            check_origin(info, context.session_origins, changes=True)  # a GET, and yet it makes something
         payload = {
             "events": [],
-            "queue_id": await create_queue(site, spec, note),
+            "queue_id": await create_queue(context, spec, info),
             "idle_queue_timeout_secs": spec.idle_timeout,
         }
         return responses.success(payload, ignored=parameters.ignored())
     if last_event_id is None:
         raise BadRequest("Missing 'last_event_id' argument")
-    batch = await _poll(request, site, queue_id, last_event_id, owner=owner, block=not dont_block)
+    batch = await _poll(request, context, queue_id, last_event_id, owner=owner, block=not dont_block)
     return responses.events(batch, ignored=parameters.ignored())
 
 
 async def _poll(
-    request: Request, site: Site, queue_id: str, last_event_id: int, *, owner: Owner, block: bool
+    request: Request, context: ServerContext, queue_id: str, last_event_id: int, *, owner: Owner, block: bool
 ) -> Batch:
-    slot: AsgiSlot[Batch] = AsgiSlot()
-    note = note_of(request)
-    before = site.engine.shard.find(queue_id)
+    slot: AwaitableWaiter[Batch] = AwaitableWaiter()
+    info = note_of(request)
+    before = context.engine.shard.find(queue_id)
     displaces = before is not None and before.waiter is not None
     # While stopping nobody is parked any more, and what is there still goes out (D5).
-    block = block and not site.lifecycle.stopping
-    site.engine.poll(queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, slot=slot)
+    block = block and not context.lifecycle.stopping
+    context.engine.poll(
+        queue_id, user_id=owner.user_id, last_event_id=last_event_id, block=block, waiter=slot
+    )
     # Only now is it known to be the user's own.
-    site.sessions.use(note.admitted, queue_id)
+    context.sessions.use(info.admitted, queue_id)
     if slot.answer is None:
-        await _wait(request, site, queue_id, slot, displaces=displaces)
+        await _wait(request, context, queue_id, slot, displaces=displaces)
     else:
-        note.displaced = displaces
+        info.displaced = displaces
     # Without a connection nobody reads this answer (R6.16).
-    note.batch = slot.answer or Batch(QueueId(queue_id), ())
-    return note.batch
+    info.batch = slot.answer or Batch(QueueId(queue_id), ())
+    return info.batch
 
 
 async def _wait(
-    request: Request, site: Site, queue_id: str, slot: AsgiSlot[Batch], *, displaces: bool
+    request: Request, context: ServerContext, queue_id: str, slot: AwaitableWaiter[Batch], *, displaces: bool
 ) -> None:
     """Waits for the answer to a poll, or until its client goes away."""
-    note = note_of(request)
-    descriptor = site.engine.shard.find(queue_id)
+    info = note_of(request)
+    descriptor = context.engine.shard.find(queue_id)
     spec = None if descriptor is None else descriptor.spec
     named: dict[str, Any] = {"queue_id": queue_id}
     if spec is not None:
         named |= {"user_id": spec.user_id, "client": spec.client_type_name}
-    named["request_id"] = site.request_ids.shown(note.number)
+    named["request_id"] = context.request_ids.shown(info.number)
     if displaces:
-        site.log.info("poll displaced", **named)
-    began = site.timer()
+        context.log.info("poll displaced", **named)
+    began = context.timer()
     is_over = False
     try:
-        async with asyncio.timeout(_left(note, site)):
+        async with asyncio.timeout(_left(info, context)):
             await slot.wait_connected(request.receive)
     except TimeoutError:
         is_over = True
     finally:
-        note.waited = site.timer() - began
+        info.waited = context.timer() - began
         # The client went away, or the request was cancelled: what arrives now stays in the queue.
         if slot.answer is None:
-            site.engine.lost(queue_id, slot)
+            context.engine.poll_disconnected(queue_id, slot)
             if not is_over:
-                note.gone = True
-                site.log.info("client disconnected", **named)
+                info.gone = True
+                context.log.info("client disconnected", **named)
     if is_over and slot.answer is None:
-        raise expired(note)
+        raise expired(info)
 
 
-def _left(note: Note, site: Site) -> float | None:
+def _left(info: RequestInfo, context: ServerContext) -> float | None:
     """Seconds until what the user was let in by comes to its end; None when it has none."""
-    if note.admitted is None or note.admitted.ends_at == math.inf:
+    if info.admitted is None or info.admitted.ends_at == math.inf:
         return None
-    return max(0.0, note.admitted.ends_at - site.now())
+    return max(0.0, info.admitted.ends_at - context.now())
 
 
-async def delete_events(request: Request, site: Site) -> Answer:
+async def delete_events(request: Request, context: ServerContext) -> Response:
     """`DELETE /api/v1/events`: ends a queue (R6.63)."""
-    user = await authenticated(request, site)
-    elsewhere = await answer_from_elsewhere(request, site, user)
+    user = await authenticated(request, context)
+    elsewhere = await answer_from_elsewhere(request, context, user)
     if elsewhere is not None:
         return elsewhere
-    parameters = await parameters_of(request, site.turns)
+    parameters = await parameters_of(request, context.turns)
     noted_client(request, parameters)
     queue_id = parameters.required_text("queue_id")
-    slot: AsgiSlot[QueueId] = AsgiSlot()
-    site.engine.delete(queue_id, user_id=user.id, slot=slot)
+    slot: AwaitableWaiter[QueueId] = AwaitableWaiter()
+    context.engine.delete(queue_id, user_id=user.id, waiter=slot)
     await slot.wait()
     return responses.success({}, ignored=parameters.ignored())
 
 
-async def server_settings(request: Request, site: Site) -> Answer:
+async def server_settings(request: Request, context: ServerContext) -> Response:
     """`GET /api/v1/server_settings`: what clients ask first, without logging in (R6.15)."""
-    admit_anybody(note_of(request), site)
+    admit_anybody(note_of(request), context)
     parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     payload: dict[str, Any] = {
-        **site.compat.versions,
+        **context.compat.versions,
         "authentication_methods": {},
         "push_notifications_enabled": False,
         "is_incompatible": False,
@@ -382,9 +386,9 @@ async def server_settings(request: Request, site: Site) -> Answer:
     return responses.success(payload, ignored=parameters.ignored())
 
 
-async def users_me(request: Request, site: Site) -> Answer:
+async def users_me(request: Request, context: ServerContext) -> Response:
     """`GET /api/v1/users/me`: the own account, as bots ask for it at their start."""
-    user = await authenticated(request, site)
+    user = await authenticated(request, context)
     parameters = Parameters(query_parameters(request))
     noted_client(request, parameters)
     return responses.success(described(user), ignored=parameters.ignored())

@@ -11,13 +11,13 @@ from starlette.requests import Request
 
 from tidewire.core.errors import BadRequest, MissingParameter, NotFound
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.inspection.explain import Story
-from tidewire.core.inspection.queue_list import SORTS, Listing, Wanted
+from tidewire.core.inspection.explain import Explanation
+from tidewire.core.inspection.queue_list import SORTS, QueueFilter, QueueList
 from tidewire.core.inspection.survey import Survey
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import Parameters, query_parameters, read_body
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.publish import MAX_NOTICES_BYTES, check_internal, read_notices_of
 
 STEP = 250
@@ -28,27 +28,27 @@ TURN = 0.001
 """Seconds of looking after which other work gets a turn."""
 
 
-async def surveyed(site: Site) -> Survey[Any]:
+async def surveyed(context: ServerContext) -> Survey[Any]:
     """What all queues hold together."""
-    survey = site.engine.shard.survey()
-    await _finish(survey, site)
+    survey = context.engine.shard.survey()
+    await _finish(survey, context)
     return survey
 
 
-async def listed(site: Site, wanted: Wanted) -> Listing[Any]:
+async def listed(context: ServerContext, wanted: QueueFilter) -> QueueList[Any]:
     """The queues that are wanted."""
-    listing = site.engine.shard.listing(wanted)
-    await _finish(listing, site)
+    listing = context.engine.shard.listing(wanted)
+    await _finish(listing, context)
     return listing
 
 
-async def _finish(look: Survey[Any] | Listing[Any], site: Site) -> None:
-    began = site.timer()
+async def _finish(look: Survey[Any] | QueueList[Any], context: ServerContext) -> None:
+    began = context.timer()
     while not look.done:
         look.step(STEP)
-        if site.timer() - began > TURN:
+        if context.timer() - began > TURN:
             await asyncio.sleep(0)
-            began = site.timer()
+            began = context.timer()
 
 
 USUAL_QUEUES = 100
@@ -67,9 +67,9 @@ MOST = 1000
 """Queues, events, stories or outcomes of one answer."""
 
 
-async def queues(request: Request, site: Site) -> Answer:
+async def queues(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/queues`: the queues as a table, sorted and filtered."""
-    parameters = _asked(request, site)
+    parameters = _asked(request, context)
     user_id, realm_id = parameters.integer("user_id", minimum=0), parameters.integer("realm_id", minimum=0)
     sort = parameters.text("sort") or "oldest"
     if sort not in SORTS:
@@ -77,7 +77,7 @@ async def queues(request: Request, site: Site) -> Answer:
     limit, skip = _limit(parameters, "limit", USUAL_QUEUES), parameters.integer("skip", minimum=0) or 0
     if limit + skip > MOST:
         raise BadRequest(f"skip and limit together can be {MOST} at most: narrow the search instead")
-    wanted = Wanted(
+    wanted = QueueFilter(
         sort=sort,
         ascending=parameters.boolean("ascending", default=False),
         limit=limit,
@@ -89,31 +89,31 @@ async def queues(request: Request, site: Site) -> Answer:
         waiting=parameters.optional_boolean("waiting"),
         offline=parameters.optional_boolean("offline"),
     )
-    listing = await listed(site, wanted)
-    payload = {"queues": listing.rows(), "found": listing.found, "now": site.now()}
+    listing = await listed(context, wanted)
+    payload = {"queues": listing.rows(), "found": listing.found, "now": context.now()}
     return responses.success(payload, ignored=parameters.ignored())
 
 
-async def queue(request: Request, site: Site) -> Answer:
+async def queue(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/queues/{queue_id}`: one queue with its contents in outline and its timeline."""
-    parameters = _asked(request, site)
-    view = site.engine.shard.view_queue(
+    parameters = _asked(request, context)
+    view = context.engine.shard.view_queue(
         request.path_params["queue_id"],
         most=_limit(parameters, "limit", USUAL_EVENTS),
         payload=parameters.boolean("payload", default=False),
     )
-    return responses.success({"queue": view, "now": site.now()}, ignored=parameters.ignored())
+    return responses.success({"queue": view, "now": context.now()}, ignored=parameters.ignored())
 
 
-async def explain(request: Request, site: Site) -> Answer:
+async def explain(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/explain`: what became of an event, of a notice, or of the last that a queue or user was offered."""
-    parameters = _asked(request, site)
+    parameters = _asked(request, context)
     queue_id, user_id = parameters.text("queue_id"), parameters.integer("user_id", minimum=0)
     event_id, notice_id = parameters.integer("event_id", minimum=0), parameters.text("notice_id")
     last = _limit(parameters, "last", USUAL_STORIES)
     payload = parameters.boolean("payload", default=False)
-    shard = site.engine.shard
-    stories: list[Story] = []
+    shard = context.engine.shard
+    stories: list[Explanation] = []
     if queue_id is None:
         if user_id is None:
             raise MissingParameter("queue_id")
@@ -129,30 +129,30 @@ async def explain(request: Request, site: Site) -> Answer:
             stories = shard.explain_last(queue_id=queue_id, user_id=None, last=last, payload=payload)
         if user_id is not None and any(story.user_id != user_id for story in stories):
             raise NotFound(f"The queue {queue_id} is not one of user {user_id}")
-    return responses.success({"stories": stories, "now": site.now()}, ignored=parameters.ignored())
+    return responses.success({"stories": stories, "now": context.now()}, ignored=parameters.ignored())
 
 
-async def dry_run(request: Request, site: Site) -> Answer:
+async def dry_run(request: Request, context: ServerContext) -> Response:
     """`POST /api/internal/explain/dry-run`: what one notice would bring to whom; nothing is delivered."""
-    parameters = _asked(request, site)
+    parameters = _asked(request, context)
     limit = _limit(parameters, "limit", USUAL_OUTCOMES)
     payload = parameters.boolean("payload", default=False)
-    taken = await read_notices_of(await read_body(request, MAX_NOTICES_BYTES), site)
+    taken = await read_notices_of(await read_body(request, MAX_NOTICES_BYTES), context)
     if len(taken) != 1:
         raise BadRequest("The request must have exactly one notice in its body")
-    rehearsed = site.engine.shard.rehearse(taken[0], most=limit, payload=payload)
+    rehearsed = context.engine.shard.dry_run(taken[0], most=limit, payload=payload)
     return responses.success(msgspec.structs.asdict(rehearsed), ignored=parameters.ignored())
 
 
-async def stats(request: Request, site: Site) -> Answer:
+async def stats(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/stats`: what there is, and the totals since the process began."""
-    parameters = _asked(request, site)
-    totals = msgspec.structs.asdict(site.engine.shard.overview(await surveyed(site)))
-    return responses.success({**totals, "now": site.now()}, ignored=parameters.ignored())
+    parameters = _asked(request, context)
+    totals = msgspec.structs.asdict(context.engine.shard.overview(await surveyed(context)))
+    return responses.success({**totals, "now": context.now()}, ignored=parameters.ignored())
 
 
-def _asked(request: Request, site: Site) -> Parameters:
-    check_internal(request, site)
+def _asked(request: Request, context: ServerContext) -> Parameters:
+    check_internal(request, context)
     return Parameters(query_parameters(request))
 
 

@@ -2,13 +2,13 @@
 
 from starlette.requests import Request
 
-from tidewire.cluster.awaitable import AsgiSlot
+from tidewire.cluster.awaitable import AwaitableWaiter
 from tidewire.core.notifications.outbox import OutboxPage
 from tidewire.core.notifications.worker_records import stable_id, wire_record
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import Parameters, query_parameters
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.publish import check_internal
 
 USUAL_RECORDS = 100
@@ -16,14 +16,14 @@ MOST_RECORDS = 1000
 """Of one answer: some 200 KB."""
 
 
-async def read(request: Request, site: Site) -> Answer:
+async def read(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/outbox/{queue}`: the records behind a position, as far as they are durable."""
-    queue, parameters = _asked(request, site)
+    queue, parameters = _asked(request, context)
     after = parameters.integer("after", minimum=0)
     limit = parameters.integer("limit", minimum=1)
-    slot: AsgiSlot[OutboxPage] = AsgiSlot()
-    site.engine.read_outbox(
-        queue, after=after or 0, limit=min(limit or USUAL_RECORDS, MOST_RECORDS), slot=slot
+    slot: AwaitableWaiter[OutboxPage] = AwaitableWaiter()
+    context.engine.read_outbox(
+        queue, after=after or 0, limit=min(limit or USUAL_RECORDS, MOST_RECORDS), waiter=slot
     )
     page = await slot.wait()
     records = [
@@ -34,17 +34,17 @@ async def read(request: Request, site: Site) -> Answer:
     return responses.success(payload, ignored=parameters.ignored())
 
 
-async def acknowledge(request: Request, site: Site) -> Answer:
+async def acknowledge(request: Request, context: ServerContext) -> Response:
     """`DELETE /api/internal/outbox/{queue}`: drops the records up to a position; answered once that is durable."""
-    queue, parameters = _asked(request, site)
+    queue, parameters = _asked(request, context)
     through = parameters.required_integer("through", minimum=0)
-    slot: AsgiSlot[int] = AsgiSlot()
-    site.engine.acknowledge_outbox(queue, through=through, slot=slot)
+    slot: AwaitableWaiter[int] = AwaitableWaiter()
+    context.engine.acknowledge_outbox(queue, through=through, waiter=slot)
     await slot.wait()
     return responses.success({}, ignored=parameters.ignored())
 
 
-def _asked(request: Request, site: Site) -> tuple[str, Parameters]:
-    check_internal(request, site)
-    site.lifecycle.check_serving()
+def _asked(request: Request, context: ServerContext) -> tuple[str, Parameters]:
+    check_internal(request, context)
+    context.lifecycle.check_serving()
     return request.path_params["queue"], Parameters(query_parameters(request))

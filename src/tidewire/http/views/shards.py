@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from tidewire.cluster.awaitable import AsgiSlot
-from tidewire.cluster.peers import Neighbours
-from tidewire.cluster.relocation import LOOK_AT, HandOver
+from tidewire.cluster.awaitable import AwaitableWaiter
+from tidewire.cluster.peers import Peers
+from tidewire.cluster.relocation import LOOK_AT, RelocationCoordinator
 from tidewire.core.errors import BadRequest, NotFound, ShardMapDiffers
 from tidewire.core.transitions.relocate import decode_chunk
-from tidewire.engine.transfer import Handing
+from tidewire.engine.transfer import RelocationSteps
 from tidewire.http import responses
-from tidewire.http.context import Site
+from tidewire.http.context import ServerContext
 from tidewire.http.parameters import read_body
-from tidewire.http.responses import Answer
+from tidewire.http.responses import Response
 from tidewire.http.views.publish import check_internal
 from tidewire.sharding.shard_map import ShardMap, decode_map
 
@@ -36,49 +36,49 @@ class _Maps(msgspec.Struct):
     before: msgspec.Raw = ABSENT
 
 
-def _hand_over(site: Site) -> HandOver:
-    if site.hand_over is None:
+def _hand_over(context: ServerContext) -> RelocationCoordinator:
+    if context.relocation is None:
         raise NotFound("This server is no shard: shards.map_file is not set")
-    return site.hand_over
+    return context.relocation
 
 
-def status_of(hand_over: HandOver, handing: Handing) -> dict[str, Any]:
+def status_of(relocation: RelocationCoordinator, relocation_steps: RelocationSteps) -> dict[str, Any]:
     """How far a shard is."""
-    moves, neighbours = handing.moves, hand_over.neighbours
-    is_alone = moves.agreed and neighbours.splits_by_this_map_alone
-    waits = hand_over.waits
-    users, queues, away, here = handing.totals
+    relocations, peers = relocation_steps.relocations, relocation.neighbours
+    is_alone = relocations.agreed and peers.splits_by_this_map_alone
+    waits = relocation.waits
+    users, queues, away, here = relocation_steps.totals
     return {
-        "index": neighbours.index,
-        "port": neighbours.own.port,
-        "version": moves.version,
-        "before": None if neighbours.before is None else neighbours.before.version,
-        "before_map": moves.before.decode() or None,
-        "unsure": neighbours.unsure,
-        "agreed": moves.agreed,
-        "closed": moves.closed,
+        "index": peers.index,
+        "port": peers.own.port,
+        "version": relocations.version,
+        "before": None if peers.before is None else peers.before.version,
+        "before_map": relocations.before.decode() or None,
+        "unsure": peers.unsure,
+        "agreed": relocations.agreed,
+        "closed": relocations.closed,
         # All that counts is that no part is under way which an older map made.
-        "splits_by": moves.version if is_alone else 0,
-        "awaited": [neighbours.address(shard).port for shard in moves.awaited],
+        "splits_by": relocations.version if is_alone else 0,
+        "awaited": [peers.address(shard).port for shard in relocations.awaited],
         "users": users,
         "queues": queues,
-        "left": hand_over.left,
+        "left": relocation.left,
         "moved_away": away,
         "moved_here": here,
         "waits": None if waits is None else {"reason": waits[0], "seconds": round(waits[1], 1)},
-        "longest_hold_ms": round(hand_over.longest_hold * 1000, 1),
+        "longest_hold_ms": round(relocation.longest_hold * 1000, 1),
     }
 
 
-async def planned(neighbours: Neighbours, handing: Handing, newer: ShardMap) -> list[dict[str, int]]:
+async def planned(peers: Peers, relocation_steps: RelocationSteps, newer: ShardMap) -> list[dict[str, int]]:
     """How many users and queues a map would have this shard hand over, by where to."""
     found: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for place, user_id in enumerate(handing.concerned()):
-        realm_id = neighbours.realm_of(user_id, None)
-        after = newer.shard_of(user_id, None if realm_id is None else neighbours.host_of(realm_id))
-        if neighbours.shard_of(user_id, realm_id) == neighbours.index != after:
+    for place, user_id in enumerate(relocation_steps.users_to_move()):
+        realm_id = peers.realm_of(user_id, None)
+        after = newer.shard_of(user_id, None if realm_id is None else peers.host_of(realm_id))
+        if peers.shard_of(user_id, realm_id) == peers.index != after:
             found[after][0] += 1
-            found[after][1] += handing.queues_of([user_id])
+            found[after][1] += relocation_steps.queues_of([user_id])
         if place % LOOK_AT == 0:
             await asyncio.sleep(0)
     return [
@@ -87,57 +87,59 @@ async def planned(neighbours: Neighbours, handing: Handing, newer: ShardMap) -> 
     ]
 
 
-async def status(request: Request, site: Site) -> Answer:
+async def status(request: Request, context: ServerContext) -> Response:
     """`GET /api/internal/shards`: under which map this shard lives, and how far a hand-over is; all of it durable."""
-    check_internal(request, site)
-    hand_over = _hand_over(site)
-    site.lifecycle.check_serving()
-    said = status_of(hand_over, site.engine.handing)
-    slot: AsgiSlot[None] = AsgiSlot()
-    site.engine.handing.settle(slot)
+    check_internal(request, context)
+    relocation = _hand_over(context)
+    context.lifecycle.check_serving()
+    said = status_of(relocation, context.engine.relocation_steps)
+    slot: AwaitableWaiter[None] = AwaitableWaiter()
+    context.engine.relocation_steps.answer_when_durable(slot)
     await slot.wait()
     return responses.success(said)
 
 
-async def take_map(request: Request, site: Site) -> Answer:
+async def take_map(request: Request, context: ServerContext) -> Response:
     """`POST /api/internal/shards/map`: lives under another map from here on, and hands users over by it."""
-    check_internal(request, site)
-    hand_over = _hand_over(site)
+    check_internal(request, context)
+    relocation = _hand_over(context)
     after, before = _maps(await read_body(request, MAX_MAP_BYTES))
-    site.lifecycle.check_serving()
-    problem = hand_over.take_map(after, before)
+    context.lifecycle.check_serving()
+    problem = relocation.take_map(after, before)
     if problem is not None:
         raise ShardMapDiffers(f"The map can't be put in force: {problem}")
-    slot: AsgiSlot[None] = AsgiSlot()
-    site.engine.handing.settle(slot)
+    slot: AwaitableWaiter[None] = AwaitableWaiter()
+    context.engine.relocation_steps.answer_when_durable(slot)
     await slot.wait()
-    return responses.success(status_of(hand_over, site.engine.handing))
+    return responses.success(status_of(relocation, context.engine.relocation_steps))
 
 
-async def plan(request: Request, site: Site) -> Answer:
+async def plan(request: Request, context: ServerContext) -> Response:
     """`POST /api/internal/shards/plan`: how many users a map would have this shard hand over; nothing changes."""
-    check_internal(request, site)
-    hand_over = _hand_over(site)
+    check_internal(request, context)
+    relocation = _hand_over(context)
     after, _ = _maps(await read_body(request, MAX_MAP_BYTES))
-    return responses.success({"moves": await planned(hand_over.neighbours, site.engine.handing, after)})
+    return responses.success(
+        {"moves": await planned(relocation.neighbours, context.engine.relocation_steps, after)}
+    )
 
 
-async def take_users(request: Request, site: Site) -> Answer:
+async def take_users(request: Request, context: ServerContext) -> Response:
     """`POST /api/internal/shards/users`: what another shard hands over; answered once it is durable."""
-    check_internal(request, site)
-    _hand_over(site)
+    check_internal(request, context)
+    _hand_over(context)
     chunk = decode_chunk(await read_body(request, MAX_CHUNK_BYTES))
-    site.lifecycle.check_serving()
-    slot: AsgiSlot[None] = AsgiSlot()
-    adopted = site.engine.handing.take(chunk, slot)
-    changed = site.engine.handing.whose_rights_changed(adopted, site.authenticator.rights)
+    context.lifecycle.check_serving()
+    slot: AwaitableWaiter[None] = AwaitableWaiter()
+    adopted = context.engine.relocation_steps.take(chunk, slot)
+    changed = context.engine.relocation_steps.whose_rights_changed(adopted, context.authenticator.rights)
     if changed:
         # On the way, or there is another users file here.
-        site.engine.revoke(changed)
+        context.engine.revoke(changed)
     await slot.wait()
     if adopted:
-        port = site.hand_over and site.hand_over.port_of(chunk.source)
-        site.log.debug("users taken", source=port, users=len(adopted))
+        port = context.relocation and context.relocation.port_of(chunk.source)
+        context.log.debug("users taken", source=port, users=len(adopted))
     return responses.success({})
 
 

@@ -12,7 +12,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.utils import floatToGoString
 
-from tidewire.core.inspection.survey import Spread
+from tidewire.core.inspection.survey import Distribution
 from tidewire.observability.counters import Histogram
 from tidewire.observability.metrics.definitions import (
     BUS,
@@ -66,7 +66,7 @@ def _family(metric: Metric, figures: Figures) -> Family:
         for values, found in _histograms(figures):
             histogram.add_metric(values, _buckets(found.bounds, found.counts), found.total)
         return histogram
-    if not isinstance(figures, Spread):
+    if not isinstance(figures, Distribution):
         raise TypeError(f"{metric.name} is not spread over queues")
     spread = GaugeHistogramMetricFamily(metric.name, metric.meaning)
     spread.add_metric([], _buckets(figures.bounds, figures.counts), figures.total)

@@ -6,9 +6,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from tidewire.core.inspection.survey import Spread, Survey, Tables
+from tidewire.core.inspection.survey import Distribution, Survey, Tables
 from tidewire.core.state.statistics import Statistics
-from tidewire.engine.recovery import Comeback
+from tidewire.engine.recovery import RecoveryReport
 from tidewire.observability.counters import Histogram, HttpStatistics, JournalStatistics
 from tidewire.observability.metrics.event_times import EventTimes
 from tidewire.observability.metrics.reporter import CountingReporter
@@ -52,7 +52,7 @@ class Sources:
     tail_bytes: Callable[[], int]
     journal_fails: Callable[[], bool]
     reported: CountingReporter
-    comeback: Comeback
+    comeback: RecoveryReport
     http: HttpStatistics
     suppressed: Mapping[str, int]
     bus: Callable[[], BusState]
@@ -71,7 +71,7 @@ class View(NamedTuple):
 Labels: TypeAlias = tuple[str, ...]
 """Values of a row's labels, in their order."""
 
-Figures: TypeAlias = float | Mapping[Any, float] | Histogram | Mapping[Any, Histogram] | Spread
+Figures: TypeAlias = float | Mapping[Any, float] | Histogram | Mapping[Any, Histogram] | Distribution
 """A row's figures by the values of its labels (`Labels`); without labels a bare one."""
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})

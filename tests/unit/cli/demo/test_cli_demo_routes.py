@@ -24,7 +24,7 @@ async def site(tmp_path: Path) -> LocalSite:
     local = local_site(tmp_path)
     (realm,) = USERS.realms()
     table = DemoRoutes(Board(realm, USERS.users())).table()
-    return replace(local, app=build_application(local.site, table))
+    return replace(local, app=build_application(local.context, table))
 
 
 async def send(site: LocalSite, form: Mapping[str, Any], name: str | None = "ada") -> dict[str, Any]:
@@ -101,7 +101,7 @@ async def test_nobody_writes_or_reacts_without_logging_in(site: LocalSite) -> No
 
 
 async def test_a_server_that_stops_takes_no_messages(site: LocalSite) -> None:
-    site.site.lifecycle.stopping = True
+    site.context.lifecycle.stopping = True
     assert (await send(site, DIRECT))["code"] == "SERVICE_UNAVAILABLE"
 
 

@@ -16,7 +16,7 @@ from tidewire.core.events.shaped_event import Representation
 from tidewire.core.ids import UserId
 from tidewire.core.notices.notice import decode_notice
 from tidewire.core.notifications.candidates import NOTIFICATION_INPUTS
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.merge_group import Pushable
@@ -173,7 +173,7 @@ class KeepingDispatch(Dispatch[Any]):
         descriptor: Descriptor[Any],
         shaped: Representation,
         suffix: bytes = b"",
-        missed: Missed | None = None,
+        missed: PendingNotification | None = None,
     ) -> None:
         """Keeps it."""
         super().push(descriptor, shaped, suffix)
@@ -186,8 +186,8 @@ def test_what_a_user_may_miss_goes_along_with_the_message_but_not_to_who_only_he
     nothing = rig.register(spec(user=2))
     hearing = rig.register(reader(3, all_public_streams=True, may_access_public_channels=True))
     dispatch = KeepingDispatch(rig.engine.shard._state)
-    record = Missed(1044, UserId(31), "mentioned", None)
-    dispatch.missed = {UserId(1): record, UserId(3): Missed(1044, UserId(31), None, "mentioned")}
+    record = PendingNotification(1044, UserId(31), "mentioned", None)
+    dispatch.missed = {UserId(1): record, UserId(3): PendingNotification(1044, UserId(31), None, "mentioned")}
     process(decode_notice(notice(message(), [1, 2])), dispatch)
     assert dispatch.kept == {named: record, alike: record, nothing: None, hearing: None}
 
@@ -248,11 +248,13 @@ def test_a_notice_for_a_realm_passes_by_queues_of_others_r0_5() -> None:
 class BrokenQueue(EventQueue):
     """A queue that takes nothing."""
 
-    def push(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
+    def push(self, shaped: Pushable, suffix: bytes = b"", missed: PendingNotification | None = None) -> int:
         """Whatever may go wrong."""
         raise ValueError(shaped.kind, suffix, missed)
 
-    def push_alone(self, shaped: Pushable, suffix: bytes = b"", missed: Missed | None = None) -> int:
+    def push_alone(
+        self, shaped: Pushable, suffix: bytes = b"", missed: PendingNotification | None = None
+    ) -> int:
         """Whatever may go wrong."""
         raise ValueError(shaped.kind, suffix, missed)
 

@@ -9,7 +9,7 @@ from support.events import Json, flags, state_of_flags
 from support.naive_shaping import registration
 from tidewire.core.events.capabilities import Capabilities
 from tidewire.core.shard import Shard
-from tidewire.engine.engine import PollSlot
+from tidewire.engine.engine import PollWaiter
 
 
 def received(event: Json, **capabilities: bool) -> list[Json]:
@@ -32,7 +32,7 @@ def refused(event: Json, **capabilities: bool) -> dict[str, int]:
 
 def encoded(event: Json, *clients: Capabilities) -> int:
     """How many bodies are encoded for these clients, each of them there three times."""
-    shard: Shard[PollSlot] = Shard()
+    shard: Shard[PollWaiter] = Shard()
     rig = Rig(shard=shard)
     for client in clients * 3:
         rig.register(registration(client))

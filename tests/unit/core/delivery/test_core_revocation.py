@@ -104,7 +104,7 @@ def test_it_survives_a_crash_and_a_stop(kept: bool) -> None:
     rig.register()
     published(rig, revoke(), revoke(2), restore(2))
     if kept:
-        assert rig.engine.keep()
+        assert rig.engine.final_snapshot()
     rig.recover()
     assert rig.engine.shard.queues() == 0
     assert is_revoked(rig)

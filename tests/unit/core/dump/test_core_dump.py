@@ -13,7 +13,7 @@ from tidewire.core.events.capabilities import CAPABILITY_NAMES
 from tidewire.core.events.coalescing import MERGE_RULES
 from tidewire.core.events.encoding import decode_body, encode_entry
 from tidewire.core.events.shaped_event import Representation
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.event_queue import EventQueue
 from tidewire.core.queues.merge_group import Pushable
 
@@ -188,7 +188,9 @@ def test_internal_data_stands_beside_the_event_and_is_written_again_r10_10() -> 
     internal = {"mention_push_notify": True, "dm_email_notify": True, "mentioned_user_group_id": 3}
     stored = stored_queue(message(5, internal_data={**internal, "email_notified": True}))
     dumped = read(QUEUE_ID, descriptor(stored))
-    assert dumped.queue.missed == {0: Missed(5, 8, "mentioned", "direct_message", 3, email_notified=True)}
+    assert dumped.queue.missed == {
+        0: PendingNotification(5, 8, "mentioned", "direct_message", 3, email_notified=True)
+    }
     assert "internal_data" not in events(dumped.queue)[0]
     (again,) = written(dumped)["event_queue"]["queue"]
     assert again == {**message(5), "id": 0, "internal_data": {**internal, "email_notified": True}}

@@ -12,7 +12,7 @@ from support.events import decode, flags, notice
 from tidewire.core.errors import InvalidNotice, NoticeIdReused
 from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
 from tidewire.core.ids import RealmId, UserId
-from tidewire.core.inspection.dry_run import Rehearsed
+from tidewire.core.inspection.dry_run import DryRun
 from tidewire.core.notices.notice import Notice, decode_notice
 from tidewire.core.notices.request_body import decode_notices
 from tidewire.core.persistence.snapshot import encode_snapshot
@@ -21,8 +21,8 @@ from tidewire.core.queues.descriptor import QueueSpec
 DEPLOY = {"type": "deploy"}
 
 
-def rehearse(rig: Rig, raw: bytes, most: int = 1000) -> Rehearsed:
-    return rig.engine.shard.rehearse(decode_notice(raw), most=most, payload=True)
+def rehearse(rig: Rig, raw: bytes, most: int = 1000) -> DryRun:
+    return rig.engine.shard.dry_run(decode_notice(raw), most=most, payload=True)
 
 
 def everything(rig: Rig) -> tuple[Any, ...]:
@@ -30,8 +30,8 @@ def everything(rig: Rig) -> tuple[Any, ...]:
     shard = rig.engine.shard
     state, statistics = shard._state, shard.statistics
     counted = tuple(repr(getattr(statistics, name)) for name in statistics.__slots__)
-    trails = [(bytes(one.trail), bytes(one.trail.refusals or b"")) for one in state.directory]
-    return encode_snapshot(shard.snapshot(now=0.0)), counted, trails, state.trails.notice, len(state.ready)
+    trails = [(bytes(one.history), bytes(one.history.refusals or b"")) for one in state.directory]
+    return encode_snapshot(shard.snapshot(now=0.0)), counted, trails, state.histories.notice, len(state.ready)
 
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: f"{sample.kind}")

@@ -10,15 +10,15 @@ from support.events import flags
 from tidewire.core.errors import NotFound
 from tidewire.core.history.history import LEAST, OVERHEAD
 from tidewire.core.ids import UserId
-from tidewire.core.inspection.explain import Story
-from tidewire.core.inspection.queue_list import SORTS, QueueRow, Wanted
+from tidewire.core.inspection.explain import Explanation
+from tidewire.core.inspection.queue_list import SORTS, QueueFilter, QueueRow
 from tidewire.core.state.limits import Limits
 
 DEPLOY = {"type": "deploy"}
 OTHER = {"type": "other"}
 
 
-def stories(rig: Rig, queue_id: str, last: int = 1000) -> list[Story]:
+def stories(rig: Rig, queue_id: str, last: int = 1000) -> list[Explanation]:
     return rig.engine.shard.explain_last(queue_id=queue_id, user_id=None, last=last)
 
 
@@ -28,7 +28,7 @@ def states(rig: Rig, queue_id: str) -> list[str]:
 
 def trails(rig: Rig) -> Iterator[Any]:
     state = rig.engine.shard._state
-    yield from (descriptor.trail for descriptor in state.directory)
+    yield from (descriptor.history for descriptor in state.directory)
     yield from (ended.trail for ended in state.ended)
 
 
@@ -189,7 +189,7 @@ def test_what_an_event_says_is_shown_when_asked_for_and_there() -> None:
     assert bytes(shown) == b'{"type":"deploy","to":"web","id":0}'
 
 
-def listed(rig: Rig, wanted: Wanted, slices: int = 2) -> tuple[list[QueueRow], int]:
+def listed(rig: Rig, wanted: QueueFilter, slices: int = 2) -> tuple[list[QueueRow], int]:
     listing = rig.engine.shard.listing(wanted)
     while not listing.done:
         listing.step(slices)
@@ -204,7 +204,7 @@ def test_queues_are_listed_in_every_order(sort: str, ascending: bool) -> None:
         rig.register(spec(user=user))
         rig.publish(*[DEPLOY] * user, users=[user])
         rig.clock.time += 1
-    rows, found = listed(rig, Wanted(sort=sort, ascending=ascending, limit=2))
+    rows, found = listed(rig, QueueFilter(sort=sort, ascending=ascending, limit=2))
     # `oldest` is how long ago.
     values: list[Any] = [-(row.oldest or 0) if sort == "oldest" else getattr(row, sort) for row in rows]
     assert values == sorted(values, reverse=not ascending)
@@ -216,14 +216,14 @@ def test_queues_are_filtered() -> None:
     waits, other = rig.register(spec(user=1)), rig.register(spec(user=2, realm=2))
     rig.poll(waits, block=True)
 
-    def names(wanted: Wanted) -> list[str]:
+    def names(wanted: QueueFilter) -> list[str]:
         return [row.queue_id for row in listed(rig, wanted)[0]]
 
-    assert names(Wanted(user_id=UserId(2))) == names(Wanted(waiting=False)) == [other]
-    assert names(Wanted(waiting=True)) == [waits]
-    assert names(Wanted(client="no such")) == names(Wanted(offline=True)) == []
-    assert names(Wanted(search=other.upper())) == names(Wanted(search="2")) == [other]
-    assert names(Wanted(search="nothing")) == []
+    assert names(QueueFilter(user_id=UserId(2))) == names(QueueFilter(waiting=False)) == [other]
+    assert names(QueueFilter(waiting=True)) == [waits]
+    assert names(QueueFilter(client="no such")) == names(QueueFilter(offline=True)) == []
+    assert names(QueueFilter(search=other.upper())) == names(QueueFilter(search="2")) == [other]
+    assert names(QueueFilter(search="nothing")) == []
     survey = rig.engine.shard.survey()
     while not survey.done:
         survey.step(1)
@@ -243,7 +243,7 @@ def test_a_listing_in_slices_is_the_sorted_whole_cut_in_pages(
         rig.clock.time += user % 2
     whole = sorted(rig.engine.shard._state.directory, key=SORTS[sort], reverse=not ascending)
     for skip in range(9):
-        rows, found = listed(rig, Wanted(sort=sort, ascending=ascending, limit=3, skip=skip), slices)
+        rows, found = listed(rig, QueueFilter(sort=sort, ascending=ascending, limit=3, skip=skip), slices)
         assert [row.queue_id for row in rows] == [queue.queue_id for queue in whole[skip : skip + 3]]
         assert found == 7
 
@@ -251,7 +251,7 @@ def test_a_listing_in_slices_is_the_sorted_whole_cut_in_pages(
 def test_a_queue_that_ends_while_others_are_looked_at_is_left_out() -> None:
     rig = Rig()
     gone, stays = rig.register(), rig.register()
-    listing = rig.engine.shard.listing(Wanted())
+    listing = rig.engine.shard.listing(QueueFilter())
     listing.step(1)
     rig.delete(gone)
     listing.step(10)

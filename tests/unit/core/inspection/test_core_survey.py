@@ -6,7 +6,7 @@ import pytest
 
 from support.metrics import Watched, watched
 from tidewire.core.events.capabilities import CAPABILITY_NAMES, Capabilities
-from tidewire.core.inspection.survey import DEPTHS, SIZES, Spread, Survey
+from tidewire.core.inspection.survey import DEPTHS, SIZES, Distribution, Survey
 
 
 def filled() -> Watched:
@@ -67,7 +67,7 @@ def test_a_shard_without_queues_has_nothing_to_be_found() -> None:
 
 @pytest.mark.parametrize("bounds", [DEPTHS, SIZES])
 def test_a_figure_is_in_the_class_whose_bound_it_does_not_pass(bounds: tuple[int, ...]) -> None:
-    spread = Spread(bounds)
+    spread = Distribution(bounds)
     for bound in bounds:
         spread.add(bound)
         spread.add(bound + 1)

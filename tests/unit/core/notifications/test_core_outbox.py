@@ -8,7 +8,7 @@ from tidewire.core.notifications.outbox import PIECE, Outbox, OutboxImage
 from tidewire.core.notifications.worker_records import (
     EMAIL_QUEUE,
     MOBILE_QUEUE,
-    Notified,
+    NotificationDecision,
     mobile_queue,
     queue_names,
     queue_of,
@@ -20,9 +20,9 @@ def outbox(most: int = 0, pushes: int = 0, emails: int = 0, mobile_shards: int =
     """An outbox with pushes of the messages 1, 2, ... and then emails."""
     made = Outbox(most=most, mobile_shards=mobile_shards)
     for number in range(pushes):
-        made.add(Notified(UserId(number), number + 1, "mentioned", None), 5.0)
+        made.add(NotificationDecision(UserId(number), number + 1, "mentioned", None), 5.0)
     for number in range(emails):
-        made.add(Notified(UserId(number), number + 1, None, "mentioned"), 5.0)
+        made.add(NotificationDecision(UserId(number), number + 1, None, "mentioned"), 5.0)
     return made
 
 
@@ -48,7 +48,7 @@ def test_a_page_begins_behind_a_position(after: int, limit: int, positions: list
 def test_what_is_acknowledged_is_gone_and_positions_go_on() -> None:
     made = outbox(pushes=3, emails=1)
     made.acknowledge(MOBILE_QUEUE, through=2)
-    made.add(Notified(UserId(1), 50, "mentioned", None), 6.0)
+    made.add(NotificationDecision(UserId(1), 50, "mentioned", None), 6.0)
     assert held(made) == [(3, 3), (4, 50)]
     assert (len(made), made.page(MOBILE_QUEUE, after=0, limit=1).waiting) == (3, 2)
 
@@ -67,7 +67,7 @@ def test_the_oldest_of_all_queues_give_way_and_are_counted() -> None:
     made = outbox(most=4, pushes=3, emails=3)
     assert (held(made), held(made, EMAIL_QUEUE)) == ([(3, 3)], [(1, 1), (2, 2), (3, 3)])
     assert [made.page(queue, after=0, limit=1).lost for queue in (MOBILE_QUEUE, EMAIL_QUEUE)] == [2, 0]
-    assert made.add(Notified(UserId(1), 9, "mentioned", "mentioned"), 6.0) == 2
+    assert made.add(NotificationDecision(UserId(1), 9, "mentioned", "mentioned"), 6.0) == 2
     assert (held(made), held(made, EMAIL_QUEUE)) == ([(4, 9)], [(2, 2), (3, 3), (4, 9)])
 
 
@@ -86,7 +86,7 @@ def test_an_image_holds_everything() -> None:
     assert (again.next_number, again.pieces()) == (made.next_number, made.pieces())
     assert len(again) == len(made) == 1
     for each in (made, again):
-        each.add(Notified(UserId(1), 9, "mentioned", None), 6.0)
+        each.add(NotificationDecision(UserId(1), 9, "mentioned", None), 6.0)
     assert (again.next_number, again.pieces()) == (made.next_number, made.pieces())
 
 
@@ -122,14 +122,14 @@ def test_with_several_workers_each_finds_its_users_in_its_queue() -> None:
 def test_records_of_another_number_of_workers_stay_readable() -> None:
     again = Outbox(most=0, mobile_shards=1)
     again.restore(OutboxImage(3, tuple(outbox(pushes=2, mobile_shards=2).pieces())))
-    again.add(Notified(UserId(1), 9, "mentioned", None), 6.0)
+    again.add(NotificationDecision(UserId(1), 9, "mentioned", None), 6.0)
     assert (held(again, f"{MOBILE_QUEUE}_shard1"), held(again)) == ([(1, 1)], [(1, 9)])
 
 
 def test_the_id_of_a_record_is_its_own() -> None:
     made = outbox()
     for at in (1_790_000_000.25, 1_790_000_000.25, 1_790_000_001.0):
-        made.add(Notified(UserId(31), 7, "mentioned", "mentioned"), at)
+        made.add(NotificationDecision(UserId(31), 7, "mentioned", "mentioned"), at)
     records = [
         record
         for queue in (MOBILE_QUEUE, EMAIL_QUEUE)
@@ -143,7 +143,7 @@ def test_the_id_of_a_record_tells_it_from_one_of_a_life_that_was_lost() -> None:
     lives = []
     for at in (5.0, 6.0):
         made = Outbox(most=0, mobile_shards=1)
-        made.add(Notified(UserId(31), 7, "mentioned", None), at)
+        made.add(NotificationDecision(UserId(31), 7, "mentioned", None), at)
         lives.append(made.page(MOBILE_QUEUE, after=0, limit=1).records[0])
     assert [position for position, _ in lives] == [1, 1]
     assert stable_id(lives[0][1]) != stable_id(lives[1][1])

@@ -39,7 +39,7 @@ def full(queues: int, *, kept: bool, tail: bool = False) -> tuple[Rig, list[str]
         publish_text(rig, user, number=user)
     rig.wait(2)
     if kept:
-        rig.engine.keep()
+        rig.engine.final_snapshot()
     if tail:
         for user in range(queues):
             publish_text(rig, user, number=1000 + user)
@@ -50,8 +50,8 @@ def full(queues: int, *, kept: bool, tail: bool = False) -> tuple[Rig, list[str]
 def test_the_queues_that_wait_for_longest_give_way_while_the_state_is_loaded(kept: bool) -> None:
     rig, queue_ids = full(10, kept=kept)
     rig.limits = replace(UNBOUNDED, memory_budget=70_000)
-    comeback = rig.recover()
-    gone = {removed.queue_id for removed in comeback.gave_way}
+    report = rig.recover()
+    gone = {removed.queue_id for removed in report.gave_way}
     assert gone == set(queue_ids[: len(gone)])
     assert 4 <= len(gone) <= 7
     assert reasons(rig) == dict.fromkeys(gone, "memory")
@@ -80,7 +80,7 @@ def test_a_body_that_a_later_queue_shares_may_be_gone_and_then_that_queue_gives_
     queue_ids = [rig.register(spec(user=user)) for user in range(300)]
     for number in range(30):
         publish_text(rig, *range(300), number=number)
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     assert len(rig.journal.frames) > 1
     rig.limits = replace(UNBOUNDED, memory_budget=100_000)
     gone = rig.recover().gave_way
@@ -96,19 +96,19 @@ def test_a_state_of_many_times_the_budget_is_never_in_memory() -> None:
     for user in range(1000):
         rig.register(spec(user=user))
         publish_text(rig, user, number=user)
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     budget = 1_000_000
     rig.limits = replace(UNBOUNDED, memory_budget=budget)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        comeback = rig.recover()
+        report = rig.recover()
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
     # A slice of 5,000 us of effort has some 300 bodies of 10 kB, encoded, decoded, and in the list; so the peak has a
     # floor that the budget of a server is far above.
-    assert len(comeback.gave_way) > 800
+    assert len(report.gave_way) > 800
     assert peak < 9_000_000
 
 
@@ -120,7 +120,7 @@ def test_who_is_to_be_told_of_missed_messages_is_told_once_however_often_it_is_r
     event["message_dict"]["content"] = "x" * 20_000
     raw = notice(event, [recipient(12)])
     rig.engine.publish(decode_notices(raw), KeepingSlot[int]())
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.limits = replace(UNBOUNDED, memory_budget=10_000)
     assert rig.recover().gave_way
     waiting = outbox(rig)
@@ -133,6 +133,6 @@ def outbox(rig: Rig) -> int:
     count = 0
     for name in rig.engine.shard.outbox_queues():
         slot: KeepingSlot[OutboxPage] = KeepingSlot()
-        rig.engine.read_outbox(name, after=0, limit=10, slot=slot)
+        rig.engine.read_outbox(name, after=0, limit=10, waiter=slot)
         count += slot.answer.waiting
     return count

@@ -84,7 +84,7 @@ def test_they_survive_a_stop_and_a_crash() -> None:
     rig = Rig()
     before, after = rig.register(), rig.register()
     rig.delete(before)
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.delete(after)
     rig.recover()
     assert [reason(rig, queue_id) for queue_id in (before, after)] == ["deleted", "deleted"]

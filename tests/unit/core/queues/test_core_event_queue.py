@@ -121,7 +121,7 @@ def test_redoing_a_merge_gives_what_the_read_gave() -> None:
             queue.push(Representation(flags("add", "read", [message]), MERGE_RULES))
     entries, merge = live.read(0)
     assert merge is not None
-    again.redo(merge)
+    again.replay_merge(merge)
     check_queue(again)
     assert again.entries == entries
 

@@ -21,7 +21,9 @@ def rig_with(*, narrow_hears: bool = False) -> Rig:
 
 
 def hearers(rig: Rig, channel: object = "ops", realm: int = 1) -> list[str]:
-    return [each.queue_id for each in rig.engine.shard._state.directory.hearing(RealmId(realm), channel)]
+    return [
+        each.queue_id for each in rig.engine.shard._state.directory.public_listeners(RealmId(realm), channel)
+    ]
 
 
 UNREAD = (("is", "unread"),)

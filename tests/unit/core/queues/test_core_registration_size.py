@@ -85,7 +85,7 @@ def test_a_recovered_shard_shares_and_counts_as_the_one_before() -> None:
     before = registrations(rig)
     rig.recover()
     assert registrations(rig) == before
-    rig.engine.keep()
+    rig.engine.final_snapshot()
     rig.recover()
     assert registrations(rig) == before
 

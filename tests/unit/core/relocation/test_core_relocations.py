@@ -7,16 +7,16 @@ from support.events import flags, notice
 from tidewire.core.errors import BadRequest, UserMoving
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notices.notice import decode_notice
-from tidewire.core.relocation.relocations import Moves
+from tidewire.core.relocation.relocations import Relocations
 from tidewire.core.state.limits import Limits
 from tidewire.core.transitions.relocate import Chunk, decode_chunk, encode_chunk
 
 ADA = UserId(1)
 
 
-def moves(index: int) -> Moves:
+def moves(index: int) -> Relocations:
     """A shard's, in a hand-over of two shards."""
-    made = Moves()
+    made = Relocations()
     made.begin(version=2, before=b"1", after=b"2", index=index, others=[1 - index], mark=5)
     return made
 
@@ -37,7 +37,7 @@ def test_a_mover_is_at_the_shard_before_until_it_has_begun_to_move() -> None:
 
 
 def test_a_third_shard_goes_by_the_new_map_once_all_know_it() -> None:
-    third = Moves()
+    third = Relocations()
     third.begin(version=2, before=b"1", after=b"2", index=2, others=[0, 1], mark=0)
     assert third.place(ADA, 0, 1).shard == 0
     third.agreed = True
@@ -54,18 +54,18 @@ def pair(source: Rig | None = None) -> tuple[Rig, Rig]:
     """Two shards in a hand-over from the first to the second."""
     rigs = (source or Rig(), Rig())
     for index, rig in enumerate(rigs):
-        handing = rig.engine.handing
-        handing.take_map(version=2, before=b"1", after=b"2", index=index, others=[1 - index])
-        handing.agree()
+        relocation_steps = rig.engine.relocation_steps
+        relocation_steps.take_map(version=2, before=b"1", after=b"2", index=index, others=[1 - index])
+        relocation_steps.agree()
     return rigs
 
 
 def moved(source: Rig, target: Rig, *users: UserId) -> None:
     """Hands users over."""
-    source.engine.handing.begin(users, 1, KeepingSlot[None]())
-    for chunk in (*source.engine.handing.tables(), *source.engine.handing.chunks(users)):
-        target.engine.handing.take(decode_chunk(encode_chunk(chunk)), KeepingSlot[None]())
-    source.engine.handing.finish(users)
+    source.engine.relocation_steps.begin(users, 1, KeepingSlot[None]())
+    for chunk in (*source.engine.relocation_steps.tables(), *source.engine.relocation_steps.chunks(users)):
+        target.engine.relocation_steps.take(decode_chunk(encode_chunk(chunk)), KeepingSlot[None]())
+    source.engine.relocation_steps.finish(users)
 
 
 def test_a_waiting_poll_ends_with_no_events_and_no_id_is_taken_d5() -> None:
@@ -83,7 +83,7 @@ def test_a_waiting_poll_ends_with_no_events_and_no_id_is_taken_d5() -> None:
 def test_what_is_moving_can_be_neither_read_nor_changed() -> None:
     source, _ = pair()
     queue_id = source.register()
-    source.engine.handing.begin([ADA], 1, KeepingSlot[None]())
+    source.engine.relocation_steps.begin([ADA], 1, KeepingSlot[None]())
     for refused in (
         lambda: source.poll(queue_id),
         source.register,
@@ -139,14 +139,14 @@ def test_what_is_sent_again_replaces_what_had_arrived() -> None:
     source, target = pair()
     queue_id = source.register()
     source.publish({"type": "a"})
-    source.engine.handing.begin([ADA], 1, KeepingSlot[None]())
-    (whole,) = source.engine.handing.chunks([ADA])
+    source.engine.relocation_steps.begin([ADA], 1, KeepingSlot[None]())
+    (whole,) = source.engine.relocation_steps.chunks([ADA])
     part = Chunk(**{name: getattr(whole, name) for name in whole.__struct_fields__} | {"users": ()})
     for _ in range(2):
-        target.engine.handing.take(part, KeepingSlot[None]())
+        target.engine.relocation_steps.take(part, KeepingSlot[None]())
         with pytest.raises(UserMoving):
             target.poll(queue_id)
-    target.engine.handing.take(whole, KeepingSlot[None]())
+    target.engine.relocation_steps.take(whole, KeepingSlot[None]())
     assert target.poll(queue_id).ids == [0]
     assert target.engine.shard.queue_ids() == [QueueId(queue_id)]
 
@@ -168,14 +168,14 @@ def test_what_newcomers_were_given_is_forgotten_like_other_ids() -> None:
     before.publish_as("n", {"type": "a"})
     source, _ = pair(before)
     target = Rig(limits=Limits(remember_ids_for=10.0))
-    target.engine.handing.take_map(version=2, before=b"1", after=b"2", index=1, others=[0])
-    target.engine.handing.agree()
+    target.engine.relocation_steps.take_map(version=2, before=b"1", after=b"2", index=1, others=[0])
+    target.engine.relocation_steps.agree()
     source.wait(1)
     moved(source, target, ADA)
-    moves_there = target.engine.handing.moves
+    moves_there = target.engine.relocation_steps.relocations
     assert (len(moves_there.tables["0@2"]), list(moves_there.newcomers)) == (1, [ADA])
-    target.engine.handing.close()
-    target.engine.handing.settle_shard(0)
+    target.engine.relocation_steps.close()
+    target.engine.relocation_steps.settle_shard(0)
     assert not moves_there.under_way
     target.wait(30)
     assert (moves_there.tables, moves_there.newcomers, len(moves_there.given)) == ({}, {}, 0)

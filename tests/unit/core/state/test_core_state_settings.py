@@ -28,12 +28,12 @@ def test_settings_that_change_at_restarts_give_what_a_run_that_never_restarted_g
     for step in steps:
         if isinstance(step, int):
             rig.limits = Limits(tombstones_max=step, max_events=1000 + step)
-            comeback = rig.recover()
+            report = rig.recover()
             under(rig)
-            assert comeback.upgraded == []
-            if comeback.anything:
+            assert report.upgraded == []
+            if report.anything:
                 twin.engine.shard._state.take_up(rig.engine.shard._state.shaping)
-                twin.engine._commit(Restarted(twin.clock.now(), resumed=comeback.resumed))
+                twin.engine._commit(Restarted(twin.clock.now(), resumed=report.resumed))
             else:
                 twin.engine.shard._state.take_up(rig.engine.shard._state.shaping)
             continue

@@ -10,13 +10,13 @@ from tidewire.core.notices.request_body import decode_notices
 from tidewire.core.queues.descriptor import Descriptor
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
-from tidewire.engine.engine import PollSlot
-from tidewire.engine.timing import Pace
+from tidewire.engine.engine import PollWaiter
+from tidewire.engine.timing import EngineTiming
 
 DEPLOY = {"type": "deploy"}
 
 
-def queue_of(rig: Rig, queue_id: str) -> Descriptor[PollSlot]:
+def queue_of(rig: Rig, queue_id: str) -> Descriptor[PollWaiter]:
     """A queue that is there."""
     descriptor = rig.engine.shard.find(queue_id)
     assert descriptor is not None
@@ -25,7 +25,9 @@ def queue_of(rig: Rig, queue_id: str) -> Descriptor[PollSlot]:
 
 def collecting(**limits: float) -> Rig:
     """A rig that collects every second."""
-    return Rig(limits=Limits(offline_after=limits.get("offline_after", 0)), pace=Pace(collect_every=1))
+    return Rig(
+        limits=Limits(offline_after=limits.get("offline_after", 0)), timing=EngineTiming(collect_every=1)
+    )
 
 
 def test_a_queue_expires_when_nobody_polled_it_for_its_idle_timeout_r2_22() -> None:
@@ -52,7 +54,7 @@ def test_the_idle_time_starts_when_a_poll_ends_d4() -> None:
     queue_id = rig.register(spec(idle=10))
     waiting = rig.poll(queue_id, block=True)
     rig.wait(30)
-    rig.engine.lost(queue_id, waiting)
+    rig.engine.poll_disconnected(queue_id, waiting)
     rig.wait(9)
     assert rig.engine.shard.find(queue_id) is not None
     rig.wait(2)
@@ -83,7 +85,7 @@ def test_a_poll_brings_an_owner_back_and_they_can_be_gone_again_r2_27() -> None:
 
 
 def test_a_queue_whose_time_is_up_expires_instead_of_being_marked_offline() -> None:
-    rig = Rig(limits=Limits(offline_after=600), pace=Pace(collect_every=0))
+    rig = Rig(limits=Limits(offline_after=600), timing=EngineTiming(collect_every=0))
     queue_id = rig.register(spec(idle=600))
     rig.clock.time += 700
     assert rig.engine.collect() == (queue_id,)

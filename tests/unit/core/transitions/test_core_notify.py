@@ -15,13 +15,13 @@ from tidewire.core.errors import InvalidNotice, Unavailable
 from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notices.request_body import decode_notices
 from tidewire.core.notifications.candidates import NOBODY
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.notifications.outbox import OutboxPage
 from tidewire.core.notifications.worker_records import EMAIL_QUEUE, MOBILE_QUEUE, wire_record
 from tidewire.core.persistence.snapshot import decode_snapshot, encode_snapshot
 from tidewire.core.records import NOTIFYING, REASONS, Published
 from tidewire.core.state.limits import Limits
-from tidewire.core.transitions.publish_batch import DEPENDENCES, QUEUES, parted
+from tidewire.core.transitions.publish_batch import DEPENDENCES, QUEUES, split_batches
 
 PUSH = {"user_profile_id": 1, "message_id": 7, "trigger": "direct_message", "type": "add"}
 EMAIL = {"user_profile_id": 1, "message_id": 7, "trigger": "direct_message"}
@@ -49,7 +49,7 @@ class Told(Rig):
             page = self.engine.shard.outbox_page(queue, after=0, limit=1000)
             taken += [(kind, wire_record(record)) for _, record in page.records]
             if page.records:
-                self.engine.acknowledge_outbox(queue, through=page.records[-1][0], slot=KeepingSlot[int]())
+                self.engine.acknowledge_outbox(queue, through=page.records[-1][0], waiter=KeepingSlot[int]())
         return taken
 
     def kinds(self) -> list[tuple[str, int]]:
@@ -295,8 +295,8 @@ def test_an_ordinary_batch_stays_one_record(rig: Told) -> None:
 def test_what_nothing_rests_on_parts_nothing() -> None:
     ending = notice({"type": "cleanup_queue", "queue_id": "x"})
     batch = decode_notices(b"\n".join([notice({"type": "deploy"}), ending, notice({"type": "deploy"})]))
-    assert [len(part.notices) for part in parted(batch, [NOBODY] * 3)] == [3]
-    assert parted([], []) == []
+    assert [len(part.notices) for part in split_batches(batch, [NOBODY] * 3)] == [3]
+    assert split_batches([], []) == []
 
 
 def test_whatever_ends_queues_is_in_the_table_of_dependences() -> None:
@@ -347,9 +347,9 @@ def test_a_worker_is_shown_only_what_is_durable(rig: Told) -> None:
     rig.journal.lags = True
     rig.send(direct())
     read: KeepingSlot[OutboxPage] = KeepingSlot()
-    rig.engine.read_outbox(EMAIL_QUEUE, after=0, limit=1, slot=read)
+    rig.engine.read_outbox(EMAIL_QUEUE, after=0, limit=1, waiter=read)
     taken: KeepingSlot[int] = KeepingSlot()
-    rig.engine.acknowledge_outbox(EMAIL_QUEUE, through=1, slot=taken)
+    rig.engine.acknowledge_outbox(EMAIL_QUEUE, through=1, waiter=taken)
     assert not read.answered
     assert not taken.answered
     rig.journal.sync(1)
@@ -365,7 +365,7 @@ def test_what_a_worker_has_taken_is_not_dropped_when_the_journal_fails(rig: Told
     rig.send(direct())
     rig.journal.fails = True
     with pytest.raises(Unavailable):
-        rig.engine.acknowledge_outbox(EMAIL_QUEUE, through=1, slot=KeepingSlot[int]())
+        rig.engine.acknowledge_outbox(EMAIL_QUEUE, through=1, waiter=KeepingSlot[int]())
     rig.journal.fails = False
     assert rig.kinds() == BOTH
 
@@ -433,7 +433,7 @@ def test_equal_marks_are_one_object_for_all_queues_live_and_restored(rig: Told) 
     queue_ids = [rig.register(spec(idle=5000)) for _ in range(3)]
     rig.send(direct())
     for _ in range(2):
-        kept: list[Missed] = []
+        kept: list[PendingNotification] = []
         for queue_id in queue_ids:
             descriptor = rig.engine.shard.find(queue_id)
             assert descriptor is not None

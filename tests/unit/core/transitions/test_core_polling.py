@@ -84,9 +84,9 @@ def test_only_the_poll_that_waits_can_be_lost() -> None:
     queue_id = rig.register()
     first = rig.poll(queue_id, block=True)
     second = rig.poll(queue_id, block=True)
-    assert not rig.engine.lost(queue_id, first)
-    assert not rig.engine.lost("nothing", second)
-    assert rig.engine.lost(queue_id, second)
+    assert not rig.engine.poll_disconnected(queue_id, first)
+    assert not rig.engine.poll_disconnected("nothing", second)
+    assert rig.engine.poll_disconnected(queue_id, second)
 
 
 def test_polls_of_every_kind_count_as_activity_d3_d4() -> None:
@@ -102,7 +102,7 @@ def test_polls_of_every_kind_count_as_activity_d3_d4() -> None:
     waiting = rig.poll(queue_id, block=True)
     times.append(found.last_active)
     rig.clock.time += 1
-    rig.engine.lost(queue_id, waiting)
+    rig.engine.poll_disconnected(queue_id, waiting)
     times.append(found.last_active)
     rig.poll(queue_id, block=True)
     rig.clock.time += 1

@@ -143,7 +143,7 @@ def test_one_with_a_waiting_poll_does_not_end_and_when_all_wait_nothing_is_made_
     assert (refused.value.code, refused.value.data) == ("BAD_REQUEST", {"reason": "limit"})
     assert not waiting.answered
     assert rig.engine.shard.statistics.turned_away == {"register": 1}
-    rig.engine.lost(queue_id, waiting)
+    rig.engine.poll_disconnected(queue_id, waiting)
     rig.register()
     assert reasons(rig) == [(queue_id, "limit")]
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewire.core.ids import UserId
-from tidewire.http.lane.parsing import Head, Poll, parse_head, parse_poll
+from tidewire.http.lane.parsing import Head, PollRequest, parse_head, parse_poll
 from tidewire.http.lane.peer_limits import Bounds
-from tidewire.http.lane.shortcuts import Repoll, digest_of
+from tidewire.http.lane.shortcuts import RememberedPoll, digest_of
 from tidewire.http.request_log import NO_LINE
 
 EVENTS = b"/api/v1/events?"
@@ -26,29 +26,29 @@ def digest(raw: bytes, bounds: Bounds = Bounds()) -> tuple[int, bytes] | None:  
     return digest_of(head, bounds)
 
 
-def known(raw: bytes) -> Repoll:
+def known(raw: bytes) -> RememberedPoll:
     found = digest(raw)
     assert found is not None
-    return Repoll(*found, generation=1, queue_id="q", user_id=UserId(1), block=True, line=NO_LINE)
+    return RememberedPoll(*found, generation=1, queue_id="q", user_id=UserId(1), block=True, line=NO_LINE)
 
 
 @pytest.mark.parametrize(
     ("query", "poll"),
     [
-        (b"queue_id=a-1&last_event_id=-1", Poll("a-1", -1, True, None)),
-        (b"last_event_id=0&queue_id=1482093786:2", Poll("1482093786:2", 0, True, None)),
-        (b"queue_id=a&last_event_id=12&dont_block=false", Poll("a", 12, True, None)),
-        (b"dont_block=true&queue_id=a&last_event_id=12&client=me", Poll("a", 12, False, "me")),
-        (b"queue_id=a&last_event_id=999999999999999999", Poll("a", 999999999999999999, True, None)),
+        (b"queue_id=a-1&last_event_id=-1", PollRequest("a-1", -1, True, None)),
+        (b"last_event_id=0&queue_id=1482093786:2", PollRequest("1482093786:2", 0, True, None)),
+        (b"queue_id=a&last_event_id=12&dont_block=false", PollRequest("a", 12, True, None)),
+        (b"dont_block=true&queue_id=a&last_event_id=12&client=me", PollRequest("a", 12, False, "me")),
+        (b"queue_id=a&last_event_id=999999999999999999", PollRequest("a", 999999999999999999, True, None)),
     ],
 )
-def test_polls_as_clients_write_them_are_read(query: bytes, poll: Poll) -> None:
+def test_polls_as_clients_write_them_are_read(query: bytes, poll: PollRequest) -> None:
     assert parse_poll(EVENTS + query) == poll
 
 
 def test_polls_of_browser_sessions_are_read_by_their_usual_path() -> None:
     read = parse_poll(b"/json/events?queue_id=a&last_event_id=1")
-    assert read == Poll("a", 1, True, None, "/json/events")
+    assert read == PollRequest("a", 1, True, None, "/json/events")
 
 
 @pytest.mark.parametrize(

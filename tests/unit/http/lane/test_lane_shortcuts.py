@@ -5,7 +5,7 @@ from starlette.datastructures import Headers
 
 from tidewire.http.lane.parsing import Head, parse_head
 from tidewire.http.lane.peer_limits import Bounds
-from tidewire.http.lane.shortcuts import MAX_BYTES, Republish, parts_of
+from tidewire.http.lane.shortcuts import MAX_BYTES, RememberedHead, parts_of
 from tidewire.http.request_log import NO_LINE
 
 START = b"POST /api/internal/notices HTTP/1.1\r\nHost: x\r\nContent-Length: "
@@ -18,10 +18,10 @@ def parts(raw: bytes, bounds: Bounds = Bounds()) -> tuple[bytes, bytes] | None: 
     return parts_of(head, bounds)
 
 
-def known(head: bytes = START + b"2" + REST) -> Republish:
+def known(head: bytes = START + b"2" + REST) -> RememberedHead:
     found = parts(head)
     assert found is not None
-    return Republish(*found, Headers(), NO_LINE)
+    return RememberedHead(*found, Headers(), NO_LINE)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"", b"x" * 1000, b"\r\n\r\n"])

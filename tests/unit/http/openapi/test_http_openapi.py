@@ -132,7 +132,7 @@ async def ask_with_examples(local: LocalSite, name: str, place: str) -> Answer:
     if operation.access is Access.INTERNAL:
         return await local.ask(None, method, path, headers={"authorization": f"Bearer {SECRET}"}, **request)
     if operation.access is Access.SESSION:
-        open_site = local.changed(door=SessionDoor(local.site.authenticator))
+        open_site = local.changed(door=SessionDoor(local.context.authenticator))
         own = {"cookie": "session=ada", "sec-fetch-site": "same-origin"}
         return await open_site.ask(None, method, path, headers=own, **request)
     user = "ada" if operation.access is Access.USER else None

@@ -70,7 +70,7 @@ async def test_a_dump_that_is_too_large_is_refused_whole(local: LocalSite) -> No
 
 
 async def test_a_server_that_stops_takes_none(local: LocalSite) -> None:
-    local.site.lifecycle.stopping = True
+    local.context.lifecycle.stopping = True
     assert (await send(local, dump(pair("a")))).status == 503
 
 

@@ -19,7 +19,7 @@ from tidewire.initial_state.functions import FunctionsSource
 
 def with_providers(local: LocalSite, *providers: StateProvider, timeout: float = 5.0) -> LocalSite:
     def report(fetch_type: str, step: str, error: Exception) -> None:
-        local.site.log.error("state provider failed", fetch_type=fetch_type, step=step, exc_info=error)
+        local.context.log.error("state provider failed", fetch_type=fetch_type, step=step, exc_info=error)
 
     return local.changed(state=Assembly([FunctionsSource(providers, report=report)], timeout=timeout))
 

@@ -127,7 +127,7 @@ async def test_requests_are_counted_by_route_method_and_status_however_they_are_
     tmp_path: Path,
 ) -> None:
     local = local_site(tmp_path)
-    statistics = local.site.statistics
+    statistics = local.context.statistics
     queue_id = await local.register("ada")
     await local.publish("ada", type="ping")
     async with lane_server(local) as server:
@@ -160,8 +160,8 @@ async def test_requests_are_counted_by_route_method_and_status_however_they_are_
 async def test_who_went_away_got_no_answer_that_could_be_counted(local: LocalSite) -> None:
     queue_id = await local.register("ada")
     poll = await local.park("ada", queue_id)
-    before = local.site.statistics.answers.total()
+    before = local.context.statistics.answers.total()
     poll.disconnect()
     await poll.answer()
     await settle()
-    assert local.site.statistics.answers.total() == before
+    assert local.context.statistics.answers.total() == before

@@ -121,7 +121,7 @@ async def test_the_secret_counts_in_the_header_only_r6_66(local: LocalSite) -> N
 
 
 async def test_a_server_that_stops_is_not_read(local: LocalSite) -> None:
-    local.site.lifecycle.stopping = True
+    local.context.lifecycle.stopping = True
     for method in ("GET", "DELETE"):
         assert (await ask(local, method, PUSHES, through=0)).status == 503
 

@@ -9,8 +9,8 @@ import pytest
 from support.raw_http import Answer
 from support.server_process import SECRET, USER_IDS
 from support.site import LocalSite, local_site
-from tidewire.cluster.peers import Neighbours
-from tidewire.cluster.relocation import HandOver
+from tidewire.cluster.peers import Peers
+from tidewire.cluster.relocation import RelocationCoordinator
 from tidewire.core.ids import UserId
 from tidewire.core.transitions.relocate import FORM, Chunk, encode_chunk
 from tidewire.http.openapi import document
@@ -25,19 +25,19 @@ INTERNAL = {"authorization": f"Bearer {SECRET}"}
 def shard(folder: Path, shard_map: ShardMap = ONE, index: int = 0) -> LocalSite:
     """A shard that lives under a map from its beginning."""
     local = local_site(folder)
-    handing = local.engine.handing
-    neighbours = Neighbours(
+    relocation_steps = local.engine.relocation_steps
+    peers = Peers(
         shard_map,
         index=index,
         mode="proxy",
-        directory=local.site.authenticator,
+        directory=local.context.authenticator,
         secret=SECRET,
-        log=local.site.log,
-        moves=handing.moves,
+        log=local.context.log,
+        relocations=relocation_steps.relocations,
     )
-    hand_over = HandOver(handing, neighbours, log=local.site.log, timer=lambda: 0.0)
-    assert hand_over.take_up(shard_map) is None
-    return local.changed(neighbours=neighbours, hand_over=hand_over)
+    relocation = RelocationCoordinator(relocation_steps, peers, log=local.context.log, timer=lambda: 0.0)
+    assert relocation.adopt_initial_map(shard_map) is None
+    return local.changed(peers=peers, relocation=relocation)
 
 
 async def told(local: LocalSite, after: ShardMap, before: ShardMap | None = None) -> Answer:
@@ -82,9 +82,9 @@ async def test_a_shard_that_was_away_and_missed_a_map_goes_by_the_one_before_tha
 ) -> None:
     missed, newest = even_map([2], version=2), even_map([1, 2], version=3)
     local = shard(tmp_path)
-    assert local.site.hand_over is not None
-    assert local.site.hand_over.take_up(newest) is None
-    assert local.engine.handing.moves.before == encode_map(ONE)
+    assert local.context.relocation is not None
+    assert local.context.relocation.adopt_initial_map(newest) is None
+    assert local.engine.relocation_steps.relocations.before == encode_map(ONE)
     for _ in range(2):
         answer = await told(local, newest, missed)
         assert (answer.status, answer.json["version"], answer.json["before"]) == (200, 3, 2)
@@ -113,7 +113,7 @@ async def test_a_map_that_can_t_follow_is_refused(
     local = shard(tmp_path)
     answer = await told(local, after, before)
     assert (answer.status, answer.json["code"]) == (409, "SHARD_MAP_DIFFERS")
-    assert local.engine.handing.moves.version == 1
+    assert local.engine.relocation_steps.relocations.version == 1
 
 
 async def test_no_other_map_is_taken_before_the_hand_over_is_over(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_a_plan_counts_who_would_move_and_changes_nothing(tmp_path: Path) 
     answer = await local.internal("/api/internal/shards/plan", body=body)
     assert USER_IDS["ada"] % 2
     assert answer.json["moves"] == [{"to": 2, "users": 1, "queues": 2}]
-    assert local.engine.handing.moves.version == 1
+    assert local.engine.relocation_steps.relocations.version == 1
 
 
 async def test_users_are_taken_under_the_same_map_and_in_the_same_form_alone(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_users_are_taken_under_the_same_map_and_in_the_same_form_alone(tmp
     assert (broken.status, broken.json["code"]) == (400, "BAD_REQUEST")
     for _ in range(2):
         assert (await taken(good)).status == 200
-        assert list(local.engine.handing.moves.adopted) == [ada]
+        assert list(local.engine.relocation_steps.relocations.adopted) == [ada]
 
 
 async def test_what_comes_for_a_shard_that_is_not_sure_of_its_map_is_held(tmp_path: Path) -> None:

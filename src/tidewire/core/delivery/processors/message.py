@@ -18,7 +18,7 @@ from tidewire.core.events.shape import MIRROR, Shape
 from tidewire.core.events.shaped_event import Representation
 from tidewire.core.ids import RealmId
 from tidewire.core.notices.notice import Notice
-from tidewire.core.notifications.decisions import Missed
+from tidewire.core.notifications.decisions import PendingNotification
 from tidewire.core.queues.descriptor import Descriptor
 
 MIRROR_LOOP = "mirror_loop"
@@ -62,7 +62,7 @@ def _firehose(template: MessageTemplate, dispatch: Dispatch[Any]) -> Iterable[De
         return ()
     # The name that narrows are held against.
     channel = template.message_dict.display_recipient if template.message_dict.type == CHANNEL else None
-    return dispatch.hearing(RealmId(template.realm_id), channel)
+    return dispatch.public_listeners(RealmId(template.realm_id), channel)
 
 
 class _Audience(dict[tuple[Shape, Acceptance], "Representation | str"]):
@@ -124,7 +124,9 @@ class _Delivery:
             refusal = MIRROR_LOOP
         return shaped if refusal is None else refusal
 
-    def put(self, descriptor: Descriptor[Any], audience: _Audience, missed: Missed | None = None) -> None:
+    def put(
+        self, descriptor: Descriptor[Any], audience: _Audience, missed: PendingNotification | None = None
+    ) -> None:
         """Puts the message in a queue, unless its kind is refused."""
         dispatch = self._dispatch
         try:
