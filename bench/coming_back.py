@@ -88,7 +88,7 @@ def _write(folder: Path) -> int:
 def _shards(folder: Path, port: int, limit: int) -> contextlib.AbstractContextManager[object]:
     (folder / "tidewire.toml").write_text(
         f"[server]\nport = {port}\nsecret = '{SECRET}'\n[auth]\nusers_file = 'users.toml'\n"
-        f"[shards]\nmap_file = 'map.toml'\n[limits]\nnew_connections_per_second = {limit}\n"
+        f"[shards]\nmap_file = 'map.toml'\n[limits]\naccept_rate = {limit}\n"
     )
     return serving(_tidewire("serve", "--shards", "2"), port=port, folder=folder)
 

@@ -80,7 +80,7 @@ def test_a_dead_collector_hurts_neither_delivery_nor_a_stop(
     collector.replies.clear()
     collector.script(*[Reply(hang=True) for _ in range(100)])
     url = collector.url if hangs else f"http://127.0.0.1:{free_port()}"
-    server = start_server(f"tracing.endpoint={url}", "tracing.open_deliveries=100")
+    server = start_server(f"tracing.endpoint={url}", "tracing.max_open_deliveries=100")
     queue_id = server.register("ada")
     publish(server, *[SAMPLED] * 200)
     assert len(server.events("ada", queue_id)) == 200

@@ -92,7 +92,7 @@ def _application(
     auth = settings.auth
     return ApplicationBackend(
         client,
-        keep_for=auth.http_keep_for,
+        keep_for=auth.http_cache_ttl,
         cookies=auth.http_cookies,
         revoked=revoked,
         report=report,

@@ -34,7 +34,7 @@ def state_source(
     own = (*load_providers(state.modules), *providers)
     sources: list[StateSource] = []
     if state.defaults:
-        sources.append(DefaultSource(users, people_max=state.people_max))
+        sources.append(DefaultSource(users, max_users=state.max_users))
     if state.callback_url:
         caller = Caller(
             state.callback_url,

@@ -87,7 +87,7 @@ def open_traces(settings: Tracing, *, log: FilteringBoundLogger) -> Traces | Non
     return Traces(
         tracer,
         per_notice=settings.deliveries_per_notice,
-        most_open=settings.open_deliveries,
+        most_open=settings.max_open_deliveries,
         on_losses=tell_of_losses,
     )
 

@@ -33,7 +33,7 @@ class Auth:
     session_origins: tuple[str, ...]
     http_url: str
     http_timeout: int
-    http_keep_for: int
+    http_cache_ttl: int
     http_cookies: tuple[str, ...]
     jwt_audience: str
     jwt_keys: tuple[str, ...]
@@ -56,7 +56,7 @@ class State:
     callback_max_bytes: int
     timeout: int
     defaults: bool
-    people_max: int
+    max_users: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class Limits:
     url_bytes: int
     connections: int
     connections_per_address: int
-    new_connections_per_second: int
+    accept_rate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,7 @@ class Tracing:
     endpoint: str
     service_name: str
     deliveries_per_notice: int
-    open_deliveries: int
+    max_open_deliveries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ AUTH = (
         unit="seconds",
     ),
     Setting(
-        name="auth.http_keep_for",
+        name="auth.http_cache_ttl",
         kind=Integer(minimum=1, maximum=300),
         default=30,
         meaning="How long the application's word about a request holds for others with the same credentials; a revoked session ends at once.",
@@ -167,7 +167,7 @@ STATE = (
         meaning="Whether `register` answers with what published clients look for, from the users file and otherwise empty, where the application provides nothing.",
     ),
     Setting(
-        name="state.people_max",
+        name="state.max_users",
         kind=Integer(minimum=0),
         default=500,
         meaning="Up to how many people of a realm the users file is answered with to clients that don't ask for `realm_user` by name, but for everything: one takes some 250 bytes in each answer, and after a restart everybody registers at once. Who names it gets all people.",

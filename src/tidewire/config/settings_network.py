@@ -98,7 +98,7 @@ LIMITS = (
         zero="no limit",
     ),
     Setting(
-        name="limits.new_connections_per_second",
+        name="limits.accept_rate",
         kind=Integer(),
         default=0,
         meaning="How many connections are let in a second. The others are not refused: they wait in the backlog of the "
@@ -170,7 +170,7 @@ TRACING = (
         zero="none get one",
     ),
     Setting(
-        name="tracing.open_deliveries",
+        name="tracing.max_open_deliveries",
         kind=Integer(minimum=1, maximum=1_000_000),
         default=10_000,
         meaning="How many traced deliveries may wait for their acknowledgement; when there are more, the oldest end as they are.",

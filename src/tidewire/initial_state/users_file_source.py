@@ -89,10 +89,10 @@ class _People(NamedTuple):
 class DefaultSource:
     """What the server itself can say."""
 
-    def __init__(self, users: Users, *, people_max: int, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, users: Users, *, max_users: int, now: Callable[[], float] = time.time) -> None:
         """Takes who there is, and how many of a realm go to clients that ask for everything, without a name."""
         self._users = users
-        self._people_max = people_max
+        self._max_users = max_users
         self._now = now
         self._generation = users.generation
         self._people: dict[RealmId, _People] = {}
@@ -107,7 +107,7 @@ class DefaultSource:
             state |= self._realm(asked)
         if asked.wants("realm_user"):
             people = self._people_of(asked.user.realm_id)
-            if asked.fetch_types is not None or people.number <= self._people_max:
+            if asked.fetch_types is not None or people.number <= self._max_users:
                 state |= people.members
             state |= _own(asked.user)
         if asked.wants("presence"):

@@ -379,7 +379,7 @@ class _Life:
             self._around(app.asgi),
             context=app.site,
             bounds=bounds(app.settings),
-            new_connections_per_second=app.settings.limits.new_connections_per_second,
+            accept_rate=app.settings.limits.accept_rate,
             on_started=started,
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))

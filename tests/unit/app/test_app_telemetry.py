@@ -57,7 +57,7 @@ def test_with_one_it_has_those_that_trace(monkeypatch: pytest.MonkeyPatch) -> No
             settings(
                 f"tracing.endpoint={endpoint}",
                 "tracing.deliveries_per_notice=7",
-                "tracing.open_deliveries=8",
+                "tracing.max_open_deliveries=8",
             ),
             log=structlog.get_logger(),
         )

@@ -26,7 +26,7 @@ users_file = "users.toml"
 session_origins = []
 http_url = ""
 http_timeout = 5
-http_keep_for = 30
+http_cache_ttl = 30
 http_cookies = []
 jwt_audience = ""
 jwt_keys = []
@@ -44,7 +44,7 @@ callback_attempts = 2
 callback_max_bytes = 16777216
 timeout = 10
 defaults = true
-people_max = 500
+max_users = 500
 [storage]
 directory = "state"
 durability = "process"
@@ -96,7 +96,7 @@ headers = 100
 url_bytes = 8192
 connections = 0
 connections_per_address = 0
-new_connections_per_second = 0
+accept_rate = 0
 [explain]
 queue_bytes = 2048
 ended_queues = 1000
@@ -107,7 +107,7 @@ session_lifetime = 43200
 endpoint = ""
 service_name = ""
 deliveries_per_notice = 20
-open_deliveries = 10000
+max_open_deliveries = 10000
 [log]
 format = "console"
 level = "info"

@@ -52,7 +52,7 @@ READ_BY_TERMINAL = {
 
 
 async def state(
-    folder: Path, fetch_types: frozenset[str] | None, name: str = "bob", people_max: int = 2
+    folder: Path, fetch_types: frozenset[str] | None, name: str = "bob", max_users: int = 2
 ) -> dict[str, Any]:
     path = folder / "users.toml"
     path.write_text(users_file("ada", "bob"))
@@ -60,7 +60,7 @@ async def state(
     user = users.user(UserId({"ada": 1, "bob": 2}[name]))
     assert user is not None
     asked = Asked(user=user, realm=users.realm(user.realm_id), queue_id="q", fetch_types=fetch_types)
-    draft = await DefaultSource(users, people_max=people_max, now=lambda: 7.0).read(asked)
+    draft = await DefaultSource(users, max_users=max_users, now=lambda: 7.0).read(asked)
     read: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(draft.state))
     return read
 
@@ -88,11 +88,11 @@ async def test_the_people_are_those_of_the_realm_and_the_own_account_is_named(tm
 async def test_all_people_of_a_large_realm_go_to_who_asks_for_them_and_not_to_who_asks_for_everything(
     tmp_path: Path,
 ) -> None:
-    assert "realm_users" in await state(tmp_path, None, people_max=2)
-    unnamed = await state(tmp_path, None, people_max=1)
+    assert "realm_users" in await state(tmp_path, None, max_users=2)
+    unnamed = await state(tmp_path, None, max_users=1)
     assert not unnamed.keys() & {"realm_users", "realm_non_active_users", "cross_realm_bots"}
     assert (unnamed["user_id"], unnamed["full_name"]) == (2, "Bob")
-    named = await state(tmp_path, frozenset({"realm_user"}), people_max=1)
+    named = await state(tmp_path, frozenset({"realm_user"}), max_users=1)
     assert [person["full_name"] for person in named["realm_users"]] == ["Ada", "Bob"]
 
 
@@ -101,7 +101,7 @@ async def test_no_event_is_taken_from_a_client_that_has_only_this(tmp_path: Path
     path.write_text(users_file("ada"))
     users = UsersFileAuthenticator(path=path)
     whole = Assembly(
-        [DefaultSource(users, people_max=1), FunctionsSource([], report=lambda *_: None)], timeout=5
+        [DefaultSource(users, max_users=1), FunctionsSource([], report=lambda *_: None)], timeout=5
     )
     (ada,) = users.users()
     draft = await whole.read(Asked(user=ada, realm=None, queue_id="q"))

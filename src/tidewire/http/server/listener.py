@@ -92,14 +92,14 @@ class Listener(uvicorn.Server):
         *,
         context: ServerContext,
         bounds: Bounds,
-        new_connections_per_second: int = 0,
+        accept_rate: int = 0,
         on_started: Callable[[], None],
     ) -> None:
         """Takes the application, what the lane shares with it, and whom to call when connections are accepted."""
         super().__init__(_config(application))
         loop = asyncio.get_running_loop()
         self._context = context
-        self._per_second = new_connections_per_second
+        self._per_second = accept_rate
         self._acceptors: list[Acceptor] = []
         self._on_started = on_started
         self.lane = Lane(
