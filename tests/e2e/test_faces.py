@@ -169,15 +169,20 @@ def test_a_secret_is_made_kept_for_its_owner_and_used_again(start_server: StartS
     assert secret not in server.log
 
 
+def contents(state: Path) -> dict[str, bytes]:
+    """The files of a state directory."""
+    return {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()}
+
+
 def test_state_that_cant_be_read_is_left_alone(start_server: StartServer) -> None:
-    """One line, code 1, and the file is where it was."""
+    """One line, code 1, and every file is as it was."""
     server = start_server()
     server.register("ada")
     assert server.stop() == 0
-    server.throw_state_away()
-    snapshot = server.state / "snapshot"
-    for content in (b"tidewire snapshot 1 0123\ncut off", b"tidewire snapshot 99\n"):
-        snapshot.write_bytes(content)
+    version = server.state / "version"
+    for content in (b"tidewire state 2\n", b"tidewire state 99\n"):
+        version.write_bytes(content)
+        before = contents(server.state)
         done = subprocess.run(  # noqa: S603 - the command is made here
             [
                 sys.executable,
@@ -198,5 +203,5 @@ def test_state_that_cant_be_read_is_left_alone(start_server: StartServer) -> Non
             check=False,
         )
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-        assert str(snapshot) in done.stderr
-        assert snapshot.read_bytes() == content
+        assert str(server.state) in done.stderr
+        assert contents(server.state) == before

@@ -103,7 +103,7 @@ def test_a_foreign_queue_looks_like_an_unknown_one_and_is_logged(shared_server: 
         assert foreign.status == absent.status == 400
         assert foreign.body.replace(queue_id.encode(), unknown.encode()) == absent.body
         assert foreign.headers.keys() == absent.headers.keys()
-    assert len(logged(shared_server, "warning", queue_id)) == 2
+    eventually(lambda: len(logged(shared_server, "warning", queue_id)) == 2, what="both are told of")
     assert not logged(shared_server, "warning", unknown)
     assert shared_server.events("bob", queue_id) == []
 

@@ -156,6 +156,7 @@ def test_a_map_is_reloaded_live_and_a_broken_one_changes_nothing(front: Front) -
     eventually(
         lambda: all("shard map reloaded" in shard.log for shard in group.shards), what="the map is read"
     )
+    eventually(lambda: all("hand-over is over" in shard.log for shard in group.shards), what="all have moved")
     for name in NAMES:
         # While a user moves, a registration may be told to try again.
         register = partial(front.ask, name, "POST", "/api/v1/register", form={})
