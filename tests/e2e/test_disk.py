@@ -137,7 +137,7 @@ def test_a_directory_under_one_that_cannot_be_searched_is_told_of(
             env=clean_environment(),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
     finally:

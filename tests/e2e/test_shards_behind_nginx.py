@@ -113,7 +113,7 @@ def test_each_user_s_queue_is_made_on_the_right_shard_read_and_ended(front: Fron
         waiting.start()
         # Any shard takes a notice, whoever it is for.
         front.group.shards[0].publish_event(*NAMES, type="greeting", text="hello")
-        waiting.join(30)
+        waiting.join(60)
         assert [event["text"] for event in got[0].json["events"]] == ["hello"]
         query = {"queue_id": queue_id}
         assert front.ask(name, "DELETE", "/api/v1/events", query=query).status == 200
