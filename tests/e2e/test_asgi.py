@@ -1,4 +1,4 @@
-"""The server mounted in another application: the same answers, its lifespan, and an end that does not wait (issue 9)."""
+"""The server mounted in another application: the same answers, its lifespan, and an end that does not wait."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""A Django project beside a real server: its transactions, sessions and state, and what a crash costs (issue 9)."""
+"""A Django project beside a real server: its transactions, sessions and state, and what a crash costs."""
 
 import signal
 from typing import Any

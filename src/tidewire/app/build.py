@@ -88,7 +88,7 @@ class App:
             shard.traces.close(self.site.now())
 
     def tick(self) -> None:
-        """Once a second."""
+        """Does the work of each second; the server's main loop calls it."""
         self.engine.tick()
         self.site.sessions.sweep()
         self.write_foreign()

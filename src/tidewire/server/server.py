@@ -248,7 +248,7 @@ Around: TypeAlias = Callable[[ASGIApp], ASGIApp]
 
 
 def as_it_is(application: ASGIApp) -> ASGIApp:
-    """Puts nothing around it."""
+    """Returns the application unchanged."""
     return application
 
 
@@ -429,7 +429,7 @@ async def _first_of(serving: asyncio.Task[None], event: Coroutine[Any, Any, obje
 
 
 def bounds(settings: Settings) -> Bounds:
-    """What peers may cost."""
+    """The limits that apply to each client address."""
     limits = settings.limits
     return Bounds(
         header_deadline=limits.header_deadline,
