@@ -64,15 +64,65 @@ def test_the_glossary_has_each_word_once_and_in_order() -> None:
     assert words == sorted(set(words))
 
 
-NAMED = """
-    Acceptance AnonymousNotices ArrivedUser AuthBackend AuthChain AuthGate AuthResult BackgroundRunner Candidates Dispatch
-    Distribution DurabilityGate Engine Exchange ExplainedQueue Explanation FaultPoints Group HeldResponse HistoryStore
-    LimitEnforcer MultiShardPublish NeedsBackend NoticeFanOut NotificationDecision PartialDelivery PeerPool Peers
-    PendingNotification PollRecorder PollResponder Producer PublishAck PublishOutcome QueueHistory QueuePolled
-    RecoveryReport Relocation Relocations RememberedHead RememberedPoll RequestFramer RequestInfo ServerContext
-    ServerStatus Shape Shard ShardMonitor SnapshotScheduler StepKind Survey Telemetry Transport UserLocation UserLocator
-    UserNoticeLog Waiter
-""".split()
+NAMED = [
+    "Acceptance",
+    "AnonymousNotices",
+    "ArrivedUser",
+    "AuthBackend",
+    "AuthChain",
+    "AuthGate",
+    "AuthResult",
+    "BackgroundRunner",
+    "Candidates",
+    "Dispatch",
+    "Distribution",
+    "DurabilityGate",
+    "Engine",
+    "Exchange",
+    "ExplainedQueue",
+    "Explanation",
+    "FaultPoints",
+    "Group",
+    "HeldResponse",
+    "HistoryStore",
+    "LimitEnforcer",
+    "MultiShardPublish",
+    "NeedsBackend",
+    "NoticeFanOut",
+    "NotificationDecision",
+    "PartialDelivery",
+    "PeerPool",
+    "Peers",
+    "PendingNotification",
+    "PollRecorder",
+    "PollResponder",
+    "Producer",
+    "PublishAck",
+    "PublishOutcome",
+    "QueueHistory",
+    "QueuePolled",
+    "RecoveryReport",
+    "Relocation",
+    "Relocations",
+    "RememberedHead",
+    "RememberedPoll",
+    "RequestFramer",
+    "RequestInfo",
+    "ServerContext",
+    "ServerStatus",
+    "Shape",
+    "Shard",
+    "ShardMonitor",
+    "SnapshotScheduler",
+    "StepKind",
+    "Survey",
+    "Telemetry",
+    "Transport",
+    "UserLocation",
+    "UserLocator",
+    "UserNoticeLog",
+    "Waiter",
+]
 """The classes that a reader of the code meets first and whose names have a sense of their own."""
 
 
