@@ -96,7 +96,7 @@ class Remembered:
             self._admitted.popitem(last=False)
 
     def drop(self, session: str) -> None:
-        """Forgets who was let in under a name; rare, so that all are looked through."""
+        """Drops the entries of one session name. It looks through all of them, since it is rarely called."""
         for key in [key for key, admitted in self._admitted.items() if admitted.session == session]:
             del self._admitted[key]
 

@@ -226,7 +226,7 @@ class File:
         return plain_text(text)
 
     def fit(self, value: object) -> Path | None:
-        """Takes strings that can be a path; whoever loads makes it absolute."""
+        """Accepts strings that can be a path; the loader makes them absolute."""
         if not isinstance(value, str) or "\0" in value or (not value and not self.optional):
             raise InvalidValue(self.expected, value)
         return Path(value) if value else None

@@ -1,10 +1,10 @@
-"""The outbox: what is to be told to the server, written in the transaction that it tells of."""
+"""The outbox: notices for the server, written in the transaction that they report."""
 
 from django.db import models
 
 
 class Outgoing(models.Model):
-    """One thing to be told.
+    """One notice or revocation to be sent.
 
     It is there until the server has confirmed it. What the server refuses for good stays, with the reason, and holds up
     nothing behind it.

@@ -128,7 +128,7 @@ class Tombstones:
         return UNKNOWN if known is None or known[0] != user_id else known[1]
 
     def end_of(self, queue_id: str) -> tuple[str, float] | None:
-        """Why and when a queue ended, whoever owned it: for operators."""
+        """Why and when a queue of any owner ended, for operators."""
         known = self._ended.get(queue_id)
         return None if known is None else known[1:]
 

@@ -155,7 +155,7 @@ class Directory(Generic[W]):
         self._firehose.remove(descriptor)
 
     def get(self, queue_id: str) -> Descriptor[W] | None:
-        """The queue of that id, whoever owns it."""
+        """The queue with this id, of any owner."""
         return self._by_id.get(QueueId(queue_id))
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
