@@ -89,7 +89,7 @@ class Remembered:
         return found
 
     def put(self, key: bytes, admitted: AuthResult) -> None:
-        """Remembers somebody."""
+        """Caches a result under its credentials."""
         self._admitted[key] = admitted
         self._admitted.move_to_end(key)
         if len(self._admitted) > self._most:

@@ -142,7 +142,7 @@ class _Seen:
 
 
 class TokenBackend:
-    """Credentials that are tokens."""
+    """The authentication backend for signed tokens."""
 
     def __init__(
         self,

@@ -124,7 +124,7 @@ def noted(request: Request, *, began: float, number: int) -> Request:
 
 
 def note_of(request: Request) -> RequestInfo:
-    """The request's note."""
+    """The request's `RequestInfo`."""
     info: RequestInfo = request.scope[KEY]
     return info
 

@@ -133,7 +133,7 @@ class Tombstones:
         return None if known is None else known[1:]
 
     def owners(self) -> set[UserId]:
-        """Whose queues they were."""
+        """The owners of the queues that ended."""
         return {user_id for user_id, _, _ in self._ended.values()}
 
     def of(self, user_ids: Container[UserId]) -> list[Tombstone]:

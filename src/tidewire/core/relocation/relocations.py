@@ -170,7 +170,7 @@ class Relocations:
 
     @property
     def under_way(self) -> bool:
-        """Whether a hand-over is."""
+        """Whether a relocation is under way."""
         return bool(self.before)
 
     def place(self, user_id: UserId, before: int, after: int) -> Place:

@@ -154,7 +154,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         self._lane.block(self, self.transport)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Called by the loop: the peer reads again, so more may be written."""
         self._blocked = False
         self._lane.unblock(self)
         if self._drained is not None:

@@ -237,7 +237,7 @@ class _Nobody:
     """Waits for no answer."""
 
     def complete(self, answer: QueueId) -> None:
-        """Nobody is told."""
+        """Does nothing: nobody waits."""
 
 
 def _discard(context: ServerContext, queue_id: str, user_id: UserId) -> None:
