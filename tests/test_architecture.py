@@ -1,4 +1,4 @@
-"""The rules that the source must keep, read from the source (design section 2, `pyproject.toml` has the import contracts)."""
+"""The rules that the source must keep, read from the source (`pyproject.toml` has the import contracts)."""
 
 import ast
 import re

@@ -182,3 +182,20 @@ def test_the_events_that_the_server_makes_itself_are_in_the_reference() -> None:
 
     assert {"heartbeat", "restart"} <= made
     assert made - row_terms(read("reference/events.md")) == set()
+
+
+def test_the_rules_that_are_cited_can_be_looked_up() -> None:
+    """Each number in the source and in the console is on the page, and the page has none that nobody cites."""
+    number = re.compile(r"\b(R\d+\.\d+|D-?\d+)\b")
+    files = [
+        path
+        for path in (ROOT / "src").rglob("*")
+        if path.suffix in {".py", ".js"} and "vendor" not in path.parts
+    ]
+    cited = {rule for path in files for rule in number.findall(path.read_text(encoding="utf-8"))}
+    rows = re.findall(r"^\| (\S+) \| \S", read("reference/behaviour.md"), re.MULTILINE)
+    rules = [row for row in rows if number.fullmatch(row)]
+
+    assert len(cited) > 100
+    assert len(rules) == len(set(rules))
+    assert set(rules) == cited

@@ -89,14 +89,14 @@ class Remembered:
         return found
 
     def put(self, key: bytes, admitted: AuthResult) -> None:
-        """Remembers somebody."""
+        """Caches a result under its credentials."""
         self._admitted[key] = admitted
         self._admitted.move_to_end(key)
         if len(self._admitted) > self._most:
             self._admitted.popitem(last=False)
 
     def drop(self, session: str) -> None:
-        """Forgets who was let in under a name; rare, so that all are looked through."""
+        """Drops the entries of one session name. It looks through all of them, since it is rarely called."""
         for key in [key for key, admitted in self._admitted.items() if admitted.session == session]:
             del self._admitted[key]
 

@@ -1,4 +1,4 @@
-"""The door of a server with several kinds of credentials: finds the kind that a request's belong to.
+"""Authentication with several backends: finds the one that a request's credentials belong to.
 
 Routes for browser sessions take cookies, and tokens, but never HTTP Basic. The others take `Authorization` and no
 cookie: a page of another site could have the browser send that one.
@@ -23,7 +23,7 @@ class AuthBackend(Protocol):
         ...
 
     def drop(self, session: str) -> None:
-        """Forgets whom a session let in."""
+        """Drops the cached results of a session."""
         ...
 
 
@@ -88,7 +88,7 @@ class AuthChain:
                 kind.drop(session)
 
     def _checked(self, admitted: AuthResult) -> AuthResult:
-        """Whoever is let in, their realm may be switched off in the users file."""
+        """Raises `RealmDeactivated` if the users file has the user's realm switched off."""
         realm = self._directory.realm(admitted.user.realm_id)
         if realm is not None and not realm.active:
             raise RealmDeactivated("This organization has been deactivated")

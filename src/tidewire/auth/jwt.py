@@ -142,7 +142,7 @@ class _Seen:
 
 
 class TokenBackend:
-    """Credentials that are tokens."""
+    """The authentication backend for signed tokens."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class TokenBackend:
             raise InvalidToken("The token is signed with a key that its issuer does not name") from None
 
     def drop(self, session: str) -> None:
-        """Forgets whom the token let in."""
+        """Drops the cached results of this token."""
         self._remembered.drop(session)
 
     def _judged(self, judge: Callable[[], A]) -> A:

@@ -83,7 +83,7 @@ class RabbitBus(Bus):
         self._forwarding: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begins to connect."""
+        """Begins to connect; returns at once."""
         self._on_away(True)
         self._outgoing_link.start()
         self._incoming_link.start()

@@ -128,7 +128,7 @@ class Call(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_body(self, body: bytes) -> None:
-        """Part of the body."""
+        """Called by the parser: adds a part of the reply's body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -171,7 +171,7 @@ class PeerPool:
         return call
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Closes connections that are idle."""
         while self._idle:
             self._idle.pop().end()
 

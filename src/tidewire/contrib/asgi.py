@@ -34,7 +34,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class NotRunning(TidewireError):
-    """The server was asked for something outside its lifespan; whoever mounts it has to pass that on."""
+    """The server got a request outside its lifespan: the mounting application must pass lifespan events on."""
 
     code = "NOT_RUNNING"
 
@@ -206,7 +206,7 @@ class _Stop:
 
 @contextlib.contextmanager
 def _signals(begin: Callable[[], None], loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Calls `begin` on the loop when a signal to stop comes, beside whoever handles it."""
+    """Calls `begin` on the loop when a stop signal arrives; handlers set before are called too."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return

@@ -257,7 +257,7 @@ class Shard(ShardInspection[W]):
 
     @property
     def transit(self) -> Transit[Any]:
-        """What connections hold on its way: whoever reads the wire reports there, and no record tells of it."""
+        """The bytes that connections hold in transit; they report them here, and no record has them."""
         return self._state.memory.transit
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:

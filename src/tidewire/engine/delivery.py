@@ -42,9 +42,9 @@ class PollResponder:
         self._booked = False
 
     def flush(self) -> None:
-        """Answers the polls that have something to be told, in slices (`FLUSH_SLICE`).
+        """Answers the waiting polls whose queues got events, in slices (`FLUSH_SLICE`).
 
-        What made so many of them ready has held the loop for a while already: then others have their turn first.
+        If many are ready, what made them so has held the loop for a while: other work goes first.
         """
         if self._booked:
             return

@@ -2,7 +2,7 @@
 
 An answer leaves when the journal has made durable what it shows. Until then it waits in line.
 
-While the journal can't be written (*failing*), nothing new is taken: whoever asks for it gets `Unavailable` at
+While the journal can't be written (*failing*), nothing new is accepted: such requests get `Unavailable` at
 once. Polls get what is durable, without merges, since a merge needs a record. Answers that had merged events
 before the failure was noticed are *held*, and so are later ones of the same queues; a poll that was held long
 enough ends with nothing.

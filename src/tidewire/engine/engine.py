@@ -4,7 +4,7 @@ It adds to the core what the core must not have: the time, new ids, chance, and 
 it decides, journals, applies, and hands answers to the slots that wait for them. Everything is synchronous;
 a loop is needed only as something that calls a function soon.
 
-A *slot* is whoever waits for an answer, a poll or a confirmation alike: an object whose `complete` is called
+A *waiter* is the completion callback of one request, a poll or a publication: an object whose `complete` is called
 exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
 """
 

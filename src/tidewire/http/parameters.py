@@ -330,7 +330,7 @@ async def form_parameters(request: Request, turns: Turns, max_bytes: int = MAX_F
 
 
 async def parameters_of(request: Request, turns: Turns) -> Parameters:
-    """All parameters of a request that was let in; a form's win over those of the query string."""
+    """All parameters of an authenticated request; those of a form override those of the query string."""
     return Parameters(query_parameters(request) | await form_parameters(request, turns))
 
 

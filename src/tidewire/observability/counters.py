@@ -30,7 +30,7 @@ class Histogram:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """Counts one time."""
+        """Counts one duration, in seconds."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 

@@ -226,7 +226,7 @@ class NullDraft:
         self.position = position
 
     def write(self, frame: bytes) -> None:
-        """Drops a frame."""
+        """Discards the frame."""
 
     def commit(self) -> None:
         """Does nothing."""

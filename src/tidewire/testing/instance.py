@@ -23,7 +23,7 @@ GLANCES = 500
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A server that serves."""
+    """A server in this process that accepts requests."""
 
     app: App
     clock: VirtualClock

@@ -104,7 +104,7 @@ class _Ignored:
     """The slot of whoever does not need the answer."""
 
     def complete(self, answer: object) -> None:
-        """Takes it."""
+        """Ignores the answer: the demo needs none."""
 
 
 def _traffic(board: Board) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""`tidewire import-dump` and `export-dump`: queues from another server, and for another (section 10)."""
+"""`tidewire import-dump` and `export-dump`: queues from another server, and for another."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""Acceptance: the part of a registration that decides whether an event is delivered (D1, section 3).
+"""Acceptance: the part of a registration that decides whether an event is delivered (D1).
 
 `Acceptance.refusal` answers None (accepted) or the name of the rule that refused, so that metrics and
 `explain` get the reason for nothing. Rules beyond the list of event types concern single event types and

@@ -291,7 +291,7 @@ class HistoryStore:
         self._grown(history, len(history) - before)
 
     def refuse(self, history: QueueHistory, record: bytes) -> None:
-        """Notes a refusal."""
+        """Adds a refusal to the queue's history."""
         refusals = history.refusals
         if refusals is None:
             refusals = history.refusals = bytearray()

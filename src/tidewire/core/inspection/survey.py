@@ -43,7 +43,7 @@ class Distribution:
         self.most = 0
 
     def add(self, figure: int) -> None:
-        """Counts a queue."""
+        """Adds a queue to the totals."""
         self.counts[bisect_left(self.bounds, figure)] += 1
         self.total += figure
         self.most = max(self.most, figure)

@@ -230,7 +230,7 @@ class UserNoticeLog:
         ]
 
     def drop(self, user_id: UserId) -> None:
-        """Forgets a user."""
+        """Drops the log of a user."""
         for notice_id in self._of_user.pop(user_id, ()):
             users = self._notices[notice_id].users
             del users[user_id]

@@ -107,7 +107,7 @@ class Notice:
         passed: users whom it names, or would reach, who were given it before.
         hearers: of a part of a public message, for which of those whom it does not name it is: index and count, for users
             whose id modulo the count is the index; a count of 0 is for nobody.
-        traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
+        traceparent: the W3C trace context that it belongs to, as it came; tracing reads it.
     """
 
     __slots__ = (

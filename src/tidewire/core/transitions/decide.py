@@ -259,7 +259,7 @@ def _realm_of(state: State[W], queue_id: QueueId) -> int:
 
 
 def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
-    """What a second brings, or None when it brings nothing; `collect` runs the collector too (R2.24)."""
+    """The record of a tick, or None if nothing is due; `collect` runs the collector too (R2.24)."""
     expired, offline = _collect(state, now) if collect else ([], [])
     tick = Ticked(
         now=now,

@@ -1,6 +1,6 @@
 """Listening: uvicorn as this server uses it, and the socket it listens on.
 
-When to begin and when to stop is said by `server/server.py`, who is let in by `http/server/acceptor.py`. Connections are the fast lane's from
+`server/server.py` starts and stops it, and `http/server/acceptor.py` decides which connections are accepted. Connections are the fast lane's from
 their first byte to their last: of uvicorn there is what starts, ticks and stops, and none of its protocols.
 """
 

@@ -1,4 +1,4 @@
-"""The dump views: queues that come from another server, and those of this one for another (section 10).
+"""The dump views: queues that come from another server, and those of this one for another.
 
 Both do their work in slices, with a turn of the loop in between: however large a dump is, polls are answered.
 """

@@ -31,7 +31,7 @@ class Command(BaseCommand):
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Its options."""
+        """Declares the command's options."""
         parser.add_argument(
             "--config", type=Path, help="Settings file of the server [tidewire.toml, if there]."
         )
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
-        """Serves."""
+        """Serves until a stop signal."""
         found = conf()
         try:
             port = [] if options["port"] is None else [f"server.port={options['port']}"]
