@@ -24,7 +24,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(chat: Chat, what: str) -> str:
     """Runs one of the checks, and returns what it prints."""
     environment = dict(chat.environment)
-    environment["PYTHONPATH"] += f":{CHECK.parents[2] / 'examples' / 'django_chat'}"
+    environment["PYTHONPATH"] += f":{CHECK.parents[2] / 'examples' / 'django_chat'}:{CHECK.parents[1]}"
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-W", "error", str(CHECK), what],
         env=environment,
