@@ -1,6 +1,8 @@
 """Fixtures for every test."""
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,23 @@ from support.broker import NOTIFICATIONS, Broker
 from support.fake_time import FakeTime
 from support.http_stub import StubServer
 from support.programs import require_programs
+
+TESTS = Path(__file__).parent
+UNIT = (TESTS / "unit", TESTS / "test_architecture.py")
+"""What `make unit` runs: no service, no npm."""
+
+# Of a broker that is away pika says at length, as an error, what our own log says in a line: between the lines of a
+# failure it would only be in the way.
+logging.getLogger("pika").addHandler(logging.NullHandler())
+logging.getLogger("pika").propagate = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves all but the unit tier out of the measurement of coverage, which would slow them and add little."""
+    for item in items:
+        if not any(item.path.is_relative_to(path) for path in UNIT):
+            item.add_marker("no_cover")
+
 
 # How long an example takes says more of what else runs on the machine.
 settings.register_profile("tests", deadline=None)

@@ -238,7 +238,7 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
-        sharing=None if peers is None else SharedNotices(app.site, peers),
+        multi_shard=None if peers is None else SharedNotices(app.site, peers),
     )
     if peers is not None:
         peers.by_bus = lambda shard, body: made.send(inbound_queue(peers.address(shard).port), body)

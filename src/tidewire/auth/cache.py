@@ -32,11 +32,11 @@ class CachingAuthenticator:
 
     @property
     def generation(self) -> int:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """A number that rises whenever an earlier answer may no longer hold."""
         return self._inner.generation
 
     def authenticate(self, authorization: str | None, host: str | None) -> User:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """Returns the user with these credentials, from the cache if possible; raises what the backend raises."""
         if authorization is None:
             return self._inner.authenticate(None, host)
         if self._generation != self._inner.generation:
@@ -52,15 +52,15 @@ class CachingAuthenticator:
         return user
 
     def user(self, user_id: UserId) -> User | None:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """The user with this id, or None."""
         return self._inner.user(user_id)
 
     def realm(self, realm_id: RealmId) -> Realm | None:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """The realm with this id, or None."""
         return self._inner.realm(realm_id)
 
     def rights(self, user_id: UserId) -> bytes:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """A digest of the user's rights; empty for an unknown user. A queue ends when its owner's digest changes."""
         return self._inner.rights(user_id)
 
 

@@ -74,7 +74,7 @@ class Key(NamedTuple):
 
 
 class _KeySet(msgspec.Struct):
-    """What an issuer answers."""
+    """The JSON Web Key Set that an issuer serves."""
 
     keys: list[dict[str, Any]]
 
@@ -190,7 +190,7 @@ class TokenBackend:
         return found
 
     async def ask(self, credentials: Credentials, now: float) -> AuthResult:
-        """The same, once the issuer's keys were fetched.
+        """Checks a token after the issuer's keys were fetched.
 
         Raises:
             AuthenticationUnavailable: they can't be had.

@@ -26,7 +26,7 @@ from tidewire.ports.bus import Bus, BusState, MultiShardPublish
 
 
 class RabbitBus(Bus):
-    """One shard's bus."""
+    """A shard's connection to RabbitMQ: notices in, notifications out."""
 
     def __init__(
         self,

@@ -147,7 +147,7 @@ class Tidewire:
         await slot.wait()
 
     def send_event_from_thread(self, **arguments: Any) -> None:
-        """The same for code that is not on the server's loop, such as a plain function of FastAPI's; it waits."""
+        """Publishes an event from a thread other than the event loop's, and blocks until it is confirmed."""
         if self._loop is None:
             raise NotRunning("The server's lifespan is not running")
         asyncio.run_coroutine_threadsafe(self.send_event(**arguments), self._loop).result()

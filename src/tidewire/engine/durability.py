@@ -30,7 +30,7 @@ class HeldResponse(NamedTuple):
 
 
 class DurabilityGate:
-    """See the module."""
+    """Writes records to the journal, and holds each answer until the records that it shows are durable."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class DurabilityGate:
             self.complete(waiter, answer)
 
     def answer_poll(self, waiter: Waiter[Batch], batch: Batch, *, now: float, due: float) -> None:
-        """The same for what was read from a queue; if it must be held, then until `due` at most."""
+        """Sends an answer to a poll. If its merge record can't be written, it is held until `due` at most."""
         if self._shard.has_unwritten or batch.queue_id in self._owing:
             self._flush_merge_records()
         if batch.queue_id not in self._owing:

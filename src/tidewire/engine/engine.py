@@ -38,7 +38,7 @@ PollWaiter: TypeAlias = Waiter[Batch]
 
 
 class Engine:
-    """One running shard."""
+    """Drives one shard: adds time and ids to each input, journals the core's record, applies it and answers."""
 
     def __init__(
         self,

@@ -356,7 +356,7 @@ class UserAgent(NamedTuple):
 
 
 def parse_user_agent(header: str) -> UserAgent:
-    """R6.21."""
+    """Splits a User-Agent into the client's name and version (R6.21)."""
     match = _USER_AGENT.match(header)
     name = match["name"].strip() if match else ""
     version = match["version"] if match else None

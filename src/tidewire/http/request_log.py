@@ -72,7 +72,7 @@ POLL_PATH, SESSION_POLL_PATH = "/api/v1/events", "/json/events"
 
 
 PUBLISH_PATH = "/api/internal/notices"
-"""The same of what is published."""
+"""The path of publishing, whose log lines are made in advance too."""
 
 
 class KnownLine(NamedTuple):
@@ -131,7 +131,7 @@ class RequestLog:
         self._last_shown = ""
 
     def _look(self) -> None:
-        """The level has changed."""
+        """Reads the log level again after it has changed."""
         self.writes = self._log.is_enabled_for(logging.INFO)
 
     def known_line(self, info: RequestInfo) -> KnownLine:

@@ -67,7 +67,7 @@ _REALM: Mapping[str, Any] = MappingProxyType(
 
 
 class Users(Protocol):
-    """Who there is."""
+    """The users and realms that the users file lists."""
 
     @property
     def generation(self) -> int:

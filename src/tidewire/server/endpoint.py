@@ -15,7 +15,7 @@ Around: TypeAlias = Callable[[ASGIApp], ASGIApp]
 
 
 def as_it_is(application: ASGIApp) -> ASGIApp:
-    """Puts nothing around it."""
+    """Returns the application unchanged."""
     return application
 
 

@@ -192,7 +192,7 @@ class DirectoryFiles:
         return os.listdir(self._directory)  # noqa: PTH208 - names are wanted, not paths
 
     def size(self, name: str) -> int:
-        """The size."""
+        """How many bytes the file has."""
         return (self._directory / name).stat().st_size
 
     def read(self, name: str) -> IO[bytes]:

@@ -127,7 +127,7 @@ class ChildProcess:
         return True
 
     def begin(self) -> None:
-        """Gives it its turn."""
+        """Lets the process serve: the one before it has ended."""
         with contextlib.suppress(OSError):  # it has ended
             self._turn.send(b".")
 

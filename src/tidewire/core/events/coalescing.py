@@ -55,7 +55,7 @@ class FlagChanges:
         return None if key.startswith("flags/remove/read") else key
 
     def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """R1.15, by sealing."""
+        """Returns the open groups that this event contradicts, which a read then seals (R1.15)."""
         ended = []
         for key in open_keys:
             _, operation, flag = key.split("/", 2)

@@ -217,7 +217,7 @@ class HistoryStore:
             self._memory.trails -= OVERHEAD + len(history) + len(history.refusals or b"")
 
     def end_all(self, trails: Iterable[QueueHistory]) -> None:
-        """The same for many."""
+        """Ends the histories of several queues."""
         for history in trails:
             self.end(history)
 

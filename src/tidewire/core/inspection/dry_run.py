@@ -1,4 +1,4 @@
-"""Rehearsal: what a notice would bring to whom, by the very code that delivers, with nothing delivered (issue 8)."""
+"""Rehearsal: what a notice would bring to whom, by the very code that delivers, with nothing delivered."""
 
 from collections import Counter
 from collections.abc import Collection, Container

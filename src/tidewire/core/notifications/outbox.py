@@ -80,7 +80,7 @@ class _Queue:
 
 
 class Outbox:
-    """All queues, bounded together."""
+    """The notification records of all worker queues, with one common limit."""
 
     __slots__ = ("_mobile_shards", "_most", "_queues", "_size", "next_number")
 

@@ -176,7 +176,7 @@ class Directory(Generic[W]):
         return self.by_user.of(user_id)
 
     def public_listeners(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
-        """See `Firehose.public_listeners`."""
+        """The queues that may get public messages to this channel; their narrows are checked later."""
         return self._firehose.public_listeners(realm_id, channel)
 
     def is_hearing(self, descriptor: Descriptor[W]) -> bool:

@@ -58,7 +58,7 @@ async def take(request: Request, context: ServerContext) -> Response:
 
 
 class _Taking:
-    """An import under way."""
+    """An import under way: the queues read so far."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context

@@ -179,7 +179,7 @@ async def read_notices_of(body: bytes, context: ServerContext) -> list[Notice]:
 
 
 def notices_of(body: bytes) -> list[Notice]:
-    """The same for a short body.
+    """Decodes the notices of a short body in one go.
 
     Raises:
         InvalidNotice, BadRequest: as before.

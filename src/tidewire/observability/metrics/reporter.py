@@ -9,7 +9,7 @@ from tidewire.ports.engine import Collection, Reporter
 
 
 class CountingReporter:
-    """See the module.
+    """Counts what the engine reports, for the metrics.
 
     Attributes:
         answers_failed: answers that could not be handed to their connections.

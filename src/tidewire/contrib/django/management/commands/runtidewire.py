@@ -26,7 +26,7 @@ WRONG_USAGE = 2
 
 
 class Command(BaseCommand):
-    """The command."""
+    """`manage.py runtidewire`: serves Tidewire with the project's settings."""
 
     help = "Serves events until SIGTERM or Ctrl-C, with the project's own sessions, tokens and state."
     requires_migrations_checks = True

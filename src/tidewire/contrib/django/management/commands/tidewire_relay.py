@@ -13,7 +13,7 @@ from tidewire.publisher import PublishFailed
 
 
 class Command(BaseCommand):
-    """The command."""
+    """`manage.py tidewire_relay`: publishes what the outbox holds."""
 
     help = "Sends the events of committed transactions to the Tidewire server, and removes what it confirmed."
 
