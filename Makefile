@@ -37,7 +37,7 @@ unit: .venv/.dev ## the tests that need nothing beside Python, in less than a mi
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/test_architecture.py $(ARGS)
 
 test: .packages .venv/.dev .clients ## the whole test suite, in some twelve minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)
