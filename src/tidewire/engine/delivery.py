@@ -62,7 +62,7 @@ class PollResponder:
         now = self._clock.now()
         taken = self._shard.take_ready(FLUSH_SLICE, now=now)
         self._gate.answer_polls(taken, now=now, due=now + HELD_MOST)
-        if self._shard.ready():
+        if len(taken) == FLUSH_SLICE and self._shard.ready():
             self._schedule()
 
     def release(self, limit: int) -> int:

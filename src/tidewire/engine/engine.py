@@ -167,12 +167,13 @@ class Engine:
             self._gate.answer(waiter, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.
-            self.flush()
+            self._responder.flush()
 
     def _publish_part(self, part: PublishBatch) -> None:
         record = self._shard.decide_part(part, now=self._clock.now())
         self._gate.write(record)
-        self._report(self._shard.apply_part(record, part))
+        for failure in self._shard.apply_part(record, part):
+            self._reporter.delivery_failed(failure)
         self._enforcer.enforce_limits()
         for found in part.candidates:
             if found.contradictory:
