@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_LINK_MODE := copy
 UV := $(BIN)/uv pip
 
-.PHONY: help run test soak attack memory check lint types contracts bench docs reference screenshots wheel lock clean .packages .clients
+.PHONY: help run unit test soak attack memory check lint types contracts bench docs reference screenshots wheel lock clean .packages .clients
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,8 +33,11 @@ help: ## what there is
 run: .venv/.run ## a demo server on 127.0.0.1:9800 (PORT=9900 moves it)
 	@exec $(BIN)/tidewire demo --port $(PORT)
 
-test: .packages .venv/.dev .clients ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+unit: .venv/.dev ## the tests that need nothing beside Python, in less than a minute
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/test_architecture.py $(ARGS)
+
+test: .packages .venv/.dev .clients ## the whole test suite, in some twelve minutes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: .venv/.dev ## the fault harness with 200 kills, for a quarter of an hour (ARGS="--kills 1000 --seed 7")
 	@$(BIN)/python tests/soak.py $(ARGS)
@@ -90,4 +93,4 @@ lock: .venv/.uv ## pins the requirements anew from pyproject.toml
 	@requirements/clients/install
 
 clean: ## removes what the targets made
-	@rm -rf .venv .clients dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .clients dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis coverage

@@ -1,6 +1,8 @@
 """Fixtures for every test."""
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,46 @@ from support.broker import NOTIFICATIONS, Broker
 from support.fake_time import FakeTime
 from support.http_stub import StubServer
 from support.programs import require_programs
+
+TESTS = Path(__file__).parent
+UNIT = (TESTS / "unit", TESTS / "test_architecture.py")
+"""What `make unit` runs: no service, no npm."""
+
+LONGEST = (
+    "e2e/test_shards_oracle.py",
+    "e2e/test_resharding.py",
+    "docs/test_examples.py",
+    "e2e/test_benchmarks.py",
+    "e2e/test_runtidewire.py",
+    "browser/test_console.py",
+    "e2e/test_supervisor.py",
+    "e2e/test_client_faults.py",
+    "examples/test_django_chat.py",
+    "e2e/test_kills.py",
+    "e2e/test_crowds.py",
+    "hostile/test_memory.py",
+    "e2e/test_rabbitmq.py",
+    "contract/test_bus_contract.py",
+    "hostile/test_smuggling.py",
+    "properties/test_shard_machine.py",
+)
+"""Modules that take from half a minute to some minutes, of which each stays with one of the workers: begun first, so that
+what comes last is short, and the workers end together."""
+
+# Of a broker that is away pika says at length, as an error, what our own log says in a line: between the lines of a
+# failure it would only be in the way.
+logging.getLogger("pika").addHandler(logging.NullHandler())
+logging.getLogger("pika").propagate = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what takes longest first, and measures the coverage of the unit tier alone: of others it would tell little."""
+    begun = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: begun.get(item.path, len(LONGEST)))
+    for item in items:
+        if not any(item.path.is_relative_to(path) for path in UNIT):
+            item.add_marker("no_cover")
+
 
 # How long an example takes says more of what else runs on the machine.
 settings.register_profile("tests", deadline=None)

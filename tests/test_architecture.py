@@ -1,6 +1,7 @@
-"""The rules that the source must keep, read from the source (design section 2, `pyproject.toml` has the import contracts)."""
+"""The rules that the source must keep, read from the source (`pyproject.toml` has the import contracts)."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -192,3 +193,33 @@ def test_each_module_of_the_core_can_be_imported_first() -> None:
         "        del sys.modules[loaded]\n"
     )
     subprocess.run([sys.executable, "-c", program, *names], capture_output=True, check=True)  # noqa: S603 - our own words
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line and text of each docstring, those below assignments included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for statement in node.body:
+                if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                    text = statement.value.value
+                    if isinstance(text, str):
+                        yield statement.lineno, text.strip()
+
+
+def test_docstrings_stand_alone(source: Path) -> None:
+    """A reader learns what a thing does where it is, not somewhere else."""
+    elsewhere = ("See ", "The same", "As `")
+    assert [line for line, text in docstrings(parsed(source)) if text.startswith(elsewhere)] == []
+
+
+def test_no_docstring_repeats_the_name(source: Path) -> None:
+    """A docstring that has no word beside those of the name says nothing."""
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            said = set(re.findall(r"[a-z]+", (ast.get_docstring(node) or "").lower()))
+            name = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower()))
+            assert not said or said - name - {"a", "an", "the", "it", "s"}, f"line {node.lineno}: {node.name}"
+
+
+def test_nothing_cites_a_tracker(source: Path) -> None:
+    assert not re.search(r"\bissue \d", source.read_text(encoding="utf-8"))

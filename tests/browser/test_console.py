@@ -154,7 +154,7 @@ def test_an_operator_looks_around_watches_a_queue_and_publishes(
         assert [event["by"] for event in server.events("ada", watched) if "by" in event] == ["hand"]
 
         visitor.go("Shards")
-        expect(page.get_by_text("You look at this one.")).to_be_visible()
+        expect(page.get_by_text("You are viewing this shard.")).to_be_visible()
         visitor.check("shards")
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_text("You have logged out.")).to_be_visible()
@@ -408,7 +408,7 @@ def test_each_shard_is_shown_and_one_that_is_gone_is_told(browser: Browser, tmp_
         with visit(browser, own.url) as visitor:
             visitor.enter("#/shards")
             shards = visitor.page.get_by_role("main").get_by_role("listitem")
-            expect(shards.nth(0)).to_contain_text("You look at this one.")
+            expect(shards.nth(0)).to_contain_text("You are viewing this shard.")
             expect(shards.nth(1)).to_contain_text("all users, shared by 2")
             expect(shards.get_by_text("healthy", exact=True)).to_have_count(2)
             expect(shards.nth(1).get_by_role("link")).to_have_attribute("href", f"{other.url}/console")

@@ -98,7 +98,7 @@ def follow(page: Page, tidewire_server: TidewireServer) -> Follow:
 
 def when(page: Page, condition: str) -> dict[str, Any]:
     """What the page has seen, once that holds."""
-    page.wait_for_function(f"() => {{ const seen = window.seen; return {condition}; }}", timeout=20_000)
+    page.wait_for_function(f"() => {{ const seen = window.seen; return {condition}; }}", timeout=60_000)
     seen: dict[str, Any] = page.evaluate("() => window.seen")
     return seen
 

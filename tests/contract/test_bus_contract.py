@@ -35,6 +35,10 @@ class Bus(ABC):
         """Publishes something broken; returns the notice's id and the code it was refused with."""
 
     @abstractmethod
+    def await_handed_on(self) -> None:
+        """Returns when the server knows which notifications have got where they go."""
+
+    @abstractmethod
     def notifications(self, count: int) -> list[tuple[str, int]]:
         """Takes `count` push notifications when they are there: id and message of each."""
 
@@ -74,6 +78,9 @@ class MemoryBus(Bus):
         self.server.ask("DELETE", path, headers=BEARER, query={"through": through})
         return [(record["id"], record["record"]["message_id"]) for record in records]
 
+    def await_handed_on(self) -> None:
+        """It was told by whoever took them."""
+
 
 class RabbitBus(Bus):
     """RabbitMQ."""
@@ -102,6 +109,13 @@ class RabbitBus(Bus):
             (properties.message_id, json.loads(body)["message_id"])
             for properties, body in self._broker.take(NOTIFICATIONS[0])
         ]
+
+    def await_handed_on(self) -> None:
+        """When the broker has confirmed them."""
+        eventually(
+            lambda: b"\ntidewire_outbox_records 0.0\n" in self.server.ask("GET", "/metrics").body,
+            what="the outbox is empty",
+        )
 
 
 @pytest.fixture(params=["memory", "rabbitmq"])
@@ -194,6 +208,8 @@ def test_notifications_reach_their_worker_once_over_a_kill(bus: Bus) -> None:
     with bus.publisher() as publisher:
         publisher.send([{"event": message_event(number, direct=True), "users": users} for number in (7, 8)])
         first = bus.notifications(2)
+        # What the server has not seen confirmed it sends again after a kill, under the same id.
+        bus.await_handed_on()
         bus.server.destroy()
         bus.server.start()
         publisher.send([{"event": message_event(9, direct=True), "users": users}])

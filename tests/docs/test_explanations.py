@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.markdown import prose, row_terms
+from tidewire.storage.recovery import VERSION
+from tidewire.storage.segments import segment_name
+from tidewire.storage.snapshots import RETIRED, snapshot_name
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -61,6 +64,98 @@ def test_the_glossary_has_each_word_once_and_in_order() -> None:
     assert words == sorted(set(words))
 
 
+NAMED = [
+    "Acceptance",
+    "AnonymousNotices",
+    "ArrivedUser",
+    "AuthBackend",
+    "AuthChain",
+    "AuthGate",
+    "AuthResult",
+    "BackgroundRunner",
+    "Candidates",
+    "Dispatch",
+    "Distribution",
+    "DurabilityGate",
+    "Engine",
+    "Exchange",
+    "ExplainedQueue",
+    "Explanation",
+    "FaultPoints",
+    "Group",
+    "HeldResponse",
+    "HistoryStore",
+    "LimitEnforcer",
+    "MultiShardPublish",
+    "NeedsBackend",
+    "NoticeFanOut",
+    "NotificationDecision",
+    "PartialDelivery",
+    "PeerPool",
+    "Peers",
+    "PendingNotification",
+    "PollRecorder",
+    "PollResponder",
+    "Producer",
+    "PublishAck",
+    "PublishOutcome",
+    "QueueHistory",
+    "QueuePolled",
+    "RecoveryReport",
+    "Relocation",
+    "Relocations",
+    "RememberedHead",
+    "RememberedPoll",
+    "RequestFramer",
+    "RequestInfo",
+    "ServerContext",
+    "ServerStatus",
+    "Shape",
+    "Shard",
+    "ShardMonitor",
+    "SnapshotScheduler",
+    "StepKind",
+    "Survey",
+    "Telemetry",
+    "Transport",
+    "UserLocation",
+    "UserLocator",
+    "UserNoticeLog",
+    "Waiter",
+]
+"""The classes that a reader of the code meets first and whose names have a sense of their own."""
+
+
+def test_the_glossary_has_the_names_of_the_code() -> None:
+    """Each package and each main class, and no class that there isn't."""
+    source = ROOT / "src" / "tidewire"
+    packages = {path.parent.name for path in source.glob("[a-z]*/__init__.py")}
+    parts = {path.parent.name for path in (source / "core").glob("*/__init__.py")}
+    terms = set(re.findall(r"`(\w+)`", read("glossary.md")))
+    classes = {term for term in terms if re.match("[A-Z]", term)}
+
+    assert (packages | parts) - terms == set()
+    assert classes == set(NAMED)
+    assert classes - set(names_in_source()) == set()
+
+
+def test_pages_name_the_state_files_that_there_are() -> None:
+    """The how-to lists some, the reference all; `tidewire doctor` knows them by the same names."""
+    files = row_terms(read("howto/run-as-a-service.md"))
+    known = row_terms(read("reference/state-directory.md"))
+
+    assert {"lock", VERSION, "secret", segment_name(7), snapshot_name(1234)} == files
+    assert files | {RETIRED} <= known
+
+
+def test_no_page_says_that_something_there_is_not_yet() -> None:
+    """What is missing is in the changelog's plans or nowhere: such a list grows old unseen."""
+    unfinished = re.compile(
+        r"not there yet|not yet implemented|not implemented yet|coming soon", re.IGNORECASE
+    )
+    assert [str(name) for name in PAGES if unfinished.search(read(name))] == []
+
+
 @pytest.mark.parametrize("durability", ["none", "process", "power"])
 def test_each_durability_is_explained(durability: str) -> None:
     """After a crash, after a loss of power, and as a choice."""
@@ -87,3 +182,20 @@ def test_the_events_that_the_server_makes_itself_are_in_the_reference() -> None:
 
     assert {"heartbeat", "restart"} <= made
     assert made - row_terms(read("reference/events.md")) == set()
+
+
+def test_the_rules_that_are_cited_can_be_looked_up() -> None:
+    """Each number in the source and in the console is on the page, and the page has none that nobody cites."""
+    number = re.compile(r"\b(R\d+\.\d+|D-?\d+)\b")
+    files = [
+        path
+        for path in (ROOT / "src").rglob("*")
+        if path.suffix in {".py", ".js"} and "vendor" not in path.parts
+    ]
+    cited = {rule for path in files for rule in number.findall(path.read_text(encoding="utf-8"))}
+    rows = re.findall(r"^\| (\S+) \| \S", read("reference/behaviour.md"), re.MULTILINE)
+    rules = [row for row in rows if number.fullmatch(row)]
+
+    assert len(cited) > 100
+    assert len(rules) == len(set(rules))
+    assert set(rules) == cited

@@ -1,4 +1,4 @@
-"""Bounds and revocation as clients and publishers meet them (issue 5)."""
+"""Bounds and revocation as clients and publishers meet them."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -82,7 +82,7 @@ def test_notices_come_through_a_broker_with_tls(
     with Publisher(tls_broker.address(), shards=OneShard(queue)) as publisher:
         publisher.send([NOTICE])
 
-    eventually(lambda: server.events("ada", events), what="the event is there", within=30)
+    eventually(lambda: server.events("ada", events), what="the event is there")
     assert [event["n"] for event in server.events("ada", events)] == [1]
 
 
@@ -128,7 +128,7 @@ def test_a_publisher_and_a_server_go_on_at_the_node_that_is_there(
     with Publisher(url, shards=OneShard(queue)) as publisher:
         publisher.send([NOTICE])
 
-    eventually(lambda: server.events("ada", events), what="the event is there", within=30)
+    eventually(lambda: server.events("ada", events), what="the event is there")
 
 
 def test_a_publisher_says_what_is_wrong_with_an_address_among_several() -> None:

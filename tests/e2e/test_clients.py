@@ -34,7 +34,7 @@ def publish(server: ServerProcess, numbers: range, *users: int) -> None:
         capture_output=True,
         text=True,
         env=clean_environment(),
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -81,7 +81,7 @@ def test_answers_are_as_described(case: Case[Any], shared_server: ServerProcess,
     case.call_and_validate(
         base_url=shared_server.url,
         headers=BEARER if internal else credentials("ada"),
-        timeout=10,
+        timeout=60,
         # A request without the secret is a 400 (R6.66), which schemathesis takes for none that was refused.
         checks=[*CHECKS, ignored_auth] if public else CHECKS,
     )

@@ -77,23 +77,26 @@ def test_half_a_record_at_the_end_costs_nothing_else(server: ServerProcess) -> N
     assert (server.state / f"{segment.name}.damaged-1").read_bytes().endswith(b"half a record")
 
 
-def test_a_flipped_bit_drops_what_comes_behind_it_and_says_so_in_numbers(server: ServerProcess) -> None:
+def test_a_flipped_bit_ends_the_queues_that_may_have_lost_an_event_and_says_so_in_numbers(
+    server: ServerProcess,
+) -> None:
     queue_id, segment = killed_with_three_events(server)
     content = bytearray(segment.read_bytes())
     at = content.index(b'"number": 1')
     content[at] ^= 1
     segment.write_bytes(content)
     server.start()
-    events = server.events("ada", queue_id)
-    assert [(event["type"], event.get("number")) for event in events] == [("t", 0), ("restart", None)]
+    answer = server.ask_as("ada", "GET", "/api/v1/events", query={"queue_id": queue_id, "last_event_id": -1})
+    assert (answer.json["code"], answer.json["reason"]) == ("BAD_EVENT_QUEUE_ID", "damaged")
     line = told_of_damage(server)
     dropped, records = (int(re.findall(rf"{what}=(\d+)", line)[0]) for what in ("bytes", "records"))
     assert dropped > 100
-    assert records >= 2
+    assert records == 1
     kept = server.state / f"{segment.name}.damaged-1"
     assert kept.read_bytes() == bytes(content)
+    queue_id = server.register("ada")
     server.publish_event("ada", type="after")
-    assert server.events("ada", queue_id)[-1]["type"] == "after"
+    assert [event["type"] for event in server.events("ada", queue_id)] == ["after"]
 
 
 BOUND_BY_MODES = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
@@ -134,7 +137,7 @@ def test_a_directory_under_one_that_cannot_be_searched_is_told_of(
             env=clean_environment(),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
     finally:

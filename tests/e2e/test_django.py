@@ -1,7 +1,6 @@
-"""A Django project beside a real server: its transactions, sessions and state, and what a crash costs (issue 9)."""
+"""A Django project beside a real server: its transactions, sessions and state, and what a crash costs."""
 
 import signal
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from support.django_process import Project, session_headers
 from support.raw_http import Answer, Closed, RawConnection, request_bytes
 from support.server_process import ServerProcess, StartServer
+from support.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.slow
 
@@ -66,13 +66,13 @@ def test_a_session_has_its_state_and_every_committed_event_and_ends_with_its_log
 
     waiting = poll(live, queue_id, cookie, last)
     assert live.ask("GET", "/health/live").status == 200
-    began = time.monotonic()
+    watch = Stopwatch(live.pid, *project.pids)
     project.ask("/logout", cookie)
     assert waiting.answer().json["events"] == []
-    assert time.monotonic() - began < WITHIN
+    assert watch.seconds < WITHIN
     assert poll(live, queue_id, cookie, last).answer().status == 401
     relay.send_signal(signal.SIGTERM)
-    assert relay.wait(10) == 0
+    assert relay.wait(60) == 0
 
 
 def test_a_crash_between_commit_and_publish_loses_nothing(project: Project, live: ServerProcess) -> None:

@@ -251,7 +251,7 @@ async def test_an_answer_that_is_not_read_ends_the_connection(tmp_path: Path) ->
         assert connection_of(server).held_bytes < 1_000_000
         server.lane.sweep(server.lane.now + 60.1)
         await until(lambda: not server.lane.connections)
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 # The application's side.
@@ -452,7 +452,7 @@ async def test_an_answer_of_unknown_length_has_an_end(
         peer.send(request_)
         received = b""
         while not received.endswith(expected):
-            received += await asyncio.wait_for(peer._reader.read(1000), 10)
+            received += await asyncio.wait_for(peer._reader.read(1000), 60)
         assert received.count(b"HTTP/1.1 200 OK\r\n") == 1
 
 

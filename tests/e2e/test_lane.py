@@ -406,7 +406,7 @@ MANY = 1500
         notices({"type": "a", "pad": ["{}"] * 30_000}),
         notices({"type": "a", "pad": [[]] * 30_000}),
         notices({"type": "a", "pad": [{}] * 100_000}),
-        notices({"type": "a", "pad": "x" * 100_000}),
+        notices({"type": "a", "pad": "x" * 150_000}),
     ],
     ids=["many", "the last is wrong", "some", "texts", "lists", "too many objects", "long"],
 )

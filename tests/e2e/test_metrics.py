@@ -53,7 +53,7 @@ def test_a_server_counts_what_it_does_and_what_it_brought_back(start_server: Sta
 def loglevel(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tidewire", "loglevel", "--url", server.url, *arguments]
     environment = clean_environment() | {"TIDEWIRE_SECRET": SECRET}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=30)  # noqa: S603 - our own command
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)  # noqa: S603 - our own command
 
 
 def test_the_level_of_a_running_server_changes(start_server: StartServer) -> None:

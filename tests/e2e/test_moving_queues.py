@@ -51,7 +51,7 @@ def test_the_published_client_goes_on_with_its_queue_on_another_server(
     assert first.stop() == 0
 
     second = start_server()
-    assert tidewire("import-dump", *of(second), moved).stdout == f"{moved}: imported 1 of 1 queues\n"
+    assert tidewire("import-dump", *of(second), moved).stdout == f"{moved}: imported 1 of 1 queue\n"
     with python_client(second.url, email=email("ada"), key=KEYS["ada"]) as client:
         answer = client.get_events(queue_id=queue_id, last_event_id=0, dont_block=True)
         assert types(answer["events"]) == [(1, "deploy"), (2, "restart")]

@@ -28,7 +28,7 @@ class Outside:
 
     def ask(self, method: str, path: str, *, body: str = "", **headers: str) -> tuple[int, str]:
         """Status and body of one request."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=30, context=self._trust)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=60, context=self._trust)
         with contextlib.closing(connection):
             connection.request(method, path, body or None, headers)
             with connection.getresponse() as response:
@@ -70,7 +70,7 @@ def test_a_client_registers_and_waits_through_a_proxy(outside: Outside, shared_s
     waiting = threading.Thread(target=poll)
     waiting.start()
     shared_server.publish_event("ada", type="greeting", text="hello")
-    waiting.join(30)
+    waiting.join(60)
     status, answer = got[0]
     assert (status, [event["text"] for event in json.loads(answer)["events"]]) == (200, ["hello"])
     assert outside.ask_as("ada", "DELETE", "/api/v1/events", queue_id=queue_id)[0] == 200

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from support.django_process import Project, session_headers
 from support.raw_http import Answer, Closed, RawConnection, request_bytes
 from support.server_process import BEARER, free_port
+from support.stopwatch import Stopwatch
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -144,10 +144,10 @@ def test_a_logout_ends_the_session_s_polls_and_takes_what_waits(shard: Shard) ->
         last = first.answer().json["events"][-1]["id"]
     waiting = shard.poll(queue_id, headers, last)
     assert shard.ask("GET", "/health/live").status == 200
-    began = time.monotonic()
+    watch = Stopwatch(*project.pids)
     project.ask("/logout", cookie)
     answer = waiting.answer()
-    assert time.monotonic() - began < WITHIN
+    assert watch.seconds < WITHIN
     assert answer.status in (200, 401)
     assert answer.status == 401 or answer.json["events"] == []
     assert shard.poll(unread, headers).answer().status == 401
@@ -165,10 +165,10 @@ def test_a_revoked_token_ends_its_polls_and_queues(shard: Shard) -> None:
     queue_id = shard.register(headers, "/api/v1").json["queue_id"]
     waiting = shard.poll(queue_id, headers, root="/api/v1")
     assert shard.ask("GET", "/health/live").status == 200
-    began = time.monotonic()
+    watch = Stopwatch(*project.pids)
     project.ask("/revoke", name="bob")
     waiting.answer()
-    assert time.monotonic() - began < WITHIN
+    assert watch.seconds < WITHIN
     assert shard.register(headers, "/api/v1").status == 401
     key = {"Authorization": "Key bob"}  # of the same user, and not revoked
     assert shard.poll(queue_id, key, root="/api/v1").answer().json["code"] == "BAD_EVENT_QUEUE_ID"
@@ -209,7 +209,7 @@ def test_it_stops_and_comes_back_with_its_queues(project: Project, make_shard: M
     assert shard.ask("GET", "/health/live").status == 200
     shard.process.send_signal(signal.SIGTERM)
     assert waiting.answer().json["events"] == []
-    assert shard.process.wait(10) == 0, project.log
+    assert shard.process.wait(60) == 0, project.log
     shard.start()
     shard.publish(ada, type="note", text="again")
     assert [event["type"] for event in shard.poll(queue_id, headers).answer().json["events"]][-1] == "note"
@@ -230,7 +230,7 @@ def test_pages_are_served_on_the_same_port_when_asked_for(project: Project, make
 def test_it_says_in_one_line_what_is_wrong(project: Project) -> None:
     def failing(*options: str) -> tuple[int, str]:
         process = project.start("runtidewire", *options)
-        code = process.wait(30)
+        code = process.wait(60)
         assert "Traceback" not in project.log, project.log
         return code, project.log.splitlines()[-1]
 

@@ -113,7 +113,7 @@ def test_each_user_s_queue_is_made_on_the_right_shard_read_and_ended(front: Fron
         waiting.start()
         # Any shard takes a notice, whoever it is for.
         front.group.shards[0].publish_event(*NAMES, type="greeting", text="hello")
-        waiting.join(30)
+        waiting.join(60)
         assert [event["text"] for event in got[0].json["events"]] == ["hello"]
         query = {"queue_id": queue_id}
         assert front.ask(name, "DELETE", "/api/v1/events", query=query).status == 200
@@ -156,6 +156,7 @@ def test_a_map_is_reloaded_live_and_a_broken_one_changes_nothing(front: Front) -
     eventually(
         lambda: all("shard map reloaded" in shard.log for shard in group.shards), what="the map is read"
     )
+    eventually(lambda: all("hand-over is over" in shard.log for shard in group.shards), what="all have moved")
     for name in NAMES:
         # While a user moves, a registration may be told to try again.
         register = partial(front.ask, name, "POST", "/api/v1/register", form={})

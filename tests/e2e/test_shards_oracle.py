@@ -13,7 +13,7 @@ from support.shard_oracle import Course, run, users_of
 from support.shard_service import ShardService
 from tidewire.publisher import OneShard
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEED = random.SystemRandom().randrange(10**6)
 """Another one each time; a failure prints it."""

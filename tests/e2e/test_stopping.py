@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from support.server_process import (
     poll_bytes,
     users_file,
 )
+from support.stopwatch import Stopwatch
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -33,16 +33,15 @@ def test_parked_polls_end_empty_take_no_id_and_go_on_after_the_restart(server: S
     queues = [(name, server.register(name)) for name in names]
     server.publish_event("ada", "bob", "gil", "botty", type="t", number=0)
     parked = [server.park(name, queue_id, 0) for name, queue_id in queues]
-    began = time.monotonic()
+    watch = Stopwatch(server.pid)
     server.signal(signal.SIGTERM)
     for connection, (_, queue_id) in zip(parked, queues, strict=True):
         answer = connection.answer()
         assert (answer.status, answer.json["events"], answer.json["queue_id"]) == (200, [], queue_id)
         assert answer.headers["connection"] == "close"
         assert connection.is_closed()
-    assert time.monotonic() - began < 2
-    assert server.wait(STOP_WITHIN) == 0
-    assert time.monotonic() - began < STOP_WITHIN
+    assert watch.seconds < 2
+    assert server.seconds_to_end(watch) < STOP_WITHIN
     server.start()
     server.publish_event("ada", "bob", "gil", "botty", type="t", number=1)
     for name, queue_id in queues:
@@ -109,8 +108,9 @@ def test_connections_that_stay_busy_are_cut_off_and_nothing_fails(server: Server
     for connection, end in zip(halves, (-50, -105, 30), strict=True):
         connection.send(whole[:end])
     assert len(server.events("ada", queue_id)) >= 1
+    watch = Stopwatch(server.pid)
     server.signal(signal.SIGTERM)
-    assert server.wait(STOP_WITHIN) == 0
+    assert server.seconds_to_end(watch) < STOP_WITHIN
     assert [connection.rest() for connection in halves] == [b"", b"", b""]
     assert "Traceback" not in server.log
     assert "[error" not in server.log
@@ -203,7 +203,7 @@ def test_a_stop_while_starting_keeps_the_state(tmp_path: Path, signals: str) -> 
         command += ["--state-dir", str(first.state), "--set", f"auth.users_file={first.users_path}"]
         environment = {**clean_environment(), "SIGNALS": signals}
         done = subprocess.run(  # noqa: S603 - the command is made here
-            command, capture_output=True, text=True, env=environment, timeout=20, check=False
+            command, capture_output=True, text=True, env=environment, timeout=60, check=False
         )
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
         first.start()
@@ -221,7 +221,7 @@ def test_a_second_server_on_the_same_state_is_refused_and_harms_nothing(
     command = [sys.executable, "-m", "tidewire", "serve", "--port", str(free_port())]
     command += ["--state-dir", str(server.state), "--set", f"auth.users_file={users}"]
     done = subprocess.run(  # noqa: S603 - the command is made here
-        command, capture_output=True, text=True, env=clean_environment(), timeout=20, check=False
+        command, capture_output=True, text=True, env=clean_environment(), timeout=60, check=False
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [

@@ -37,7 +37,7 @@ class Service:
         )
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notified.bind(f"\0tidewire-test-{os.getpid()}-{self.ports[0]}")
-        self.notified.settimeout(30)
+        self.notified.settimeout(60)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
@@ -143,7 +143,7 @@ def test_all_shards_run_as_one_service(running_service: Service) -> None:
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: len(service.entries("shard map reloaded")) == 3, what="each shard got SIGHUP")
     service.process.terminate()
-    assert service.process.wait(20) == 0
+    assert service.process.wait(60) == 0
     assert service.notified.recv(100) == b"STOPPING=1"
     assert [service.ask("ada", "GET", "/health/live", port) for port in service.ports] == [0, 0, 0]
 
@@ -229,7 +229,7 @@ def test_a_restart_with_settings_that_can_t_be_used_leaves_the_shards_alone(runn
 
 def test_a_port_that_somebody_else_has_ends_it_with_a_word(service: Service) -> None:
     with socket.create_server(("127.0.0.1", service.ports[1])):
-        assert service.start().wait(30) == 1
+        assert service.start().wait(60) == 1
     assert "Address already in use" in (service.folder / "log").read_text()
 
 
@@ -237,7 +237,7 @@ def test_shards_end_with_a_supervisor_that_is_killed(running_service: Service) -
     service = running_service
     assert service.process is not None
     service.process.kill()
-    service.process.wait(20)
+    service.process.wait(60)
     eventually(
         lambda: [service.ask("ada", "GET", "/health/live", port) for port in service.ports] == [0, 0, 0],
         what="the shards are gone",
@@ -252,7 +252,7 @@ def test_a_second_supervisor_is_refused(running_service: Service) -> None:
 
 def test_settings_that_no_shard_can_start_with_end_it_with_code_2(service: Service) -> None:
     process = service.start("--set", "queues.rules=nowhere:RULES")
-    assert process.wait(30) == 2
+    assert process.wait(60) == 2
     assert "nowhere" in (service.folder / "log").read_text()
 
 

@@ -1,5 +1,6 @@
 """Tracing with a real server and a collector: what comes there, and what a collector that fails does to others."""
 
+import signal
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from support.collector import CollectedSpan, Collector
 from support.http_stub import Reply
 from support.server_process import SECRET, STOP_WITHIN, ServerProcess, StartServer, free_port
+from support.stopwatch import Stopwatch
 from support.traces import SAMPLED, SPAN, TRACE, UNSAMPLED
 from tidewire.publisher import AsyncPublisher, Publisher
 
@@ -84,9 +86,9 @@ def test_a_dead_collector_hurts_neither_delivery_nor_a_stop(
     queue_id = server.register("ada")
     publish(server, *[SAMPLED] * 200)
     assert len(server.events("ada", queue_id)) == 200
-    began = time.monotonic()
-    assert server.stop() == 0, server.log
-    assert time.monotonic() - began < STOP_WITHIN
+    watch = Stopwatch(server.pid)
+    server.signal(signal.SIGTERM)
+    assert server.seconds_to_end(watch) < STOP_WITHIN
     assert "traces are incomplete" in server.log
     assert "Traceback" not in server.log
 

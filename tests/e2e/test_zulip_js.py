@@ -36,7 +36,7 @@ def call(shared_server: ServerProcess, node: list[str], tmp_path: Path) -> Call:
 
     def run(resource: str, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         command = [*node, "call", str(config), resource, method, json.dumps(parameters)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - made here
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - made here
         assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer

@@ -24,14 +24,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(chat: Chat, what: str) -> str:
     """Runs one of the checks, and returns what it prints."""
     environment = dict(chat.environment)
-    environment["PYTHONPATH"] += f":{CHECK.parents[2] / 'examples' / 'django_chat'}"
+    environment["PYTHONPATH"] += f":{CHECK.parents[2] / 'examples' / 'django_chat'}:{CHECK.parents[1]}"
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-W", "error", str(CHECK), what],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""What is explained agrees with somebody who watched everything (issue 8)."""
+"""What is explained agrees with somebody who watched everything."""
 
 import random
 from typing import Any

@@ -54,7 +54,7 @@ class Exchange:
 
     async def answer(self) -> Answer:
         """The answer, when it comes."""
-        await asyncio.wait_for(asyncio.shield(self._task), 10)
+        await asyncio.wait_for(asyncio.shield(self._task), 60)
         start, *rest = self._sent
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
         return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in rest))

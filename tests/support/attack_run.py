@@ -42,10 +42,10 @@ MOMENT = 0.004
 QUIET = 0.03
 """Seconds without a byte after which an attacker goes. What it misses is seen by victims and in the counters."""
 
-VICTIM_PATIENCE = 30.0
+VICTIM_PATIENCE = 90.0
 """Seconds after which a victim has been forgotten, far more than a busy machine takes."""
 
-RECONNECT_PATIENCE = 20.0
+RECONNECT_PATIENCE = 60.0
 
 GATEWAY_FAILURES = frozenset({502, 503, 504})
 """What a proxy says when an attacker has ended a connection that was shared: a nuisance, and nobody's answer."""

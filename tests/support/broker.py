@@ -16,7 +16,7 @@ from support.waiting import eventually
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """Not the one in the path, which changes to a user that may not see the tests' directory."""
 
-UP_WITHIN = 60.0
+UP_WITHIN = 120.0
 CONFIGURATION = """\
 disk_free_limit.absolute = 50MB
 loopback_users = none

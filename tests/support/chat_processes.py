@@ -17,7 +17,7 @@ from support.waiting import eventually
 EXAMPLE = Path(__file__).parents[2] / "examples" / "django_chat"
 SOURCE = EXAMPLE.parents[1] / "src"
 TIDEWIRE = [sys.executable, "-m", "tidewire"]
-STOP_WITHIN = 10.0
+STOP_WITHIN = 60.0
 
 
 def is_there(url: str) -> bool:
@@ -68,7 +68,7 @@ class Chat:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -149,6 +149,11 @@ class Chat:
             return is_there(url)
 
         eventually(look, what=f"{url} answers")
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that run."""
+        return [process.pid for process in self._processes if process.poll() is None]
 
     def destroy(self) -> None:
         """Ends everything."""

@@ -1,7 +1,6 @@
 """A program that checks the changes of the Django chat for races; `planted` checks one that has one."""
 
 import sys
-import time
 
 import django
 
@@ -11,6 +10,7 @@ from django.contrib.auth import get_user_model  # noqa: E402
 
 from chat import changes  # noqa: E402 - Django has to be set up before its models are imported
 from chat.models import Channel, Mark, Message  # noqa: E402
+from support.stopwatch import Stopwatch  # noqa: E402
 from tidewire.contrib.django.testing import Committed  # noqa: E402
 from tidewire.testing.races import RaceChecker, RaceFound  # noqa: E402
 
@@ -31,11 +31,11 @@ def main(what: str) -> None:
             read=committed.read, published=committed.notices, apply=committed.apply, user=ada.pk
         )
         if what == "planted":
-            began = time.perf_counter()
+            watch = Stopwatch()
             try:
                 checker.check(lambda: read_telling_first(channel, bob.pk, 1))
             except RaceFound as found:
-                sys.stdout.write(f"{time.perf_counter() - began}\n{found}\n")
+                sys.stdout.write(f"{watch.seconds}\n{found}\n")
             return
         events = checker.check(lambda: changes.say(channel, bob.pk, "hello"))
         last = Message.objects.latest("pk").pk

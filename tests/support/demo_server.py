@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Below the range from which Linux takes the ports of outgoing connections.
 PORTS = range(20_000, 32_000)
-START_DEADLINE = 20.0
+START_DEADLINE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)

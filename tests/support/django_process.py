@@ -53,7 +53,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -96,6 +96,11 @@ class Project:
             return bool(self.ask("/logout"))
         except (OSError, Closed):
             return False
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that run."""
+        return [process.pid for process in self._processes if process.poll() is None]
 
     def destroy(self) -> None:
         """Ends everything."""

@@ -196,7 +196,7 @@ class StubServer:
             self._changed.wait_for(lambda: self._held_from is None or position < self._held_from)
             return reply
 
-    def wait_for(self, count: int, timeout: float = 30.0) -> bool:
+    def wait_for(self, count: int, timeout: float = 60.0) -> bool:
         """Waits until so many requests have come; returns whether they have."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.asked) >= count, timeout)

@@ -189,7 +189,7 @@ class _Harness:
             if moment == "start":
                 await asyncio.sleep(chance.uniform(0, every))
             elif moment == "begun":
-                await self._appears("segment-*", new=True, within=20.0)
+                await self._appears("segment-*", new=True, within=60.0)
             else:
                 await self.persist(lambda: link.ask(ready), chance)
                 await asyncio.sleep(chance.uniform(0, every))

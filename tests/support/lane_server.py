@@ -116,16 +116,13 @@ class LaneServer:
 async def lane_server(local: LocalSite, bounds: Bounds | None = None) -> AsyncIterator[LaneServer]:
     """Serves the site until the end of the block."""
     socket = bind("127.0.0.1", 0)
-    started = asyncio.Event()
-    listener = Listener(local.app, context=local.context, bounds=bounds or Bounds(), on_started=started.set)
-    serving = asyncio.create_task(listener.serve(sockets=[socket]))
-    await started.wait()
+    listener = Listener(local.app, socket, context=local.context, bounds=bounds or Bounds())
+    await listener.open()
     server = LaneServer(local, listener.lane, socket.getsockname()[1])
     try:
         yield server
     finally:
         for peer in server.peers:
             peer.close()
-        listener.should_exit = True
-        await serving
+        await listener.close()
         socket.close()

@@ -19,7 +19,7 @@ _CONNECTION_LINES = re.compile(
     rb"\r\n(connection|upgrade|transfer-encoding|content-length):[^\r]*", re.IGNORECASE
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @contextlib.contextmanager

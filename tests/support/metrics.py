@@ -147,6 +147,6 @@ def _shown(labels: Mapping[str, str]) -> str:
 
 async def samples(server: Watched) -> dict[str, float]:
     """What a scrape gives."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         body, _ = await server.exposition.render("")
     return parsed(body.decode())

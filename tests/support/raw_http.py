@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Seconds after which a connection counts as hung."""
 
 

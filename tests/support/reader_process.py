@@ -51,4 +51,4 @@ class ReaderProcess:
     def terminate(self) -> int:
         """Ends it in order and returns its exit code."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(10)
+        return self._process.wait(60)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from support.raw_http import Answer, Closed, RawConnection, basic, request_bytes
-from support.waiting import eventually
+from support.stopwatch import Stopwatch
+from support.waiting import PATIENCE, eventually
 
 SECRET = "test-secret-that-must-not-be-logged"
 KEYS = {"ada": "a" * 32, "bob": "b" * 32, "gil": "g" * 32, "botty": "t" * 32}
@@ -129,7 +130,13 @@ class ServerProcess:
         limit = resource.RLIM_INFINITY if size is None else size
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-    def wait(self, within: float = STOP_WITHIN) -> int:
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self, within: float = PATIENCE) -> int:
         """Waits for its end and returns the exit code."""
         assert self._process is not None
         return self._process.wait(within)
@@ -151,6 +158,12 @@ class ServerProcess:
         for pattern in ("snapshot-*", "segment-*", "version"):
             for path in self.state.glob(pattern):
                 path.unlink()
+
+    def seconds_to_end(self, watch: Stopwatch) -> float:
+        """Waits for its end, which must be a good one, and returns what a stopwatch that counts it shows then."""
+        seconds = watch.until(lambda: not self.is_running(), what="the server has ended")
+        assert self.wait() == 0, self.log
+        return seconds
 
     def destroy(self) -> None:
         """Ends it whatever it does, and the connections to it."""

@@ -26,7 +26,7 @@ from tidewire.supervisor.shard_process import SupervisorError
 
 TIDEWIRE = [sys.executable, "-m", "tidewire"]
 
-BACK_WITHIN = 60.0
+BACK_WITHIN = 120.0
 """Seconds: a broker takes several to come back, on a busy machine many."""
 
 

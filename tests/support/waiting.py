@@ -6,8 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds until a test gives up: far beyond what any awaited thing takes, also on a busy machine."""
+PATIENCE = 60.0
+"""Seconds until a test gives up: far beyond what any awaited thing takes, also on a machine with much else to do."""
 
 PAUSE = 0.01
 

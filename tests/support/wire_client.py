@@ -9,7 +9,7 @@ import msgspec
 
 from support.events import Json
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds after which a request counts as hung."""
 
 

@@ -225,7 +225,7 @@ class Channel:
             self.raw.basic_ack(through, multiple=True)
 
     def close(self) -> None:
-        """Begins to close it."""
+        """Begins to close the connection; returns at once."""
         if self.raw.is_open:
             self.raw.close()
 

@@ -65,7 +65,7 @@ class Sender:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can publish."""
+        """Whether the channel is open and can publish."""
         return not self._channel.closed.done()
 
     def publish(

@@ -104,7 +104,7 @@ class AsyncConnection:
 
 
 class _Wire(NamedTuple):
-    """One connection."""
+    """One connection, with its reader and writer."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter

@@ -23,7 +23,7 @@ Lines = Iterable[tuple[str, str]]
 
 
 class CallFailed(TidewireError):
-    """No whole answer came."""
+    """The server's answer did not come, or not whole."""
 
     code = "CALL_FAILED"
     http_status = 503

@@ -74,7 +74,7 @@ REAL_TIMING = Timing()
 
 @dataclass(frozen=True, slots=True)
 class AsyncTiming:
-    """The same on an event loop.
+    """Timing of calls on an event loop: the clock, and how to wait without blocking.
 
     Attributes:
         sleep: waits that many seconds.

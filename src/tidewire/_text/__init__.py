@@ -24,3 +24,8 @@ def escaped(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as `1 queue` or `2,000 queues`; nouns whose plural is more than an `s` are for the caller."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

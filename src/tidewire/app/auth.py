@@ -1,4 +1,4 @@
-"""Puts together who is let in, as the settings have it."""
+"""Builds the authenticators from the settings."""
 
 import importlib
 from collections.abc import Callable, Iterable

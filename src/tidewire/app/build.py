@@ -1,4 +1,4 @@
-"""The composition root: the only module that sees the settings and the concrete adapters together."""
+"""The composition root: builds a server's parts from its settings, and connects them."""
 
 import importlib
 import random
@@ -20,10 +20,8 @@ from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import BackendClient
 from tidewire.config import ConfigError, Problem, Settings
 from tidewire.config.plugins import load_rules
-from tidewire.config.shards import read_shard_map
 from tidewire.console.live import Times
 from tidewire.console.routes import console_routes
-from tidewire.core.errors import StateError, Unavailable
 from tidewire.core.shard import Shard
 from tidewire.core.state.statistics import Stopwatch
 from tidewire.engine.clock import ShardClock
@@ -41,7 +39,6 @@ from tidewire.ports.bus import Bus, Embedded
 from tidewire.ports.engine import BackgroundRunner, Clock, Origin, Reporter
 from tidewire.ports.storage import Journal, StateStore
 from tidewire.tracing.traced_engine import kind_for
-from tidewire.tracing.traced_shard import TracedShard
 
 EMBEDDED = "memory:"
 """The `bus.url` of a server that needs no broker."""
@@ -49,7 +46,7 @@ EMBEDDED = "memory:"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
-    """One shard with everything around it, ready to be served once `begin` was called."""
+    """One shard with everything around it; `server/takeover.py` makes it ready to be served."""
 
     settings: Settings
     engine: Engine
@@ -58,72 +55,6 @@ class App:
     authenticator: UsersFileAuthenticator
     lifecycle: ServerStatus
     comeback: RecoveryReport
-
-    def begin(self) -> None:
-        """Takes over what an earlier process left, whether it stopped or crashed.
-
-        Raises:
-            StateError: the journal can't be written.
-        """
-        report = self.comeback
-        try:
-            if report.anything:
-                self.engine.begin(
-                    resumed=report.resumed,
-                    upgraded=report.upgraded,
-                    gave_way=report.gave_way,
-                    damaged=report.damaged,
-                    rights=self.authenticator.rights,
-                )
-                if report.queues:
-                    self.announce_restart()
-            self._adopt_initial_map()
-        except Unavailable as error:
-            raise StateError(f"The server can't begin: {error.message}") from error
-
-    def end_traces(self) -> None:
-        """At a stop: hands on what is traced, as it is."""
-        shard = self.engine.shard
-        if isinstance(shard, TracedShard):
-            shard.traces.close(self.site.now())
-
-    def tick(self) -> None:
-        """Once a second."""
-        self.engine.tick()
-        self.site.sessions.sweep()
-        self.write_foreign()
-
-    def write_foreign(self) -> None:
-        """Writes who asked for queues of others."""
-        self.site.foreign.write(self.site.log, self.engine, self.site.request_ids)
-
-    def _adopt_initial_map(self) -> None:
-        context = self.site
-        if context.relocation is None or context.peers is None:
-            return
-        given = context.peers.map
-        problem = context.relocation.adopt_initial_map(given)
-        if problem is not None:
-            context.log.warning("the file's shard map is not used", version=given.version, problem=problem)
-
-    def announce_restart(self) -> None:
-        """Tells the queues of an earlier process that the server is a new one (R1.23, R1.28)."""
-        if self.site.restart is not None:
-            self.engine.announce_restart(self.site.restart)
-        if self.settings.compat.reload_web_clients:
-            self.engine.reload_clients(immediate=False, count=None)
-
-    def reload_map(self) -> str | None:
-        """Reads the shard map again; what is wrong with it, if anything is, and then the old one stays in force."""
-        relocation, file = self.site.relocation, self.settings.shards.map_file
-        if relocation is None or file is None:
-            return None
-        try:
-            return relocation.take_map(read_shard_map(file))
-        except ConfigError as error:
-            return str(error)
-        except Unavailable as error:
-            return error.message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -307,7 +238,7 @@ def open_bus(app: App, *, log: FilteringBoundLogger) -> Bus:
         crashed=app.comeback.resumed,
         on_away=app.lifecycle.bus_is_away,
         log=log,
-        sharing=None if peers is None else SharedNotices(app.site, peers),
+        multi_shard=None if peers is None else SharedNotices(app.site, peers),
     )
     if peers is not None:
         peers.by_bus = lambda shard, body: made.send(inbound_queue(peers.address(shard).port), body)

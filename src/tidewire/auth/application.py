@@ -112,7 +112,7 @@ class ApplicationBackend:
             done.exception()  # should all who asked have gone, nobody else looks at it
 
     def drop(self, session: str) -> None:
-        """Forgets whom the session let in."""
+        """Drops the cached results of the session."""
         self._remembered.drop(session)
 
     def _shown(self, credentials: Credentials) -> str | None:

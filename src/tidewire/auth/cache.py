@@ -32,11 +32,11 @@ class CachingAuthenticator:
 
     @property
     def generation(self) -> int:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """A number that rises whenever an earlier answer may no longer hold."""
         return self._inner.generation
 
     def authenticate(self, authorization: str | None, host: str | None) -> User:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """Returns the user with these credentials, from the cache if possible; raises what the backend raises."""
         if authorization is None:
             return self._inner.authenticate(None, host)
         if self._generation != self._inner.generation:
@@ -52,15 +52,15 @@ class CachingAuthenticator:
         return user
 
     def user(self, user_id: UserId) -> User | None:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """The user with this id, or None."""
         return self._inner.user(user_id)
 
     def realm(self, realm_id: RealmId) -> Realm | None:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """The realm with this id, or None."""
         return self._inner.realm(realm_id)
 
     def rights(self, user_id: UserId) -> bytes:
-        """See `tidewire.ports.auth.Authenticator`."""
+        """A digest of the user's rights; empty for an unknown user. A queue ends when its owner's digest changes."""
         return self._inner.rights(user_id)
 
 
@@ -89,14 +89,14 @@ class Remembered:
         return found
 
     def put(self, key: bytes, admitted: AuthResult) -> None:
-        """Remembers somebody."""
+        """Caches a result under its credentials."""
         self._admitted[key] = admitted
         self._admitted.move_to_end(key)
         if len(self._admitted) > self._most:
             self._admitted.popitem(last=False)
 
     def drop(self, session: str) -> None:
-        """Forgets who was let in under a name; rare, so that all are looked through."""
+        """Drops the entries of one session name. It looks through all of them, since it is rarely called."""
         for key in [key for key, admitted in self._admitted.items() if admitted.session == session]:
             del self._admitted[key]
 

@@ -1,4 +1,4 @@
-"""The door of a server with several kinds of credentials: finds the kind that a request's belong to.
+"""Authentication with several backends: finds the one that a request's credentials belong to.
 
 Routes for browser sessions take cookies, and tokens, but never HTTP Basic. The others take `Authorization` and no
 cookie: a page of another site could have the browser send that one.
@@ -15,15 +15,15 @@ class AuthBackend(Protocol):
     """One kind of credentials that isn't the users file."""
 
     def known(self, credentials: Credentials, now: float, /) -> AuthResult:
-        """As `AuthGate.known`."""
+        """Returns the user if no call is needed; raises `NeedsBackend` if one is."""
         ...
 
     async def ask(self, credentials: Credentials, now: float, /) -> AuthResult:
-        """As `AuthGate.ask`."""
+        """Returns the user, with a call to the application or issuer if needed."""
         ...
 
     def drop(self, session: str) -> None:
-        """Forgets whom a session let in."""
+        """Drops the cached results of a session."""
         ...
 
 
@@ -57,7 +57,7 @@ class AuthChain:
         return self._tokens is not None or self._application is not None
 
     def known(self, credentials: Credentials, now: float) -> AuthResult:
-        """See `tidewire.ports.auth.AuthGate`."""
+        """Returns the user if no call is needed; raises `NeedsBackend` if one is, `WireError` if access is denied."""
         kind = self._kind(credentials)
         if kind is not None:
             return self._checked(kind.known(credentials, now))
@@ -71,7 +71,7 @@ class AuthChain:
             return self._checked(self._application.known(credentials, now))
 
     async def ask(self, credentials: Credentials, now: float) -> AuthResult:
-        """See `tidewire.ports.auth.AuthGate`."""
+        """Checks the credentials, with a call to the application if that is needed."""
         kind = self._kind(credentials) or self._application
         if kind is None:
             return self.known(credentials, now)
@@ -81,14 +81,14 @@ class AuthChain:
             raise no_session(is_session=credentials.is_session) from None
 
     def revoke(self, session: str, now: float) -> None:
-        """See `tidewire.ports.auth.AuthGate`."""
+        """Rejects this session name from now on."""
         self._revoked.add(session, now)
         for kind in (self._tokens, self._application):
             if kind is not None:
                 kind.drop(session)
 
     def _checked(self, admitted: AuthResult) -> AuthResult:
-        """Whoever is let in, their realm may be switched off in the users file."""
+        """Raises `RealmDeactivated` if the users file has the user's realm switched off."""
         realm = self._directory.realm(admitted.user.realm_id)
         if realm is not None and not realm.active:
             raise RealmDeactivated("This organization has been deactivated")

@@ -74,7 +74,7 @@ class Key(NamedTuple):
 
 
 class _KeySet(msgspec.Struct):
-    """What an issuer answers."""
+    """The JSON Web Key Set that an issuer serves."""
 
     keys: list[dict[str, Any]]
 
@@ -142,7 +142,7 @@ class _Seen:
 
 
 class TokenBackend:
-    """Credentials that are tokens."""
+    """The authentication backend for signed tokens."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class TokenBackend:
         return found
 
     async def ask(self, credentials: Credentials, now: float) -> AuthResult:
-        """The same, once the issuer's keys were fetched.
+        """Checks a token after the issuer's keys were fetched.
 
         Raises:
             AuthenticationUnavailable: they can't be had.
@@ -209,7 +209,7 @@ class TokenBackend:
             raise InvalidToken("The token is signed with a key that its issuer does not name") from None
 
     def drop(self, session: str) -> None:
-        """Forgets whom the token let in."""
+        """Drops the cached results of this token."""
         self._remembered.drop(session)
 
     def _judged(self, judge: Callable[[], A]) -> A:

@@ -23,7 +23,7 @@ class Revoked:
         """Rises with every name."""
 
     def add(self, session: str, now: float) -> None:
-        """Revokes a name."""
+        """Revokes a token or session by its name."""
         self.generation += 1
         self._at[session] = now
         self._at.move_to_end(session)

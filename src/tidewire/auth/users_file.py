@@ -44,7 +44,7 @@ class Entry:
                 self.wrong(f"unknown key {key!r}; the keys are {', '.join(names)}")
 
     def identifier(self, key: str) -> int:
-        """A required id."""
+        """Reads a required id; raises if it is missing or no integer."""
         value = self._table.get(key)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LARGEST_ID:
             self.wrong(f"{key} {self._state(key)} a whole number from 1 to {LARGEST_ID}")

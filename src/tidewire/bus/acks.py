@@ -58,7 +58,7 @@ class Acknowledger:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is open."""
+        """Whether every delivery has been acknowledged."""
         return not self._runs
 
     @property

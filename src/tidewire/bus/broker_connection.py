@@ -58,7 +58,7 @@ class Reconnecting:
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to connect."""
+        """Begins to connect; returns at once."""
         self._running = asyncio.create_task(self._run())
 
     async def stop(self) -> None:

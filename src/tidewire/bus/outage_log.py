@@ -44,11 +44,11 @@ class Presence:
 
     @property
     def is_there(self) -> bool:
-        """Whether all connections stand."""
+        """Whether all connections to the broker are open."""
         return all(self._up.values())
 
     def up(self, connection: str) -> None:
-        """A connection stands."""
+        """Notes that a connection has been opened."""
         was_there, self._up[connection] = self.is_there, True
         if was_there or not self.is_there:
             return

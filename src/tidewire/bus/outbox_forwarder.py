@@ -95,7 +95,7 @@ class Forwarder:
         return through
 
     async def _recover(self, sender: Sender, outcome: PublishOutcome) -> None:
-        """Waits, ever longer, for another try. That a connection was lost is told by whoever makes the next one."""
+        """Waits before the next attempt, longer each time. A lost connection is logged by `broker_connection.py`."""
         if outcome is not PublishOutcome.LOST and outcome.value != self._told:
             self._told = outcome.value
             self._log.warning("notifications are sent again", queue=self._queue, reason=outcome.value)
@@ -121,6 +121,6 @@ class _FutureWaiter(Waiter[A], Generic[A]):
         self.future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
 
     def complete(self, answer: A) -> None:
-        """Takes the answer; whoever waited may have been cancelled."""
+        """Sets the result, unless the waiting task was cancelled."""
         if not self.future.done():
             self.future.set_result(answer)

@@ -45,7 +45,7 @@ class Producer:
         self._putting: set[asyncio.Task[None]] = set()
 
     async def set_up(self, connection: Connection) -> None:
-        """Uses a new connection."""
+        """Starts to publish on a new connection."""
         for queue in self._queues:
             await connection.ensure_queue(queue)
         sender = await Sender.on(connection)
@@ -55,7 +55,7 @@ class Producer:
         self._is_there.set()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Notes that the connection is gone."""
         self._sender = None
         self._is_there.clear()
 

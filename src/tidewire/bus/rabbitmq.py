@@ -26,7 +26,7 @@ from tidewire.ports.bus import Bus, BusState, MultiShardPublish
 
 
 class RabbitBus(Bus):
-    """One shard's bus."""
+    """A shard's connection to RabbitMQ: notices in, notifications out."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class RabbitBus(Bus):
         self._forwarding: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begins to connect."""
+        """Begins to connect; returns at once."""
         self._on_away(True)
         self._outgoing_link.start()
         self._incoming_link.start()

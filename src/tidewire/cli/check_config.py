@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.app.telemetry import otel_module
 from tidewire.auth import UsersFileAuthenticator, UsersFileError
 from tidewire.cli.errors import WRONG_USAGE
@@ -55,14 +55,14 @@ def _shards(settings: Settings) -> Iterator[str]:
     if shard_map is not None:
         own = shard_map.address(settings.shards.index)
         version, count = shard_map.version, len(shard_map.shards)
-        yield f"shard map        {settings.shards.map_file}: version {version}, {count} shards, this one {own.host}:{own.port}"
+        yield f"shard map        {settings.shards.map_file}: version {version}, {counted(count, 'shard')}, this one {own.host}:{own.port}"
 
 
 def _users(settings: Settings) -> Iterator[str]:
     path = settings.auth.users_file
     users = UsersFileAuthenticator(path=path).users()
     active = sum(user.active for user in users)
-    yield f"users file       {path}: {len(users)} users, {active} of them active"
+    yield f"users file       {path}: {counted(len(users), 'user')}, {active} of them active"
 
 
 def _secret(settings: Settings) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import click
 
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.app.from_settings import origin_of
 from tidewire.cli.dump.stopped_server import finder
 from tidewire.cli.errors import FAILED
@@ -391,8 +391,12 @@ def _lines(found: Checkup) -> list[str]:
         f"size             {size(found.bytes)}; {size(found.free)} are free on its disk",
     ]
     if found.reached is not None:
-        lines.append(f"state            {found.queues:,} queues at position {found.position:,} (snapshot)")
-        lines.append(f"                 {found.records:,} records after it, up to position {found.reached:,}")
+        lines.append(
+            f"state            {counted(found.queues or 0, 'queue')} at position {found.position:,} (snapshot)"
+        )
+        lines.append(
+            f"                 {counted(found.records or 0, 'record')} after it, up to position {found.reached:,}"
+        )
     width = max((len(file.name) for file in found.files), default=0)
     lines += [_file(file, width) for file in found.files]
     if not found.findings:

@@ -15,7 +15,7 @@ import msgspec
 
 from tidewire import TidewireError
 from tidewire._http import BadUrl, Connection, error_of
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.cli.output import (
     Operator,
     clock_time,
@@ -57,7 +57,7 @@ def queues_command(*, url: str, secret: str | None, as_json: bool, client: str |
     rows, found = answer["queues"], answer["found"]
     click.echo(table(HEAD, (_queue_cells(row, answer["now"]) for row in rows)))
     if found > len(rows):
-        click.echo(f"{len(rows)} of {found} queues; --limit shows more")
+        click.echo(f"{len(rows):,} of {counted(found, 'queue')}; --limit shows more")
 
 
 def _queue_cells(row: Mapping[str, Any], now: float) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _lines(queue: Mapping[str, Any], now: float) -> Iterator[str]:
     else:
         state = "waiting" if row["waiting"] else "offline" if row["offline"] else "away"
         yield f"state         {state}, last active {seconds(now - row['last_active'])} ago"
-        yield f"holds         {row['events']} events, {size(row['size'])}"
+        yield f"holds         {counted(row['events'], 'event')}, {size(row['size'])}"
     if row is not None:
         yield from _registered(queue)
     yield f"next id       {queue['next_event_id']}, acknowledged up to {queue['newest_pruned_id']}"
@@ -305,10 +305,10 @@ def _now(stats: Mapping[str, Any]) -> Iterator[str]:
     budget = stats["memory_budget"]
     share = f" of {size(budget)} ({stats['memory_used'] / budget:.0%})" if budget else ""
     yield (
-        f"{stats['queues']} queues of {stats['users']} users, {stats['waiting']} polls waiting, "
+        f"{counted(stats['queues'], 'queue')} of {counted(stats['users'], 'user')}, {counted(stats['waiting'], 'poll')} waiting, "
         f"{stats['offline']} offline"
     )
-    yield f"{stats['events']} events held, {size(stats['bytes'])} to send"
+    yield f"{counted(stats['events'], 'event')} held, {size(stats['bytes'])} to send"
     yield f"memory {size(stats['memory_used'])}{share}, {size(stats['memory_trails'])} of it to explain"
 
 

@@ -48,7 +48,7 @@ class Limits:
 
 
 class Source(Protocol):
-    """Where bytes come from."""
+    """An input of bytes: a file or standard input."""
 
     def read(self, wait: float | None) -> bytes | None:
         """Returns what is there: empty at the end, None when nothing comes within `wait` seconds."""
@@ -269,7 +269,7 @@ class _Progress:
         self._total = _size_of(file) if self._screen is not None else 0
 
     def show(self, sent_bytes: int, confirmed: int, refused: int) -> None:
-        """Draws the line anew."""
+        """Draws the progress line again."""
         if self._screen is None:
             return
         share = min(1.0, sent_bytes / self._total) if self._total else None

@@ -17,7 +17,7 @@ from tidewire.config.shards import of_one_shard, read_shard_map, write_toml
 from tidewire.http.server.listener import bind
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
-from tidewire.server.server import run
+from tidewire.server.server import Embedding, run
 from tidewire.sharding.shard_map import ShardMap, even_map
 from tidewire.supervisor.child import await_turn, end_with, say_so
 from tidewire.supervisor.shard_process import (
@@ -161,9 +161,8 @@ def serve_command(
     run(
         loaded,
         log=build_log(form=loaded.log.format, level=control),
+        embedding=Embedding(users=users, log_control=control),
+        socket=socket,
         on_ready=None if socket is None else lambda _: say_so(),
         on_let_go=None if socket is None else say_so,
-        users=users,
-        log_control=control,
-        socket=socket,
     )

@@ -1,4 +1,4 @@
-"""The same client on an event loop; its methods are those of `Client`, with `await`."""
+"""The client for asyncio. It has the methods of `Client`, as coroutines."""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence

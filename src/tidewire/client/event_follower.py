@@ -37,7 +37,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait."""
+    """How to wait for a number of seconds."""
 
     seconds: float
 

@@ -60,7 +60,7 @@ class LiveState(Mapping[str, Any]):
         self._tell()
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Takes one event in."""
+        """Applies one event to the state."""
         self._held = apply_event(self._apply, self._held, event)
         self._tell()
 

@@ -52,7 +52,7 @@ def basic(email: str, api_key: str) -> dict[str, str]:
 def register(
     event_types: Sequence[str] | None, narrow: Sequence[Sequence[str]] | None, parameters: Mapping[str, Any]
 ) -> Request:
-    """Asks for a queue."""
+    """The request that registers a queue."""
     form = {**parameters, "event_types": event_types, "narrow": narrow or []}
     return Request("POST", "/api/v1/register", REQUEST_TIMEOUT, _encode(form).encode("ascii"))
 

@@ -11,7 +11,7 @@ A = TypeVar("A")
 
 
 class AwaitableWaiter(Waiter[A], Generic[A]):
-    """One request's answer."""
+    """Lets a coroutine await the answer of one request to the engine."""
 
     def __init__(self) -> None:
         self._answers: list[A] = []

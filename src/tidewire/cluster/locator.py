@@ -59,7 +59,7 @@ class UserLocator:
 
     @property
     def map(self) -> ShardMap:
-        """The map in force."""
+        """The shard map in use."""
         return self._map
 
     @property
@@ -135,7 +135,7 @@ class UserLocator:
         return self._relocations.place(user_id, *self.old_and_new_shard(user_id, realm_id)).shard
 
     async def locate(self, user_id: UserId, realm_id: RealmId | None) -> int:
-        """The same, once it is settled.
+        """Locates a user once a relocation under way, if there is one, is settled.
 
         Raises:
             UserMoving: that takes too long.
@@ -221,7 +221,7 @@ class UserLocator:
         return [self._index, *missing]
 
     def _parts_under_way(self, notice: Notice, public: RealmId | None, also: list[int]) -> dict[int, bytes]:
-        """The same, while users are handed over; `hold` comes first."""
+        """The shards that need a notice, and the part for each, while users are being relocated."""
         if public is not None:
             # Who hears a realm's messages and was handed over may have been there too late for this one.
             also += [

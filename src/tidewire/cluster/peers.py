@@ -95,7 +95,7 @@ class Call(asyncio.Protocol):
             self._transport.abort()
 
     def give_up(self, slot: AwaitableWaiter[Reply], reply: Reply = BROKEN) -> None:
-        """The same for one request, if it is still the one under way."""
+        """Abandons one request, if it is still the one under way."""
         if self._slot is slot:
             self.end(reply)
 
@@ -104,7 +104,7 @@ class Call(asyncio.Protocol):
     def connection_made(  # type: ignore[override]  # of a stream protocol it is always one of these
         self, transport: asyncio.Transport
     ) -> None:
-        """It is there."""
+        """Keeps the transport of the new connection."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -118,17 +118,17 @@ class Call(asyncio.Protocol):
             self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        """It is gone."""
+        """Fails the request under way, if the connection was lost before its answer was complete."""
         self._complete(BROKEN)
 
     # Called by the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
+        """Called by the parser: checks what bounds the reply."""
         self._headers.append((name.lower(), value))
 
     def on_body(self, body: bytes) -> None:
-        """Part of the body."""
+        """Called by the parser: adds a part of the reply's body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -171,7 +171,7 @@ class PeerPool:
         return call
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Closes connections that are idle."""
         while self._idle:
             self._idle.pop().end()
 
@@ -246,7 +246,7 @@ class Peers(UserLocator):
         there the connection carries the next request, which may be before whoever waited has run."""
 
     def use_map(self, shard_map: ShardMap, before: ShardMap | None) -> None:
-        """See `UserLocator`; connections to shards that are in none of the maps are closed."""
+        """Uses these shard maps from now on, and closes connections to shards that are in neither."""
         super().use_map(shard_map, before)
         for address in self._siblings.keys() - {self.address(shard) for shard in self.others()}:
             self._siblings.pop(address).close()

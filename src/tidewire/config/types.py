@@ -35,7 +35,7 @@ class InvalidValue(Exception):
 
 
 class Kind(Protocol):
-    """One kind of value."""
+    """The type of a setting: how a value is read, checked and described."""
 
     @property
     def expected(self) -> str:
@@ -82,7 +82,7 @@ class Text:
     pattern: str = r"(?s:.*)"
 
     def read(self, text: str) -> object:
-        """Text stands for itself."""
+        """Returns the text unchanged."""
         return plain_text(text)
 
     def fit(self, value: object) -> str:
@@ -106,11 +106,11 @@ class Choice:
         return f"{words} ({self.remark})" if self.remark else words
 
     def read(self, text: str) -> object:
-        """Text stands for itself."""
+        """Returns the text unchanged."""
         return plain_text(text)
 
     def fit(self, value: object) -> str:
-        """Takes the words exactly."""
+        """Accepts one of the allowed words, spelled exactly."""
         if not isinstance(value, str) or value not in self.options:
             raise InvalidValue(self.expected, value)
         return value
@@ -124,7 +124,7 @@ class Choices:
 
     @property
     def expected(self) -> str:
-        """The words."""
+        """The allowed words, for an error message."""
         return f"{' or '.join(show(option) for option in self.options)}, or a list of these"
 
     def read(self, text: str) -> object:
@@ -143,7 +143,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false."""
+    """A setting that is true or false."""
 
     expected: str = "true or false"
 
@@ -167,7 +167,7 @@ class Integer:
 
     @property
     def expected(self) -> str:
-        """The bounds."""
+        """The bounds, for an error message."""
         if self.maximum is None:
             return f"a whole number, at least {self.minimum}"
         return f"a whole number from {self.minimum} to {self.maximum}"
@@ -222,11 +222,11 @@ class File:
         return "a path, or an empty string for none" if self.optional else "a path"
 
     def read(self, text: str) -> object:
-        """Text stands for itself."""
+        """Returns the text unchanged."""
         return plain_text(text)
 
     def fit(self, value: object) -> Path | None:
-        """Takes strings that can be a path; whoever loads makes it absolute."""
+        """Accepts strings that can be a path; the loader makes them absolute."""
         if not isinstance(value, str) or "\0" in value or (not value and not self.optional):
             raise InvalidValue(self.expected, value)
         return Path(value) if value else None
@@ -239,7 +239,7 @@ class Address:
     expected: str = 'networks such as "10.0.0.0/8", "192.0.2.7" or "fd00::/8"'
 
     def read(self, text: str) -> object:
-        """Text stands for itself."""
+        """Returns the text unchanged."""
         return text
 
     def fit(self, value: object) -> Network:
@@ -260,7 +260,7 @@ class ListOf:
 
     @property
     def expected(self) -> str:
-        """What the items are."""
+        """What the items must be, for an error message."""
         return f"a list of {self.item.expected}"
 
     def read(self, text: str) -> object:

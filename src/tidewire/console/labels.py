@@ -1,6 +1,6 @@
 """What the page says of rules and outcomes: a sentence for each name, and the rule's number where it has one.
 
-Numbers such as R3.1 are those of the behaviour specification, which the source cites too.
+Numbers such as R3.1 are those of `docs/reference/behaviour.md`, which the source cites too.
 """
 
 from collections.abc import Mapping

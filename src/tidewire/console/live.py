@@ -76,7 +76,7 @@ class LiveStats:
 
 
 def _together(measured: Collection[Histogram]) -> dict[str, float]:
-    """How often, and how many seconds in all: whoever asks twice knows the mean in between."""
+    """How often, and how many seconds in all: two readings give the mean in between."""
     return {
         "count": sum(sum(histogram.counts) for histogram in measured),
         "seconds": sum(histogram.total for histogram in measured),

@@ -163,7 +163,7 @@ class Guard:
         self.cookie = cookie
 
     def opened(self, view: View) -> View:
-        """The view for whoever is inside, logged in or not."""
+        """The view for users with or without a session."""
 
         async def answer(request: Request, context: ServerContext) -> Response:
             self._check(request, context)
@@ -172,7 +172,7 @@ class Guard:
         return _protected(answer)
 
     def closed(self, view: View) -> View:
-        """The view for whoever has logged in."""
+        """The view for users with a session."""
 
         async def answer(request: Request, context: ServerContext) -> Response:
             self._check(request, context)

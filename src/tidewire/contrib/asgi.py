@@ -28,13 +28,14 @@ from tidewire.http.fanout import publish
 from tidewire.initial_state import StateProvider
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
-from tidewire.server.server import ServerLife
+from tidewire.server.endpoint import Mounted
+from tidewire.server.server import Embedding, Server
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class NotRunning(TidewireError):
-    """The server was asked for something outside its lifespan; whoever mounts it has to pass that on."""
+    """The server got a request outside its lifespan: the mounting application must pass lifespan events on."""
 
     code = "NOT_RUNNING"
 
@@ -99,20 +100,16 @@ class Tidewire:
             UsersFileError, StateError: the server can't start, or its journal failed.
         """
         loop = asyncio.get_running_loop()
-        life = ServerLife(
+        server = Server(
             self.settings,
             self._log,
-            # The outer server ends the process in its own way, as it would for any fault of the machine.
-            on_failure=lambda: signal.raise_signal(signal.SIGTERM),
-            providers=self._providers,
-            log_control=self._log_control,
+            listen=lambda _: Mounted(),
+            embedding=Embedding(providers=self._providers, log_control=self._log_control),
         )
-        async with life.opened() as app:
-            stop = _Stop(app, life, loop)
-            ticking = asyncio.create_task(life.tick(app))
+        async with server.running() as app:
+            stop = _Stop(server, loop)
+            serving = asyncio.create_task(_serve(server))
             self._app, self._loop = app, loop
-            app.lifecycle.ready = True
-            life.bus.start()
             self._log.info("mounted", queues=app.engine.shard.queues())
             try:
                 with _signals(stop.begin, loop) if self._handle_signals else contextlib.nullcontext():
@@ -120,7 +117,7 @@ class Tidewire:
             finally:
                 self._app = None
                 await stop.finish()
-                ticking.cancel()
+                serving.cancel()
 
     async def send_event(
         self,
@@ -150,7 +147,7 @@ class Tidewire:
         await slot.wait()
 
     def send_event_from_thread(self, **arguments: Any) -> None:
-        """The same for code that is not on the server's loop, such as a plain function of FastAPI's; it waits."""
+        """Publishes an event from a thread other than the event loop's, and blocks until it is confirmed."""
         if self._loop is None:
             raise NotRunning("The server's lifespan is not running")
         asyncio.run_coroutine_threadsafe(self.send_event(**arguments), self._loop).result()
@@ -178,35 +175,35 @@ class Tidewire:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+async def _serve(server: Server) -> None:
+    await server.main_loop()
+    # Its disk has failed. The outer server ends the process in its own way, as it would for any fault of the machine.
+    signal.raise_signal(signal.SIGTERM)
+
+
 class _Stop:
     """The end of serving, which may begin before the lifespan's."""
 
-    def __init__(self, app: App, life: ServerLife, loop: asyncio.AbstractEventLoop) -> None:
-        self._app = app
-        self._life = life
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
         self._loop = loop
-        self._releasing: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Takes nothing new, and ends what waits; a second time it does nothing."""
-        if self._releasing is None:
-            self._releasing = self._loop.create_task(self._release())
+        if self._draining is None:
+            self._draining = self._loop.create_task(self._server.drain())
 
     async def finish(self) -> None:
         """Returns when nothing waits any more."""
         self.begin()
-        if self._releasing is not None:
-            await self._releasing
-
-    async def _release(self) -> None:
-        await self._life.bus.stop_consuming()
-        self._app.lifecycle.stopping = True
-        await self._life.release_polls(self._app)
+        if self._draining is not None:
+            await self._draining
 
 
 @contextlib.contextmanager
 def _signals(begin: Callable[[], None], loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Calls `begin` on the loop when a signal to stop comes, beside whoever handles it."""
+    """Calls `begin` on the loop when a stop signal arrives; handlers set before are called too."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return

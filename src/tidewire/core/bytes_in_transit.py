@@ -1,6 +1,6 @@
 """Bytes that connections hold on their way: bodies of requests, and answers that their peers have not read.
 
-Whoever reads the wire reports them; the account of memory (`core/memory.py`) has their sums. A *peer* is whatever
+The connections report them; the account of memory (`core/memory.py`) has their sums. A *peer* is whatever
 stands for a connection: stored and handed back, never called.
 """
 
@@ -56,7 +56,7 @@ class Transit(Generic[P]):
     def take(self, size: int, held: int) -> bool:
         """Counts bytes of a body of which `held` were counted before; False: there is no room, and nothing was counted.
 
-        A body that has all the room to itself is let in: how large one may be has bounds of its own.
+        A body that is the only one is accepted: how large one may be has bounds of its own.
         """
         total = self.bodies + size
         if total > self.most and self.bodies > held:

@@ -187,7 +187,7 @@ class CsrfFailed(WireError):
 
 
 class NotFound(WireError):
-    """No such route."""
+    """There is no such route, queue or other object."""
 
     code = "NOT_FOUND"
     http_status = 404

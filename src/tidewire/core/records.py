@@ -51,7 +51,7 @@ class Registered(Struct, frozen=True, tag="registered"):
 
 
 class Imported(Struct, frozen=True, tag="imported"):
-    """Queues came from a dump (section 10).
+    """Queues came from a dump.
 
     Attributes:
         bodies: those of the queues, which name them by number.

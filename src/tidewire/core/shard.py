@@ -106,7 +106,7 @@ class ShardInspection(Generic[W]):
         return self._state.remembered
 
     def outbox_page(self, queue: str, *, after: int, limit: int) -> OutboxPage:
-        """See `Outbox.page`."""
+        """Up to `limit` records of an outbox queue after the position `after`. Raises `NotFound`."""
         return self._state.outbox.page(queue, after=after, limit=limit)
 
     def outbox_queues(self) -> list[str]:
@@ -120,23 +120,23 @@ class ShardInspection(Generic[W]):
     # Explaining.
 
     def explain_event(self, queue_id: str, event_id: int, *, payload: bool = False) -> Explanation:
-        """See `explain.explain_event`."""
+        """Explains what happened to one event of a queue. Raises `NotFound` for an unknown queue."""
         return explain.explain_event(self._state, queue_id, event_id, payload=payload)
 
     def explain_notice(self, queue_id: str, notice_id: str, *, payload: bool = False) -> list[Explanation]:
-        """See `explain.explain_notice`."""
+        """Explains what a notice, by its id, did to a queue; with `payload`, includes the events."""
         return explain.explain_notice(self._state, queue_id, notice_id, payload=payload)
 
     def explain_last(
         self, *, queue_id: str | None, user_id: UserId | None, last: int, payload: bool = False
     ) -> list[Explanation]:
-        """See `explain.explain_last`."""
+        """Explains the latest events offered to a queue, or to all queues of a user, oldest first."""
         return explain.explain_last(
             self._state, queue_id=queue_id, user_id=user_id, last=last, payload=payload
         )
 
     def dry_run(self, notice: Notice, *, most: int, payload: bool = False) -> DryRun:
-        """See `dry_run.rehearse`."""
+        """Says which queues would get a notice, at most `most` of them in full, and delivers nothing."""
         return dry_run.dry_run(self._state, notice, most=most, payload=payload)
 
     def listing(self, wanted: QueueFilter) -> QueueList[W]:
@@ -144,11 +144,11 @@ class ShardInspection(Generic[W]):
         return QueueList(self._state, wanted)
 
     def view_queue(self, queue_id: str, *, most: int, payload: bool = False) -> QueueView:
-        """See `overview.view_queue`."""
+        """One queue in full, with at most `most` of its events; with `payload`, their content too."""
         return overview.view_queue(self._state, queue_id, most=most, payload=payload)
 
     def overview(self, survey: Survey[W]) -> Overview:
-        """See `overview.overview`."""
+        """The totals of this shard, from a survey that has looked at every queue."""
         return overview.overview(self._state, survey)
 
 
@@ -190,15 +190,15 @@ class Shard(ShardInspection[W]):
     def decide_register(
         self, spec: QueueSpec, *, queue_id: QueueId, now: float
     ) -> list[Removed | Registered]:
-        """See `decide.decide_register`."""
+        """Returns the record that makes a queue. Raises `BadRequest` if the narrow or the user's limit forbids it."""
         return decide.decide_register(self._state, spec, queue_id, now)
 
     def decide_publish(self, notices: Sequence[Notice]) -> list[PublishBatch]:
-        """See `decide.decide_publish`."""
+        """Checks notices and returns the batches to record, without the notices that are known already."""
         return decide.decide_publish(self._state, notices)
 
     def check_batch(self, notices: Sequence[Notice], ids: dict[str, bytes]) -> Work[None]:
-        """See `decide.check_batch`."""
+        """Checks notices in slices, as `decide_publish` does in one go; `ids` gathers their ids and digests."""
         return decide.check_batch(self._state, notices, ids)
 
     @contextmanager
@@ -214,29 +214,29 @@ class Shard(ShardInspection[W]):
             del promised[next(place for place, each in enumerate(promised) if each is ids)]
 
     def decide_part(self, part: PublishBatch, *, now: float) -> Published:
-        """See `decide.decide_part`."""
+        """Returns the record of one batch, with whom its notices notify."""
         return decide.decide_part(self._state, part, now)
 
     def decide_acknowledge(self, queue: str, *, through: int, now: float) -> Acknowledged | None:
-        """See `decide.decide_acknowledge`."""
+        """Returns the record that drops outbox records up to `through`; None if they are gone already."""
         return decide.decide_acknowledge(self._state, queue, through, now)
 
     def decide_delete(self, queue_id: str, *, user_id: UserId, now: float) -> Removed:
-        """See `removal.decide_delete`."""
+        """Returns the record that deletes a queue. Raises `BadEventQueueId` if it is not this user's."""
         return removal.decide_delete(self._state, queue_id, user_id, now)
 
     def decide_revoke(
         self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId], *, now: float
     ) -> list[Removed]:
-        """See `removal.decide_revoke`."""
+        """Returns the records that end the queues of users, and the named queues, as revoked."""
         return removal.decide_revoke(self._state, user_ids, queue_ids, now)
 
     def decide_changed(self, rights: Callable[[UserId], bytes], *, now: float) -> list[Removed]:
-        """See `removal.decide_changed`."""
+        """Returns the records that end queues whose owner's rights have changed since registration."""
         return removal.decide_changed(self._state, rights, now)
 
     def decide_overflow(self, *, now: float) -> list[Removed]:
-        """See `removal.decide_overflow`."""
+        """Returns the records that end queues with more events or bytes than a queue may hold."""
         return removal.decide_overflow(self._state, now)
 
     def free_memory(self) -> None:
@@ -244,7 +244,7 @@ class Shard(ShardInspection[W]):
         removal.free_memory(self._state)
 
     def decide_pressure(self, *, now: float) -> GivingWay:
-        """See `removal.decide_pressure`."""
+        """Returns records that end queues to free memory, and what a snapshot holds of them; to be repeated until there are none."""
         return removal.decide_pressure(self._state, now)
 
     def note_giving_way(self, giving: GivingWay) -> None:
@@ -257,46 +257,46 @@ class Shard(ShardInspection[W]):
         return bool(self._state.over) or removal.is_pressed(self._state)
 
     def account(self, *, resident: int) -> None:
-        """See `removal.account`."""
+        """Tells the memory accounting how many bytes the process really uses."""
         removal.account(self._state, resident)
 
     def take_unread(self) -> list[Any]:
-        """See `removal.take_unread`."""
+        """Takes the peers whose unread answers use too much memory; their connections are dropped, their queues stay."""
         return removal.take_unread(self._state)
 
     @property
     def transit(self) -> Transit[Any]:
-        """What connections hold on its way: whoever reads the wire reports there, and no record tells of it."""
+        """The bytes that connections hold in transit; they report them here, and no record has them."""
         return self._state.memory.transit
 
     def decide_upgrade(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
-        """See `removal.decide_upgrade`."""
+        """Returns the records that end queues because other rules shaped their events (`upgraded`)."""
         return removal.decide_upgrade(self._state, queue_ids, now)
 
     def decide_damaged(self, queue_ids: Iterable[QueueId], *, now: float) -> list[Removed]:
-        """See `removal.decide_damaged`."""
+        """Returns the records that end queues whose records were lost (`damaged`)."""
         return removal.decide_damaged(self._state, queue_ids, now)
 
     def decide_import(self, dumped: Sequence[DumpedQueue], *, now: float) -> tuple[list[Imported], list[int]]:
-        """See `decide.decide_import`."""
+        """Returns the records that import dumped queues, and the places of queues that exist already."""
         return decide.decide_import(self._state, dumped, now)
 
     def decide_restart(
         self, event: Mapping[str, Any], *, now: float, queue_ids: Sequence[QueueId] | None = None
     ) -> Announced:
-        """See `decide.decide_restart`."""
+        """Returns the record that puts a `restart` event into these queues, or into all (R1.23)."""
         return decide.decide_restart(self._state, event, now, queue_ids)
 
     def decide_reload(self, *, immediate: bool, count: int | None, now: float) -> Announced:
-        """See `decide.decide_reload`."""
+        """Returns the record that asks old web clients to reload: the next `count` queues, or all (R1.24)."""
         return decide.decide_reload(self._state, immediate=immediate, count=count, now=now)
 
     def decide_tick(self, now: float, *, collect: bool) -> Ticked | None:
-        """See `decide.decide_tick`."""
+        """Returns the record of a tick, or None if nothing is due; `collect` removes idle queues too."""
         return decide.decide_tick(self._state, now, collect=collect)
 
     def decide_seen(self, now: float, *, most: int) -> Ticked | None:
-        """See `decide.decide_seen`."""
+        """Returns the record of acknowledgements and activity of at most `most` queues; None if there is none."""
         return decide.decide_seen(self._state, now, most=most)
 
     def seen(self) -> int:
@@ -326,7 +326,7 @@ class Shard(ShardInspection[W]):
         now: float,
         heartbeat_at: float,
     ) -> Batch | None:
-        """See `polling.poll`."""
+        """Returns the answer to a poll, or None if `waiter` now waits. Raises if the queue is not this user's."""
         return polling.poll(
             self._state,
             queue_id,
@@ -339,23 +339,23 @@ class Shard(ShardInspection[W]):
         )
 
     def cancel_poll(self, queue_id: str, waiter: W, *, now: float) -> bool:
-        """See `polling.unpark`."""
+        """Removes a waiting poll whose client is gone; false if it no longer waits."""
         return polling.cancel_poll(self._state, queue_id, waiter, now=now)
 
     def take_ready(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
-        """See `polling.take_ready`."""
+        """Takes up to `limit` waiting polls whose queues have got events, with their answers."""
         return polling.take_ready(self._state, limit, now=now)
 
     def take_delayed(self, *, now: float) -> list[tuple[W, Batch]]:
-        """See `polling.take_delayed`."""
+        """Takes the displaced polls whose answer was delayed long enough; they are answered with no events."""
         return polling.take_delayed(self._state, now=now)
 
     def take_due(self, queue_ids: Iterable[str], *, now: float) -> list[tuple[W, Batch]]:
-        """See `polling.take_due`."""
+        """Takes the waiting polls of these queues, to be answered with no events."""
         return polling.take_due(self._state, queue_ids, now=now)
 
     def take_waiting(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
-        """See `polling.take_waiting`."""
+        """Takes up to `limit` waiting polls, to be answered with no events."""
         return polling.take_waiting(self._state, limit, now=now)
 
     def ready(self) -> int:
@@ -395,11 +395,11 @@ class Shard(ShardInspection[W]):
         return Capture(self._state)
 
     def snapshot(self, *, now: float) -> Snapshot:
-        """See `snapshot.take_snapshot`."""
+        """Takes a whole snapshot in one go."""
         return snapshot.take_snapshot(self._state, now)
 
     def restore(self, image: Snapshot) -> list[Skipped]:
-        """See `snapshot.restore_snapshot`; the shard must be empty."""
+        """Restores a snapshot into this shard, which must be empty; returns the queues that were skipped."""
         return snapshot.restore_snapshot(self._state, image)
 
     def recover(
@@ -412,7 +412,7 @@ class Shard(ShardInspection[W]):
         existed: int = 0,
         is_whole: bool = True,
     ) -> Recovered:
-        """See `recovery.recover`; the shard must be empty."""
+        """Restores a snapshot and applies the records after it; the shard must be empty."""
         return recovery.recover(
             self._state,
             slices,

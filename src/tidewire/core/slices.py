@@ -1,6 +1,6 @@
 """Work in slices: a generator that yields wherever somebody else may have a turn, and returns what came of it.
 
-The core says where it can be interrupted; whoever drives it (the loop, a test, or `finished`, which never stops) says
+The core says where it can be interrupted; its driver (the loop, a test, or `finished`, which never stops) says
 what happens in between. A slice is bounded by what is done in it, never by time, so the core needs no clock.
 """
 

@@ -42,9 +42,9 @@ class PollResponder:
         self._booked = False
 
     def flush(self) -> None:
-        """Answers the polls that have something to be told, in slices (`FLUSH_SLICE`).
+        """Answers the waiting polls whose queues got events, in slices (`FLUSH_SLICE`).
 
-        What made so many of them ready has held the loop for a while already: then others have their turn first.
+        If many are ready, what made them so has held the loop for a while: other work goes first.
         """
         if self._booked:
             return
@@ -62,7 +62,7 @@ class PollResponder:
         now = self._clock.now()
         taken = self._shard.take_ready(FLUSH_SLICE, now=now)
         self._gate.answer_polls(taken, now=now, due=now + HELD_MOST)
-        if self._shard.ready():
+        if len(taken) == FLUSH_SLICE and self._shard.ready():
             self._schedule()
 
     def release(self, limit: int) -> int:

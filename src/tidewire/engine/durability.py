@@ -2,7 +2,7 @@
 
 An answer leaves when the journal has made durable what it shows. Until then it waits in line.
 
-While the journal can't be written (*failing*), nothing new is taken: whoever asks for it gets `Unavailable` at
+While the journal can't be written (*failing*), nothing new is accepted: such requests get `Unavailable` at
 once. Polls get what is durable, without merges, since a merge needs a record. Answers that had merged events
 before the failure was noticed are *held*, and so are later ones of the same queues; a poll that was held long
 enough ends with nothing.
@@ -30,7 +30,7 @@ class HeldResponse(NamedTuple):
 
 
 class DurabilityGate:
-    """See the module."""
+    """Writes records to the journal, and holds each answer until the records that it shows are durable."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class DurabilityGate:
             self.complete(waiter, answer)
 
     def answer_poll(self, waiter: Waiter[Batch], batch: Batch, *, now: float, due: float) -> None:
-        """The same for what was read from a queue; if it must be held, then until `due` at most."""
+        """Sends an answer to a poll. If its merge record can't be written, it is held until `due` at most."""
         if self._shard.has_unwritten or batch.queue_id in self._owing:
             self._flush_merge_records()
         if batch.queue_id not in self._owing:

@@ -4,7 +4,7 @@ It adds to the core what the core must not have: the time, new ids, chance, and 
 it decides, journals, applies, and hands answers to the slots that wait for them. Everything is synchronous;
 a loop is needed only as something that calls a function soon.
 
-A *slot* is whoever waits for an answer, a poll or a confirmation alike: an object whose `complete` is called
+A *waiter* is the completion callback of one request, a poll or a publication: an object whose `complete` is called
 exactly once, at once or later. An answer leaves only when the journal has made durable what it shows.
 """
 
@@ -38,7 +38,7 @@ PollWaiter: TypeAlias = Waiter[Batch]
 
 
 class Engine:
-    """One running shard."""
+    """Drives one shard: adds time and ids to each input, journals the core's record, applies it and answers."""
 
     def __init__(
         self,
@@ -167,12 +167,13 @@ class Engine:
             self._gate.answer(waiter, len(notices))
         finally:
             # Whatever became of a later part, whom an earlier one concerns is told now.
-            self.flush()
+            self._responder.flush()
 
     def _publish_part(self, part: PublishBatch) -> None:
         record = self._shard.decide_part(part, now=self._clock.now())
         self._gate.write(record)
-        self._report(self._shard.apply_part(record, part))
+        for failure in self._shard.apply_part(record, part):
+            self._reporter.delivery_failed(failure)
         self._enforcer.enforce_limits()
         for found in part.candidates:
             if found.contradictory:

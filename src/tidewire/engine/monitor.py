@@ -52,6 +52,6 @@ class ShardMonitor:
         return len({queue.spec.user_id for queue in queues if queue is not None})
 
     def collected(self, expired: int, owners: int, seconds: float) -> None:
-        """The collector ran (R11.10)."""
+        """Notes that the collector ran, how long it took and what it removed (R11.10)."""
         queues, waiting = self._shard.queues(), self._shard.waiting()
         self._reporter.collected(Collection(expired, owners, seconds, queues, waiting))

@@ -23,7 +23,7 @@ TAIL_AT_LEAST = 64 * 1024 * 1024
 start."""
 
 TAIL_PER_SNAPSHOT = 2.0
-"""See above."""
+"""Bytes of records for each byte of the newest snapshot at which the next is taken, so that its cost stays in proportion."""
 
 SLICE = 5000.0
 """Effort of one slice (`core/persistence/snapshot.py`): some 5 ms, in which the loop does nothing else. A slice doesn't end

@@ -18,7 +18,7 @@ from tidewire.ports.engine import Clock, Waiter
 
 
 class RelocationSteps:
-    """Hand-overs of one shard."""
+    """The steps by which users are moved to or from this shard."""
 
     def __init__(
         self,

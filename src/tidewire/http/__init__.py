@@ -1,1 +1,1 @@
-"""HTTP: the routes of section 6, on Starlette; what travels over them is decided by the engine."""
+"""HTTP: the routes, on Starlette; what travels over them is decided by the engine."""

@@ -331,7 +331,7 @@ class _Incoming:
         return message
 
     async def pass_over(self) -> Message:
-        """The same of what nobody keeps."""
+        """Reads a request's body and discards it."""
         message = await self._receive()
         if not message.get("more_body"):
             self.ended = True

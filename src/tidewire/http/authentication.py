@@ -69,7 +69,7 @@ def _named(info: RequestInfo, context: ServerContext) -> User:
 
 
 async def admit_user_asking(info: RequestInfo, context: ServerContext) -> User:
-    """The same; whoever has to be asked for it is asked.
+    """Returns the user of a request, calling the application if needed; counts it for the rate limits.
 
     Raises:
         WireError, RateLimitHit: as `admit_user`.

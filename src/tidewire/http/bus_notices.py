@@ -22,7 +22,7 @@ class _Refusal(msgspec.Struct):
 
 
 class SharedNotices(MultiShardPublish):
-    """See `MultiShardPublish`."""
+    """Publishes notices from the bus to the shards that serve their users."""
 
     def __init__(self, context: ServerContext, peers: Peers) -> None:
         self._context = context

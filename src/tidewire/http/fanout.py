@@ -24,7 +24,7 @@ AT_ONCE = 100
 """What notices may weigh (`weight_of`) that become one record: a millisecond or two to decide, write and apply."""
 
 FIRST_PART = 10
-"""The same of a batch's first part, before it is known how many queues its notices reach."""
+"""What the notices of a first batch may weigh, before it is known how many queues they reach."""
 
 DELIVERED_AT_ONCE = 500
 """Deliveries of one part of a batch, or of one notice: each takes a microsecond or two."""
@@ -200,7 +200,7 @@ class Batch:
         """How much the next part may weigh."""
 
     async def carry_out(self) -> Response | None:
-        """As `publish_everywhere`."""
+        """Publishes the batch here and on the other shards; returns how many notices were accepted."""
         context, shard = self._context, self._context.engine.shard
         context.lifecycle.check_serving()
         with shard.promising() as ids:

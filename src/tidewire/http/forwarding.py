@@ -87,14 +87,14 @@ def hops_of(request: Request) -> int:
 
 
 def hops_said(said: str | None) -> int:
-    """The same, by the value of the header."""
+    """How many shards a request has passed, from the value of its header."""
     if said is None:
         return 0
     return max(map(int, _digits(said)), default=1)
 
 
 def hops_of_each(request: Request, count: int) -> Sequence[int]:
-    """The same for each of so many notices in a request: they may have come by different ways."""
+    """How many shards each of the notices in a request has passed; they may have come by different ways."""
     said = _digits(request.headers.get(FORWARDED, ""))
     if len(said) == count > 1:
         return [int(digit) for digit in said]
@@ -168,7 +168,7 @@ class _SendingOn:
         )
 
     async def delete(self, user_id: UserId) -> Response:
-        """The same for DELETE (D-10): where the other shard says nothing the bus is told, if there is one."""
+        """Forwards a DELETE (D-10). If the other shard does not answer, the bus is told instead, where there is one."""
         try:
             return await self.ask(within=DELETE_WITHIN)
         except Unavailable as away:
@@ -199,7 +199,7 @@ async def _asked(request: Request, context: ServerContext, asking: Awaitable[Rep
 async def internal_from_elsewhere(
     request: Request, context: ServerContext, form: dict[str, str], user_id: UserId, realm_id: RealmId | None
 ) -> Response | None:
-    """The same for an internal request on a user's behalf, whose form, without the secret, has been read.
+    """Forwards an internal request on a user's behalf; its form, without the secret, has been read.
 
     Raises:
         Unavailable: the other shard does not answer, or the request has been sent on too often.

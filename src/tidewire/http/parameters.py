@@ -330,7 +330,7 @@ async def form_parameters(request: Request, turns: Turns, max_bytes: int = MAX_F
 
 
 async def parameters_of(request: Request, turns: Turns) -> Parameters:
-    """All parameters of a request that was let in; a form's win over those of the query string."""
+    """All parameters of an authenticated request; those of a form override those of the query string."""
     return Parameters(query_parameters(request) | await form_parameters(request, turns))
 
 
@@ -356,7 +356,7 @@ class UserAgent(NamedTuple):
 
 
 def parse_user_agent(header: str) -> UserAgent:
-    """R6.21."""
+    """Splits a User-Agent into the client's name and version (R6.21)."""
     match = _USER_AGENT.match(header)
     name = match["name"].strip() if match else ""
     version = match["version"] if match else None

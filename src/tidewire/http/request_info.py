@@ -50,7 +50,7 @@ class RequestInfo:
         batch: what a poll was answered with.
         displaced: the poll took the place of another and was answered at once (R11.4).
         allowance: what is left of the rate limit that it was counted for.
-        admitted: how the user was let in, when not by the users file alone.
+        admitted: the result of authentication, unless the users file alone gave it.
         is_session: the request came by a route for browser sessions.
         gone: the client went away, so nobody gets an answer (R6.16).
         quiet: a page asks again and again by itself, so that only what goes wrong is worth a line.
@@ -124,7 +124,7 @@ def noted(request: Request, *, began: float, number: int) -> Request:
 
 
 def note_of(request: Request) -> RequestInfo:
-    """The request's note."""
+    """The request's `RequestInfo`."""
     info: RequestInfo = request.scope[KEY]
     return info
 

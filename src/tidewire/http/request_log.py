@@ -34,17 +34,14 @@ from tidewire.observability.request_entries import (
 class RequestIds:
     """Numbers requests; a number becomes an id only where it is written."""
 
-    __slots__ = ("_numbers", "start")
+    __slots__ = ("start", "take")
 
     def __init__(self, process: str | None = None) -> None:
         """Takes what tells the ids of this process from those of others; by default something made up."""
         self.start = f"{process or secrets.token_hex(2)}-"
         """What all ids of this process begin with; the number in hexadecimal follows."""
-        self._numbers = itertools.count(1)
-
-    def take(self) -> int:
-        """The number of one more request."""
-        return next(self._numbers)
+        self.take = itertools.count(1).__next__
+        """Returns the number of one more request."""
 
     def shown(self, number: int) -> str:
         """The id of the request with this number."""
@@ -72,7 +69,7 @@ POLL_PATH, SESSION_POLL_PATH = "/api/v1/events", "/json/events"
 
 
 PUBLISH_PATH = "/api/internal/notices"
-"""The same of what is published."""
+"""The path of publishing, whose log lines are made in advance too."""
 
 
 class KnownLine(NamedTuple):
@@ -131,7 +128,7 @@ class RequestLog:
         self._last_shown = ""
 
     def _look(self) -> None:
-        """The level has changed."""
+        """Reads the log level again after it has changed."""
         self.writes = self._log.is_enabled_for(logging.INFO)
 
     def known_line(self, info: RequestInfo) -> KnownLine:
@@ -163,9 +160,9 @@ class RequestLog:
             # Nearly every answer comes by here: `console_line` of the whole entry, put together at once.
             entries = batch.entries
             if len(entries) == 1:
-                what: str | int = (
-                    self._last_shown if entries[0][1] is self._last_body else self._shown_type(entries[0])
-                )
+                if entries[0][1] is not self._last_body:
+                    self._type_of(entries[0])
+                what: str | int = self._last_shown
             else:
                 what = len(entries)
             waiting = "" if waited is None else f" (lp: {_duration(waited)})"
@@ -210,10 +207,6 @@ class RequestLog:
             self._last_shown = f"1/{escaped(self._last_type)}"
             self._last_body = entry[1]
         return self._last_type
-
-    def _shown_type(self, entry: Entry) -> str:
-        self._type_of(entry)
-        return self._last_shown
 
     def finished(self, info: RequestInfo, response: Response, *, ended: float) -> None:
         """Writes what there is to write of an answered request.

@@ -92,7 +92,7 @@ class Access:
         return self.client_address(peer, headers) or _address(peer)
 
     def shown_address(self, peer: str | None, headers: Headers) -> str:
-        """The same for the log; for nearly every request it is the peer's, which then need not be parsed."""
+        """The client's address for the log. It is nearly always the peer's, which need not be parsed."""
         if not FORWARDING_HEADERS.isdisjoint(headers):
             return str(self.client_address(peer, headers) or peer)
         return peer or "-"

@@ -1,4 +1,4 @@
-"""The initial state that `register` answers with: what an application provides, and how events change it (section 7).
+"""The initial state that `register` answers with: what an application provides, and how events change it.
 
 A *provider* serves one fetch type. It reads that part of the application's state for a user, and says how an event
 changes it. Reading takes time, and events come meanwhile; the server applies them to what was read. So `apply` may be

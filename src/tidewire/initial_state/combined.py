@@ -37,14 +37,14 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 class AssembledDraft:
-    """What several sources read."""
+    """An initial state that is read from several sources."""
 
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self._drafts = drafts
 
     @property
     def state(self) -> State:
-        """All members."""
+        """All members of the state."""
         whole: State = {}
         for draft in self._drafts:
             whole |= draft.state

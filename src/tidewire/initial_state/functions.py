@@ -47,7 +47,7 @@ class FunctionsSource:
 
 
 class FunctionsDraft:
-    """What the providers read."""
+    """An initial state that the application's functions have read."""
 
     def __init__(self, parts: Sequence[tuple[StateProvider, State]], *, report: ReportFailure) -> None:
         self._parts = parts
@@ -56,7 +56,7 @@ class FunctionsDraft:
 
     @property
     def state(self) -> State:
-        """All members."""
+        """All members of the state."""
         whole: State = {}
         for _, state in self._parts:
             whole |= state

@@ -67,7 +67,7 @@ _REALM: Mapping[str, Any] = MappingProxyType(
 
 
 class Users(Protocol):
-    """Who there is."""
+    """The users and realms that the users file lists."""
 
     @property
     def generation(self) -> int:
@@ -146,7 +146,7 @@ class FixedDraft:
         self.state = state
 
     async def apply(self, events: Sequence[Event]) -> int:  # noqa: ARG002 - the signature of every draft
-        """Nothing can be applied."""
+        """Does nothing: no event changes what the users file says."""
         return 0
 
 

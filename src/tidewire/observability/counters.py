@@ -10,7 +10,7 @@ FAST = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2
 """Seconds, as upper bounds of classes, for what takes microseconds when all is well."""
 
 SLOW = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""The same for what waits for a disk."""
+"""Upper bounds in seconds of the buckets for waits on a disk."""
 
 
 class Histogram:
@@ -30,7 +30,7 @@ class Histogram:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """Counts one time."""
+        """Counts one duration, in seconds."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 

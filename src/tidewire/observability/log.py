@@ -102,7 +102,7 @@ class _Lines:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        """Writes one."""
+        """Writes one entry."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(f"{line}\n")
             self._stream.flush()
@@ -249,7 +249,7 @@ class LogReporter:
         self._log.warning("direct message with the notification inputs of a channel's", message_id=message_id)
 
     def collected(self, collection: Collection) -> None:
-        """The collector ran (R11.10)."""
+        """Logs what the collector removed (R11.10)."""
         self._log.info(
             "expired queues removed",
             removed=collection.expired,

@@ -25,7 +25,7 @@ LIMITED: frozenset[str] = frozenset(
         "unknown queue not ended",
     }
 )
-"""Entries that whoever asks the server can cause, as many as they ask."""
+"""Entries that clients can cause by requests, without limit on their number."""
 
 MOST = 100
 """Entries of one kind that are written in one `PERIOD`."""

@@ -12,7 +12,7 @@ SLOW_REQUEST = "slow request"
 
 
 class Lines(Protocol):
-    """Where request entries go."""
+    """Where the log entries of requests are written."""
 
     @property
     def structured(self) -> bool:

@@ -69,13 +69,10 @@ class RequestLines:
 
     def _timestamp(self) -> str:
         if not self._of_turn:
-            self._of_turn = self._written_now()
+            now = self._now()
+            second = int(now)
+            if second != self._second:
+                self._second = second
+                self._stamp = time.strftime(_SECOND, time.gmtime(second))
+            self._of_turn = f"{self._stamp}.{int((now - second) * 1_000_000):06d}Z"
         return self._of_turn
-
-    def _written_now(self) -> str:
-        now = self._now()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime(_SECOND, time.gmtime(second))
-        return f"{self._stamp}.{int((now - second) * 1_000_000):06d}Z"

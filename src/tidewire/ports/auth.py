@@ -97,7 +97,7 @@ class AuthGate(Protocol):
 
 
 class Authenticator(Protocol):
-    """Says who asks."""
+    """Finds the user whose credentials a request carries."""
 
     @property
     def generation(self) -> int:

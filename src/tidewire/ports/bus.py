@@ -60,13 +60,13 @@ class Embedded(Bus):
     """The bus `memory:`; the HTTP routes are all there is of it."""
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Does nothing: an embedded bus has no connection."""
 
     async def stop_consuming(self) -> None:
         """Nothing to stop: the server itself refuses requests."""
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: an embedded bus has no connection."""
 
     def state(self) -> BusState:
         """Always there; whoever publishes is answered once it is done."""

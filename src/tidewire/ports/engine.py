@@ -124,5 +124,5 @@ class Reporter(Protocol):
         ...
 
     def collected(self, collection: Collection) -> None:
-        """The collector ran."""
+        """Called after each run of the collector."""
         ...

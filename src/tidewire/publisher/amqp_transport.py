@@ -39,7 +39,7 @@ class Session:
     """One connection on one loop, made when it is needed and again when it was lost."""
 
     def __init__(self, url: str, *, shards: Shards, timeout: float, retry_for: float) -> None:
-        """See `Publisher` for the arguments.
+        """Takes the broker's address and options as `Publisher` documents them.
 
         Raises:
             BadUrl: `url` can't be used.
@@ -183,7 +183,7 @@ class AmqpTransport:
     """A session on a thread of its own, so that its connection lives while nobody publishes."""
 
     def __init__(self, url: str, *, shards: Shards, timeout: float, retry_for: float) -> None:
-        """See `Publisher` for the arguments."""
+        """Takes the broker's address and options as `Publisher` documents them."""
         _check_url(url)
         self._url = url
         self._shards = shards
@@ -197,11 +197,11 @@ class AmqpTransport:
         self._session: Session | None = None
 
     def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        """See `Session.deliver`."""
+        """Publishes notices that have ids; returns how many, once the broker has confirmed all."""
         return self._do(lambda session: session.deliver(batch))
 
     def reload(self) -> int:
-        """See `Session.reload`."""
+        """Reads the shard map again and returns the version in force; raises `PublishFailed` if it is invalid."""
         return self._do(lambda session: session.reload())
 
     def _do(self, what: Callable[[Session], Coroutine[Any, Any, int]]) -> int:

@@ -59,7 +59,7 @@ class AsyncPublisher:
         await self._transport.close()
 
     async def reload_shard_map(self) -> int:
-        """See `Publisher.reload_shard_map`."""
+        """Reads the shard map again and returns the version in force; raises `PublishFailed` if it is invalid."""
         return await self._transport.reload()
 
     async def send_event(
@@ -71,9 +71,9 @@ class AsyncPublisher:
         id: str | None = None,  # noqa: A002  # the notice's own name for it
         traceparent: str | None = None,
     ) -> None:
-        """See `Publisher.send_event`."""
+        """Publishes one event to users, and returns once it is confirmed."""
         await self.send([notice_of(event, users, id=id, realm_id=realm_id, traceparent=traceparent)])
 
     async def send(self, notices: Sequence[Mapping[str, Any]]) -> int:
-        """See `Publisher.send`."""
+        """Publishes notices, and returns how many were accepted once they are confirmed."""
         return await self._transport.deliver(identified(notices)) if notices else 0

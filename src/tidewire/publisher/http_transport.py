@@ -87,7 +87,7 @@ class HttpTransport:
 
 
 class AsyncHttpTransport:
-    """The same on an event loop; its tasks don't wait for each other."""
+    """Publishes over HTTP from an event loop; several tasks may publish at once."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class AsyncHttpTransport:
         raise _no_map()
 
     async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        """See `HttpTransport.deliver`."""
+        """Publishes notices that have ids; returns how many were accepted. Raises `PublishFailed`."""
         encoded = _Encoded.of(batch)
         patience = _Patience(self._retry_for, clock=self._timing.clock, random=self._timing.random)
         while True:

@@ -35,7 +35,7 @@ class MapShards(ShardsByRealm):
         self._hosts = realm_hosts
 
     def in_realm(self, realm_id: int | None) -> "RealmShards":
-        """See `ShardsByRealm`."""
+        """The shards of a realm's users; with None, of users whose realm is not known."""
         host = None if realm_id is None else self._hosts.get(realm_id)
         group = self.map.shards_of_realm(host)
         return RealmShards(tuple(self.map.queue_name(shard) for shard in group))

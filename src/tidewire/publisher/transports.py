@@ -34,10 +34,10 @@ class Transport(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """The same on an event loop."""
+    """Brings notices to a server or broker from an event loop."""
 
     async def deliver(self, batch: Sequence[Mapping[str, Any]]) -> int:
-        """See `Transport.deliver`."""
+        """Publishes notices that have ids; returns how many were accepted. Raises `PublishFailed`."""
         ...
 
     async def close(self) -> None:
@@ -45,7 +45,7 @@ class AsyncTransport(Protocol):
         ...
 
     async def reload(self) -> int:
-        """See `Transport.reload`."""
+        """Reads the shard map again and returns the version in force; raises `PublishFailed` if it is invalid."""
         ...
 
 

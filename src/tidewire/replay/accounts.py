@@ -23,7 +23,7 @@ class Accounts:
         self._keys = {user_id: secrets.token_hex(16) for user_id in self._realms}
 
     def users_file(self) -> str:
-        """The users file."""
+        """Its users and realms in the form of the users file."""
         realms = (
             {"id": realm_id, "host": f"realm-{realm_id}.example", "name": f"Realm {realm_id}"}
             for realm_id in sorted(set(self._realms.values()))

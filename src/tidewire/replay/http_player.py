@@ -102,7 +102,7 @@ class _Waiting(NamedTuple):
 
 
 class HttpPlay:
-    """One scenario under way."""
+    """A scenario that is being played over HTTP."""
 
     def __init__(self, server: LocalServer, accounts: Accounts, *, outbox: Sequence[str]) -> None:
         """Takes the server, who may ask it, and the notification queues that it has."""

@@ -11,14 +11,12 @@ from ipaddress import ip_network
 from pathlib import Path
 from random import SystemRandom
 
-from tidewire.app.build import App, Turns, build
+from tidewire.app.build import EMBEDDED, App
 from tidewire.config import Settings
 from tidewire.http.lane.peer_limits import Bounds
 from tidewire.http.server.listener import Listener, ListenError, bind
-from tidewire.observability.log import LogReporter, build_log
-from tidewire.ports.storage import StateStore
-from tidewire.server.background import Threads
-from tidewire.storage.directory import open_directory
+from tidewire.observability.log import build_log
+from tidewire.server.server import Server
 
 PORTS = range(15_000, 32_000)
 """Below those that outgoing connections are given, so that none of them takes the port meanwhile."""
@@ -62,12 +60,14 @@ async def serving(settings: Settings, users_file: str) -> AsyncIterator[LocalSer
 
     Raises:
         ListenError: no port is free.
+        StateError: the folder can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="tidewire-replay-") as folder:
         secret = secrets.token_urlsafe()
         users = _written(users_file, Path(folder, "users.toml"))
         adapted = replace(
             settings,
+            bus=replace(settings.bus, url=EMBEDDED),
             # Whatever else is set: this is where its publisher is.
             server=replace(settings.server, secret=secret, internal_from=(ip_network("127.0.0.1"),)),
             # Whoever takes a scenario's notifications takes them at once, so none has to give way.
@@ -75,14 +75,17 @@ async def serving(settings: Settings, users_file: str) -> AsyncIterator[LocalSer
             auth=replace(settings.auth, users_file=users),
             storage=replace(settings.storage, directory=Path(folder, "state")),
         )
-        with (
-            contextlib.closing(_free_socket()) as listener,
-            contextlib.closing(
-                open_directory(adapted.storage.directory, durability=adapted.storage.durability)
-            ) as store,
-        ):
-            async with _built(adapted, store) as app, _listening(app, listener):
-                yield LocalServer(app, listener.getsockname()[1], secret)
+        with contextlib.closing(_free_socket()) as bound:
+            server = Server(
+                adapted,
+                build_log(form=settings.log.format, level="error"),
+                listen=lambda app: Listener(app.asgi, bound, context=app.site, bounds=Bounds()),
+            )
+            app = await server.startup()
+            try:
+                yield LocalServer(app, bound.getsockname()[1], secret)
+            finally:
+                await server.shutdown()
 
 
 def _written(content: str, path: Path) -> Path:
@@ -90,39 +93,8 @@ def _written(content: str, path: Path) -> Path:
     return path
 
 
-@contextlib.asynccontextmanager
-async def _built(settings: Settings, store: StateStore) -> AsyncIterator[App]:
-    loop, log = asyncio.get_running_loop(), build_log(form=settings.log.format, level="error")
-    threads = Threads(loop)
-    turns = Turns(call_soon=loop.call_soon, from_thread=threads.call_back, aside=threads, give_up=_raise)
-    try:
-        yield build(settings, store=store, reporter=LogReporter(log), log=log, turns=turns)
-    finally:
-        await threads.finish()
-
-
-def _raise(error: Exception) -> None:
-    """The disk failed: on the loop, which logs it; whoever waits for an answer gets none."""
-    raise error
-
-
 def _free_socket() -> socket.socket:
     for port in SystemRandom().sample(PORTS, ATTEMPTS):
         with contextlib.suppress(ListenError):
             return bind("127.0.0.1", port)
     raise ListenError("no port is free on 127.0.0.1")
-
-
-@contextlib.asynccontextmanager
-async def _listening(app: App, listener: socket.socket) -> AsyncIterator[None]:
-    accepting = asyncio.Event()
-    server = Listener(app.asgi, context=app.site, bounds=Bounds(), on_started=accepting.set)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    await accepting.wait()
-    app.lifecycle.ready = True
-    try:
-        yield
-    finally:
-        app.engine.release(app.engine.waiting())
-        server.should_exit = True
-        await running

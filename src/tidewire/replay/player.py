@@ -58,7 +58,7 @@ RESTART: Mapping[str, Any] = MappingProxyType(
 
 
 class Play:
-    """One scenario under way."""
+    """A scenario that is being played."""
 
     def __init__(
         self,

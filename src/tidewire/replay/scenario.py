@@ -32,7 +32,7 @@ class ScenarioError(TidewireError):
 
 
 class Step(NamedTuple):
-    """One thing that happens."""
+    """One step of a scenario."""
 
     kind: str
     arguments: dict[str, Any]

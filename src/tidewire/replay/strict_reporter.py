@@ -17,7 +17,7 @@ class RaisingReporter:
             raise failure.error
 
     def rule_failed(self, failure: RuleFailure) -> None:
-        """A merge rule failed."""
+        """Raises: a merge rule failed."""
         raise failure.error
 
     def answer_failed(self, error: Exception) -> None:
@@ -29,10 +29,10 @@ class RaisingReporter:
         raise error
 
     def journal_works(self) -> None:
-        """It always does here."""
+        """Does nothing: the journal of a replay always works."""
 
     def snapshot_kept(self, *, queues: int, size: int) -> None:
-        """None is ever due."""
+        """Does nothing: a replay takes no snapshots."""
 
     def snapshot_failed(self, error: Exception) -> None:
         """A snapshot could not be written."""

@@ -1,21 +1,18 @@
-"""The life of a server: recover, listen, tick, and stop in named stages.
+"""The life cycle of a server: `startup`, `main_loop`, `shutdown`, the same for all that serve.
 
-`ServerLife` is the part without a listener, which an application that embeds the server uses on its own.
+Who listens for clients is passed in (`server/endpoint.py`). `run` is a process of its own, which ends with a signal.
 """
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import logging
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import uvloop
-from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from tidewire.app.build import App, Turns, build, open_bus
@@ -23,12 +20,11 @@ from tidewire.app.telemetry import Telemetry
 from tidewire.auth import UsersFileAuthenticator
 from tidewire.auth.application import BackendClient
 from tidewire.auth.users_file import UsersFileError
-from tidewire.config import Settings
-from tidewire.core.errors import StartCancelled, StateError
+from tidewire.config import ConfigError, Settings
+from tidewire.config.shards import read_shard_map
+from tidewire.core.errors import StartCancelled, StateError, Unavailable
 from tidewire.engine.timing import TICK
 from tidewire.http.app import NO_MORE, Methods
-from tidewire.http.lane.peer_limits import Bounds
-from tidewire.http.server.listener import Listener, bind, most_connections, taken_over
 from tidewire.initial_state import StateProvider
 from tidewire.observability.log import ForwardingHandler, LogReporter
 from tidewire.observability.log_level import LogControl
@@ -37,59 +33,270 @@ from tidewire.observability.request_entries import Lines
 from tidewire.observability.request_lines import RequestLines
 from tidewire.ports.bus import Bus, Embedded
 from tidewire.server.background import Threads
+from tidewire.server.endpoint import Around, Endpoint, as_it_is, bound_socket, listener_for
+from tidewire.server.takeover import take_over
 from tidewire.storage.directory import open_directory
 from tidewire.storage.permissions import readable_by_others
+from tidewire.tracing.traced_shard import TracedShard
 
 RELEASE_STEPS = 50
-
+"""Shares in which parked polls are ended at a stop: one every 20 ms, each short for the loop."""
 
 RELEASE_SPREAD = 1.0
 """Seconds over which parked polls are ended at a stop, so that their clients don't come back as one (D5)."""
 
 
-class ServerLife:
-    """One server from taking its state to keeping it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedding:
+    """What the program that runs a server gives it beside the settings.
+
+    Attributes:
+        more_routes: served beside the server's own.
+        providers: of the initial state, beside those that the settings name.
+        inside: the application in whose process this is, when `auth.kind` names it.
+        users: read already; they are used if their file is the one of the settings, and is still the same.
+        log_control: by which the log is changed while the server runs.
+    """
+
+    more_routes: Mapping[str, Methods] = field(default_factory=lambda: NO_MORE)
+    providers: Sequence[StateProvider] = ()
+    inside: BackendClient | None = None
+    users: UsersFileAuthenticator | None = None
+    log_control: LogControl | None = None
+
+
+ON_ITS_OWN = Embedding()
+"""Nothing beside the settings."""
+
+
+class Server:
+    """One server, from taking its state to giving it back; made on the loop that it runs on."""
 
     def __init__(
         self,
         settings: Settings,
         log: FilteringBoundLogger,
         *,
-        on_failure: Callable[[], object],
-        is_stopping: Callable[[], bool] = lambda: False,
+        listen: Callable[[App], Endpoint],
+        embedding: Embedding = ON_ITS_OWN,
+        stop: asyncio.Event | None = None,
         lines: Lines | None = None,
-        log_control: LogControl | None = None,
-        more_routes: Mapping[str, Methods] = NO_MORE,
-        providers: Sequence[StateProvider] = (),
-        inside: BackendClient | None = None,
-        users: UsersFileAuthenticator | None = None,
+        on_let_go: Callable[[], None] | None = None,
     ) -> None:
-        """Takes what `build` does, and whom to tell that the disk has failed, so that the server has to end."""
+        """Prepares; nothing is read or written before `startup`.
+
+        Args:
+            settings: what to serve.
+            log: where to write.
+            listen: makes the endpoint at which clients come in.
+            embedding: what the program around gives it.
+            stop: set when the server is to end; a start is given up then, while nothing is changed yet (R9.14).
+            lines: where request entries go when they have a way of their own into the log.
+            on_let_go: called when another process can take the state, while polls still end here.
+        """
         self._settings = settings
         self._log = log
-        self._on_failure = on_failure
-        self._is_stopping = is_stopping
+        self._listen = listen
+        self._embedding = embedding
+        self._stop = stop or asyncio.Event()
         self._lines = lines
-        self._log_control = log_control
-        self._more_routes = more_routes
-        self._providers = providers
-        self._inside = inside
-        self._users = users
+        self._on_let_go = on_let_go
+        self._bus: Bus = Embedded()
         self._failure: Exception | None = None
-        self._has_let_go = False
-        self.bus: Bus = Embedded()
-        """Where notices come from; the one of the settings once the server is open."""
+        self._is_kept = False
+        self._ticking: asyncio.Task[None] | None = None
+        self._relocating: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def opened(self) -> AsyncIterator[App]:
-        """The server, with its state; at the end of the block everything is kept.
+    async def running(self) -> AsyncIterator[App]:
+        """From `startup` to `shutdown`; should the block fail, the state is kept all the same.
 
         Raises:
             ConfigError, UsersFileError, StateError: the server can't start, or its journal failed.
         """
+        app = await self.startup()
+        try:
+            yield app
+            await self.shutdown()
+        finally:
+            await self.abandon()
+
+    async def startup(self) -> App:
+        """Brings the state back and lets clients in.
+
+        Raises:
+            ConfigError, UsersFileError, StateError: the server can't start.
+        """
+        self._app = app = self._open_state()
+        try:
+            take_over(app, log=self._log)
+            self._bus = open_bus(app, log=self._log)
+            self._endpoint = self._listen(app)
+            app.lifecycle.ready = True
+            await self._endpoint.open()
+        except BaseException:
+            await self.abandon()
+            raise
+        return app
+
+    async def main_loop(self) -> None:
+        """Takes notices from the bus and ticks once a second; returns when the server is to end."""
+        self._bus.start()
+        self._ticking = asyncio.create_task(self._tick_for_ever())
+        if self._app.site.relocation is not None:
+            self._relocating = asyncio.create_task(self._app.site.relocation.run())
+        await self._endpoint.until(self._stop.wait())
+
+    async def shutdown(self) -> None:
+        """Ends the server in the order in which nothing is lost (R9.15).
+
+        Raises:
+            StateError: the journal has failed.
+        """
+        await self.stop_consuming()
+        self.refuse_new_work()
+        self._endpoint.stop_accepting()
+        await self.keep_state()
+        self.let_go()
+        await self.end_parked_polls()
+        await self.close_connections()
+        if self._failure is not None:
+            raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
+        self._log.info("stopped", queues=self._app.engine.shard.queues())
+
+    async def drain(self) -> None:
+        """The stages of `shutdown` that may come early: for a server that is mounted in one that waits for polls."""
+        await self.stop_consuming()
+        self.refuse_new_work()
+        await self.end_parked_polls()
+
+    async def abandon(self) -> None:
+        """After a failure: keeps the state, without the stages before. After `shutdown` it does nothing."""
+        self._close_peers()
+        with contextlib.closing(self._store):
+            if not self._is_kept:
+                await self.keep_state()
+
+    # The stages of the shutdown.
+
+    async def stop_consuming(self) -> None:
+        """Takes no more notices from the bus; returns once those it took are acknowledged."""
+        if not self._app.lifecycle.stopping:
+            await self._bus.stop_consuming()
+
+    def refuse_new_work(self) -> None:
+        """Has requests that would change something answered with 503, and moves no more users."""
+        self._app.lifecycle.stopping = True
+        if self._relocating is not None:
+            self._relocating.cancel()
+
+    async def keep_state(self) -> None:
+        """Ends what changes the state by itself, and writes everything down.
+
+        Polls may wait on: nothing changes here any more, and all that they are told is to come again.
+        """
+        self._is_kept = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        engine, site = self._app.engine, self._app.site
+        try:
+            await self._bus.close()
+            if isinstance(engine.shard, TracedShard):
+                engine.shard.traces.close(site.now())
+            self._write_foreign()
+        finally:
+            await self._threads.finish()
+            # However it ended; what can't be kept now is still in the journal, if there is one. After a
+            # failure of the disk nobody knows what a snapshot would replace.
+            if self._failure is None:
+                engine.final_snapshot()
+            engine.close()
+
+    def let_go(self) -> None:
+        """Gives the directory to whoever comes next, and says so."""
+        self._store.close()
+        if self._on_let_go is not None:
+            self._on_let_go()
+
+    async def end_parked_polls(self) -> None:
+        """Ends polls that wait, with an empty answer, a share at a time (D5)."""
+        if self._app.site.peers is not None:
+            self._app.site.peers.release()
+        waiting = self._app.engine.waiting()
+        share = -(-waiting // RELEASE_STEPS)
+        for _ in range(RELEASE_STEPS):
+            if not self._app.engine.release(share):
+                break
+            await asyncio.sleep(RELEASE_SPREAD / RELEASE_STEPS)
+
+    async def close_connections(self) -> None:
+        """Closes what clients and other shards have open; connections that stay busy are cut off."""
+        await self._endpoint.close()
+        self._close_peers()
+
+    def _close_peers(self) -> None:
+        if self._app.site.peers is not None:
+            self._app.site.peers.close()
+
+    # While it runs.
+
+    def reload(self) -> None:
+        """Reads users and shard map again; what is wrong changes nothing."""
+        self._reload_users()
+        self._reload_map()
+
+    def _reload_users(self) -> None:
+        app = self._app
+        try:
+            reloaded = app.authenticator.reload()
+        except UsersFileError as error:
+            self._log.error("users file is wrong; the users read before stay in force", problem=str(error))
+            return
+        ended = app.engine.revoke(reloaded.revoked)
+        self._log.info("users reloaded", users=len(app.authenticator.users()), queues_ended=ended)
+
+    def _reload_map(self) -> None:
+        site, file = self._app.site, self._settings.shards.map_file
+        if site.peers is None or site.relocation is None or file is None:
+            return
+        try:
+            problem = site.relocation.take_map(read_shard_map(file))
+        except (ConfigError, Unavailable) as error:
+            problem = str(error)
+        if problem is None:
+            shard_map = site.peers.map
+            self._log.info("shard map reloaded", version=shard_map.version, shards=len(shard_map.shards))
+        else:
+            self._log.error("shard map is wrong; the one read before stays in force", problem=problem)
+
+    async def _tick_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            # From the start, not from the end of the last tick, so that slow ticks don't add up.
+            due = max(due + TICK, loop.time())
+            await asyncio.sleep(due - loop.time())
+            try:
+                self._tick(loop.time())
+            except Exception:  # noqa: BLE001 - whatever it is, the next second must come
+                # Without it no poll would end and no queue expire.
+                self._log.exception("tick failed")
+
+    def _tick(self, now: float) -> None:
+        self._app.engine.tick()
+        self._app.site.sessions.sweep()
+        self._write_foreign()
+        self._endpoint.sweep(now)
+        if self._app.authenticator.changed_on_disk():
+            self._reload_users()
+
+    def _write_foreign(self) -> None:
+        site = self._app.site
+        site.foreign.write(site.log, self._app.engine, site.request_ids)
+
+    def _open_state(self) -> App:
+        loop, storage, embedding = asyncio.get_running_loop(), self._settings.storage, self._embedding
         self._threads = threads = Threads(loop)
-        storage = self._settings.storage
         self._store = store = open_directory(storage.directory, durability=storage.durability)
         if (problem := readable_by_others(storage.directory)) is not None:
             self._log.warning("state directory is open to others", problem=problem)
@@ -105,136 +312,25 @@ class ServerLife:
                     from_thread=threads.call_back,
                     aside=threads,
                     give_up=self._give_up,
-                    is_stopping=self._is_stopping,
+                    is_stopping=self._stop.is_set,
                 ),
                 telemetry=Telemetry(
                     lines=self._lines,
-                    log_control=self._log_control,
+                    log_control=embedding.log_control,
                     journal=store.statistics,
-                    bus=lambda: self.bus.state(),  # noqa: PLW0108 - the bus comes later
+                    bus=lambda: self._bus.state(),  # noqa: PLW0108 - the bus comes later
                 ),
-                more_routes=self._more_routes,
-                providers=self._providers,
-                inside=self._inside,
-                users=self._users,
+                more_routes=embedding.more_routes,
+                providers=embedding.providers,
+                inside=embedding.inside,
+                users=embedding.users,
             )
             cleanup.pop_all()
-            try:
-                self._begin(app)
-                self.bus = open_bus(app, log=self._log)
-                yield app
-            finally:
-                if app.site.peers is not None:
-                    app.site.peers.close()
-                await self.release_state(app)
-            if self._failure is not None:
-                raise StateError(f"The journal can't be made durable: {self._failure}") from self._failure
-            self._log.info("stopped", queues=app.engine.shard.queues())
-
-    async def release_state(self, app: App) -> None:
-        """Keeps everything and gives the directory to whoever comes next (R9.15); the first time that it is called.
-
-        Polls may wait on: nothing changes here any more, and all that they are told is to come again.
-        """
-        if self._has_let_go:
-            return
-        self._has_let_go = True
-        try:
-            await self.bus.close()
-            app.end_traces()
-            app.write_foreign()
-        finally:
-            await self._threads.finish()
-            try:
-                # However it ended; what can't be kept now is still in the journal, if there is one. After a
-                # failure of the disk nobody knows what a snapshot would replace.
-                if self._failure is None:
-                    app.engine.final_snapshot()
-                app.engine.close()
-            finally:
-                self._store.close()
+        return app
 
     def _give_up(self, error: Exception) -> None:
         self._failure = error
-        self._on_failure()
-
-    def _begin(self, app: App) -> None:
-        report = app.comeback
-        for queue_id, error in report.skipped:
-            self._log.error("queue not restored", queue_id=queue_id, error=error.message)
-        for damage in report.damage:
-            self._log.error("state damaged", **dataclasses.asdict(damage))
-        if report.anything:
-            self._log.info(
-                "recovered",
-                queues=report.queues,
-                records=report.records,
-                seconds=round(report.seconds, 3),
-                crashed=report.resumed,
-                upgraded=len(report.upgraded),
-                gave_way=len(report.gave_way),
-                failures=report.failures,
-                damaged=len(report.damage),
-                ended=len(report.damaged),
-                lost_queues=report.lost_queues,
-            )
-        app.begin()
-        if report.damage:
-            # The next start is to find nothing of it any more.
-            app.engine.begin_snapshot()
-        if "users" in self._settings.auth.kind and not app.authenticator.users():
-            self._log.warning("the users file has no users", file=str(self._settings.auth.users_file))
-
-    async def tick(self, app: App, *, sweep: Callable[[float], object] = lambda _: None) -> None:
-        """Ticks for ever, once a second; `sweep` gets the loop's time."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            # From the start, not from the end of the last tick, so that slow ticks don't add up.
-            due = max(due + TICK, loop.time())
-            await asyncio.sleep(due - loop.time())
-            try:
-                app.tick()
-                sweep(loop.time())
-                if app.authenticator.changed_on_disk():
-                    self.reload_users(app)
-            except Exception:  # noqa: BLE001 - whatever it is, the next second must come
-                # Without it no poll would end and no queue expire.
-                self._log.exception("tick failed")
-
-    def reload(self, app: App) -> None:
-        """Reads users and shard map again; what is wrong changes nothing."""
-        self.reload_users(app)
-        peers = app.site.peers
-        if peers is None:
-            return
-        problem = app.reload_map()
-        if problem is None:
-            shard_map = peers.map
-            self._log.info("shard map reloaded", version=shard_map.version, shards=len(shard_map.shards))
-        else:
-            self._log.error("shard map is wrong; the one read before stays in force", problem=problem)
-
-    def reload_users(self, app: App) -> None:
-        """Reads the users file again; a wrong one changes nothing."""
-        try:
-            reloaded = app.authenticator.reload()
-        except UsersFileError as error:
-            self._log.error("users file is wrong; the users read before stay in force", problem=str(error))
-            return
-        ended = app.engine.revoke(reloaded.revoked)
-        self._log.info("users reloaded", users=len(app.authenticator.users()), queues_ended=ended)
-
-    async def release_polls(self, app: App) -> None:
-        """Ends what is parked with an empty answer, a share at a time (D5)."""
-        if app.site.peers is not None:
-            app.site.peers.release()
-        waiting = app.engine.waiting()
-        share = -(-waiting // RELEASE_STEPS)
-        for _ in range(RELEASE_STEPS):
-            if not app.engine.release(share):
-                break
-            await asyncio.sleep(RELEASE_SPREAD / RELEASE_STEPS)
+        self._stop.set()
 
 
 GC_THRESHOLDS = (2_000, 10, 5_000)
@@ -244,200 +340,80 @@ what lives long in it, the queued events, is out of the collector's sight from t
 through it held the loop for up to 75 ms."""
 
 
-Around: TypeAlias = Callable[[ASGIApp], ASGIApp]
-
-
-def as_it_is(application: ASGIApp) -> ASGIApp:
-    """Puts nothing around it."""
-    return application
-
-
 def run(
     settings: Settings,
     *,
     log: FilteringBoundLogger,
+    embedding: Embedding = ON_ITS_OWN,
+    around: Around = as_it_is,
+    socket: int | None = None,
     on_ready: Callable[[App], None] | None = None,
     on_let_go: Callable[[], None] | None = None,
-    users: UsersFileAuthenticator | None = None,
-    more_routes: Mapping[str, Methods] = NO_MORE,
-    providers: Sequence[StateProvider] = (),
-    inside: BackendClient | None = None,
-    around: Around = as_it_is,
-    log_control: LogControl | None = None,
-    socket: int | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Args:
         settings: what to serve.
         log: where to write.
+        embedding: what the program around gives the server.
+        around: puts something around the application that answers what the fast lane does not.
+        socket: a bound one to listen on, by its descriptor, which is then this server's; else it binds one.
         on_ready: called on the loop when clients can be served.
         on_let_go: called on the loop when another process can take the state, while polls still end here.
-        users: read already; they are used if their file is the one of the settings, and is still the same.
-        more_routes: served beside the server's own.
-        providers: of the initial state, beside those that the settings name.
-        inside: the application in whose process this is, when `auth.kind` names it.
-        around: puts something around the application that answers what the fast lane does not.
-        log_control: by which the log is changed while the server runs.
-        socket: a bound one to listen on, by its descriptor, which is then this server's; else it binds one.
 
     Raises:
         ConfigError, UsersFileError, StateError, ListenError: the server can't start.
     """
+
+    async def serve() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        _note_signals(stop)
+        with contextlib.closing(bound_socket(settings, socket)) as bound, _library_logs(log):
+            host, port = bound.getsockname()[:2]
+            server = Server(
+                settings,
+                log,
+                listen=lambda app: listener_for(app, bound, around=around),
+                embedding=embedding,
+                stop=stop,
+                lines=RequestLines(form=settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
+                on_let_go=on_let_go,
+            )
+            async with server.running() as app:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, stop.set)
+                loop.add_signal_handler(signal.SIGHUP, server.reload)
+                log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
+                if on_ready is not None:
+                    on_ready(app)
+                await server.main_loop()
+                log.info("stopping")
+
     gc.set_threshold(*GC_THRESHOLDS)
     give_large_back()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        life = _Life(
-            settings,
-            log,
-            more_routes,
-            providers=providers,
-            inside=inside,
-            around=around,
-            log_control=log_control,
-            given=socket,
-            on_let_go=on_let_go,
-            users=users,
-        )
         try:
-            runner.run(life.serve(on_ready))
+            runner.run(serve())
         except StartCancelled as error:
             log.info("stopped", reason=str(error))
 
 
-class _Life:
-    """One server from start to stop."""
+def _note_signals(stop: asyncio.Event) -> None:
+    """Notes signals while the state is brought back: the loop does not turn then, and would not notice them."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: None)  # the users are about to be read anyway
 
-    def __init__(
-        self,
-        settings: Settings,
-        log: FilteringBoundLogger,
-        more_routes: Mapping[str, Methods],
-        *,
-        providers: Sequence[StateProvider],
-        inside: BackendClient | None,
-        around: Around,
-        log_control: LogControl | None,
-        given: int | None,
-        on_let_go: Callable[[], None] | None,
-        users: UsersFileAuthenticator | None,
-    ) -> None:
-        self._settings = settings
-        self._given = given
-        self._on_let_go = on_let_go
-        self._users = users
-        self._log = log
-        self._more_routes = more_routes
-        self._providers = providers
-        self._inside = inside
-        self._around = around
-        self._log_control = log_control
-        self._stop = asyncio.Event()
 
-    async def serve(self, on_ready: Callable[[App], None] | None) -> None:
-        """The whole life, as it reads."""
-        loop = asyncio.get_running_loop()
-        # The loop does not turn while the state is brought back, so it would not notice a signal. Recovery asks for
-        # this event itself; once it has changed anything, it is not interrupted any more (R9.14).
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
-        signal.signal(signal.SIGHUP, lambda *_: None)  # the users are about to be read anyway
-        life = ServerLife(
-            self._settings,
-            self._log,
-            on_failure=self._stop.set,
-            is_stopping=self._stop.is_set,
-            lines=RequestLines(form=self._settings.log.format, stream=sys.stderr, call_soon=loop.call_soon),
-            log_control=self._log_control,
-            more_routes=self._more_routes,
-            providers=self._providers,
-            inside=self._inside,
-            users=self._users,
-        )
-        server = self._settings.server
-        given = self._given
-        listener = bind(server.host, server.port) if given is None else taken_over(given, server.port)
-        with contextlib.closing(listener):
-            async with life.opened() as app:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.add_signal_handler(number, self._stop.set)
-                loop.add_signal_handler(signal.SIGHUP, life.reload, app)
-                with self._library_logs():
-                    await self._listen(life, app, listener, on_ready)
-
-    async def _listen(
-        self, life: ServerLife, app: App, listener: socket.socket, on_ready: Callable[[App], None] | None
-    ) -> None:
-        host, port = listener.getsockname()[:2]
-        accepting = asyncio.Event()
-
-        def started() -> None:
-            app.lifecycle.ready = True
-            accepting.set()
-
-        server = Listener(
-            self._around(app.asgi),
-            context=app.site,
-            bounds=bounds(app.settings),
-            accept_rate=app.settings.limits.accept_rate,
-            on_started=started,
-        )
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        await _first_of(serving, accepting.wait())
-        self._log.info("listening", host=host, port=port, queues=app.engine.shard.queues())
-        if on_ready is not None:
-            on_ready(app)
-        life.bus.start()
-        ticking = asyncio.create_task(life.tick(app, sweep=server.lane.sweep))
-        handing = [] if app.site.relocation is None else [asyncio.create_task(app.site.relocation.run())]
-        await _first_of(serving, self._stop.wait())
-        self._log.info("stopping")
-        await life.bus.stop_consuming()
-        app.lifecycle.stopping = True
-        for task in handing:
-            task.cancel()
-        server.stop_accepting()
-        ticking.cancel()
-        await life.release_state(app)
-        if self._on_let_go is not None:
-            self._on_let_go()
-        await life.release_polls(app)
-        server.should_exit = True
-        await serving
-
-    @contextlib.contextmanager
-    def _library_logs(self) -> Iterator[None]:
-        """Has the warnings of libraries in this server's log while it runs."""
-        handler = ForwardingHandler(self._log)
-        loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio", "opentelemetry")]
+@contextlib.contextmanager
+def _library_logs(log: FilteringBoundLogger) -> Iterator[None]:
+    """Has the warnings of libraries in this server's log while it runs."""
+    handler = ForwardingHandler(log)
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio", "opentelemetry")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
         for logger in loggers:
-            logger.addHandler(handler)
-        try:
-            yield
-        finally:
-            for logger in loggers:
-                logger.removeHandler(handler)
-
-
-async def _first_of(serving: asyncio.Task[None], event: Coroutine[Any, Any, object]) -> None:
-    """Waits for an event; should the server end before it, its failure is raised."""
-    waiting = asyncio.create_task(event)
-    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        waiting.cancel()
-        await serving
-
-
-def bounds(settings: Settings) -> Bounds:
-    """What peers may cost."""
-    limits = settings.limits
-    return Bounds(
-        header_deadline=limits.header_deadline,
-        request_deadline=limits.request_deadline,
-        write_deadline=limits.write_deadline,
-        head_bytes=limits.header_bytes,
-        headers=limits.headers,
-        target_bytes=limits.url_bytes,
-        connections=limits.connections or most_connections(),
-        connections_per_address=limits.connections_per_address,
-    )
+            logger.removeHandler(handler)

@@ -61,7 +61,7 @@ class Draft:
         self._problems: list[MapProblem] = []
 
     def wrong(self, key: str, expected: str, found: str) -> None:
-        """Notes a problem."""
+        """Adds a problem to the list."""
         self._problems.append(MapProblem(key, expected, found))
 
     def check_names(self, where: str, table: Iterable[str], known: frozenset[str]) -> None:
@@ -72,14 +72,14 @@ class Draft:
                 self.wrong(key, f"one of {', '.join(sorted(known))}", "no key of this name")
 
     def set_version(self, value: object) -> None:
-        """Takes the version."""
+        """Sets the map's version."""
         if is_whole(value) and value >= 1:
             self._version = value
         else:
             self.wrong("version", "a whole number, at least 1", show(value))
 
     def add_shard(self, where: str, port: object, host: object) -> None:
-        """Takes a shard's address."""
+        """Adds a shard with its address."""
         if not is_whole(port) or not 1 <= port <= MAX_PORT:
             self.wrong(f"{where}.port", f"a whole number from 1 to {MAX_PORT}", _shown(port))
         elif port in self.shards:

@@ -50,7 +50,7 @@ class File(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the file."""
         ...
 
 
@@ -72,7 +72,7 @@ class Files(Protocol):
         ...
 
     def unlock(self) -> None:
-        """Gives it back."""
+        """Releases the lock."""
         ...
 
     def names(self) -> list[str]:
@@ -127,11 +127,11 @@ class OpenFile:
         return os.write(self._descriptor, data)
 
     def truncate(self, size: int) -> None:
-        """Cuts it."""
+        """Cuts the file to a length in bytes."""
         os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
-        """Waits for the disk."""
+        """Waits until the file is on the disk."""
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class DirectoryFiles:
 
     @property
     def place(self) -> str:
-        """The path."""
+        """The directory's path."""
         return str(self._directory)
 
     @property
@@ -192,7 +192,7 @@ class DirectoryFiles:
         return os.listdir(self._directory)  # noqa: PTH208 - names are wanted, not paths
 
     def size(self, name: str) -> int:
-        """The size."""
+        """How many bytes the file has."""
         return (self._directory / name).stat().st_size
 
     def read(self, name: str) -> IO[bytes]:
@@ -217,7 +217,7 @@ class DirectoryFiles:
         self._flush(self._open(self._directory / name))
 
     def rename(self, old: str, new: str) -> None:
-        """Renames."""
+        """Renames a file, replacing one of the new name."""
         (self._directory / old).replace(self._directory / new)
 
     def link(self, name: str, other: str) -> None:
@@ -225,11 +225,11 @@ class DirectoryFiles:
         (self._directory / other).hardlink_to(self._directory / name)
 
     def unlink(self, name: str) -> None:
-        """Removes."""
+        """Removes a file."""
         (self._directory / name).unlink()
 
     def sync_directory(self) -> None:
-        """Flushes the directory."""
+        """Waits until the directory's entries are on the disk."""
         self._flush(os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY))
 
     def _open(self, path: Path) -> int:

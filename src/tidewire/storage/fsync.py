@@ -62,7 +62,7 @@ class Syncer:
             self._begun += 1
 
     def wrote(self, position: int) -> None:
-        """A record was written."""
+        """Notes that a record was written, so that it is flushed soon."""
         self._written = position
 
     def flush(self) -> bool:

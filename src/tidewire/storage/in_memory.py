@@ -23,7 +23,7 @@ class MemoryStore:
 
     @property
     def reached(self) -> int:
-        """The newest record."""
+        """The position of the newest record."""
         return self.position + len(self.tail)
 
     def recover(self) -> Recovery:
@@ -57,7 +57,7 @@ class MemoryStore:
 
 
 class MemoryJournal:
-    """Appends to its store."""
+    """A journal that keeps its records in memory."""
 
     def __init__(self, store: MemoryStore, origin: Origin) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class MemoryJournal:
 
     @property
     def durable(self) -> int:
-        """Everything is."""
+        """The position of the newest record: memory needs no flush."""
         return self._store.reached
 
     @property
@@ -98,7 +98,7 @@ class MemoryDraft:
         self._frames: list[bytes] = []
 
     def write(self, frame: bytes) -> None:
-        """Keeps a frame."""
+        """Adds a frame to the draft."""
         self._refuse_when_gone()
         if not frame:
             raise ValueError("a frame of a snapshot must not be empty")
@@ -116,7 +116,7 @@ class MemoryDraft:
         self._journal.draft = None
 
     def abandon(self) -> None:
-        """Drops it."""
+        """Discards the draft."""
         if self._journal.draft is self:
             self._journal.draft = None
 

@@ -97,7 +97,7 @@ class SegmentJournal:
         return self._position
 
     def _append(self, record: Record) -> int:
-        """The same, but returns how many bytes were written."""
+        """Appends a record and returns how many bytes were written."""
         syncer = self._syncer
         if syncer is not None and syncer.failed:
             raise Unavailable(LOST)
@@ -226,7 +226,7 @@ class NullDraft:
         self.position = position
 
     def write(self, frame: bytes) -> None:
-        """Drops a frame."""
+        """Discards the frame."""
 
     def commit(self) -> None:
         """Does nothing."""

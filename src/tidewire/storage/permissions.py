@@ -33,7 +33,7 @@ def writable_by_others(directory: Path) -> str | None:
 
 
 def readable_by_others(directory: Path) -> str | None:
-    """The same of a directory that others may only read or enter."""
+    """What is wrong, and what to do about it, if others than its owner may list or enter the directory."""
     mode = mode_of(directory)
     if mode & WRITE or not mode & READ:
         return None

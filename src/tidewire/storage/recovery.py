@@ -158,7 +158,7 @@ class Found(NamedTuple):
 
     @property
     def position(self) -> int:
-        """Of the snapshot."""
+        """The position of the snapshot; 0 without one."""
         return 0 if self.snapshot is None else self.snapshot.position
 
     @property

@@ -243,7 +243,7 @@ class Draft:
         raise Unavailable(what)
 
     def abandon(self) -> None:
-        """Removes it."""
+        """Removes the unfinished snapshot."""
         if self._open:
             self._open = False
             self._file.close()

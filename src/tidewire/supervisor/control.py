@@ -30,7 +30,7 @@ def _reachable(directory: Path) -> Iterator[str]:
 async def listening(
     directory: Path, carry_out: Callable[[Message], AsyncIterator[Message]]
 ) -> AsyncIterator[None]:
-    """Takes commands for the time of the block; whoever may use the directory may command.
+    """Accepts commands during the block, from every user with access to the directory.
 
     Raises:
         SupervisorError: another supervisor has the directory.

@@ -90,9 +90,9 @@ SOON = 2
 
 
 class ChildProcess:
-    """A process that has been started: it says when it is loaded, waits for its turn, and says what comes of that.
+    """A process that has been started: it reports that it is loaded, waits until it may serve, and reports the result.
 
-    It says when it is ready, and at its end when another can begin in its place. It is not asked over HTTP: after a restart thousands may wait in the backlog before whoever asks.
+    It says when it is ready, and at its end when another can begin in its place. It is not asked over HTTP: after a restart thousands of clients may be ahead in the backlog.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class ChildProcess:
         return True
 
     def begin(self) -> None:
-        """Gives it its turn."""
+        """Lets the process serve: the one before it has ended."""
         with contextlib.suppress(OSError):  # it has ended
             self._turn.send(b".")
 

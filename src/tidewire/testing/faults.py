@@ -68,7 +68,7 @@ class Relay:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Forwards the bytes of one connection."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
         self._serving.add(task)
@@ -81,7 +81,7 @@ class Relay:
             self._serving.discard(task)
 
     async def cut(self) -> None:
-        """Breaks every connection off."""
+        """Breaks all connections."""
         for task in list(self._serving):
             task.cancel()
         while self._serving:

@@ -13,6 +13,7 @@ from tidewire.http.server.listener import Listener
 from tidewire.observability.log import LogReporter, build_log
 from tidewire.replay.virtual_clock import VirtualClock
 from tidewire.server.background import Threads
+from tidewire.server.takeover import take_over
 from tidewire.storage.in_memory import MemoryStore
 
 GLANCE = 0.001
@@ -23,12 +24,11 @@ GLANCES = 500
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A server that serves."""
+    """A server in this process that accepts requests."""
 
     app: App
     clock: VirtualClock
     listener: Listener
-    running: asyncio.Task[None]
     threads: Threads
 
     @classmethod
@@ -48,13 +48,11 @@ class Instance:
             ),
             time_of=lambda _floor: clock,
         )
-        app.begin()
-        accepting = asyncio.Event()
-        listener = Listener(app.asgi, context=app.site, bounds=Bounds(), on_started=accepting.set)
-        running = asyncio.create_task(listener.serve(sockets=[plug]))
-        await accepting.wait()
+        take_over(app, log=log)
         app.lifecycle.ready = True
-        return cls(app, clock, listener, running, threads)
+        listener = Listener(app.asgi, plug, context=app.site, bounds=Bounds())
+        await listener.open()
+        return cls(app, clock, listener, threads)
 
     async def stop(self) -> None:
         """Stops in order: polls are answered, and the state is kept whole."""
@@ -89,8 +87,7 @@ class Instance:
                 return
 
     async def _end(self) -> None:
-        self.listener.should_exit = True
-        await self.running
+        await self.listener.close()
         await self.threads.finish()
 
 

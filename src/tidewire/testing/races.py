@@ -66,7 +66,7 @@ class CapturedNotices:
 
 
 class AsyncCapturedNotices:
-    """The same for an `AsyncPublisher`."""
+    """Captures the notices that an application publishes with an `AsyncPublisher`."""
 
     def __init__(self, captured: CapturedNotices) -> None:
         self._captured = captured
@@ -129,7 +129,7 @@ class RaceChecker:
         return self._judged(moments, first)
 
     async def check_async(self, action: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
-        """The same for a coroutine function; `read` stays a plain function."""
+        """Runs a coroutine function and returns the events; raises `RaceFound`. `read` stays a plain function."""
         moments, first = self._begun()
         with FaultPoints(lambda where: self._look(moments, where, first)):
             await action()

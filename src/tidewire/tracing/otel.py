@@ -93,7 +93,7 @@ class OtelSpan(Span):
         self._below = trace.set_span_in_context(NonRecordingSpan(span.get_span_context()), Context())
 
     def end(self, at: float, attributes: Attributes, *, error: str = "") -> None:
-        """See `Span.end`."""
+        """Ends the span at `at` (UNIX seconds); with `error`, as failed with that code."""
         span, self._span = self._span, None
         if span is None:
             return
@@ -106,7 +106,7 @@ class OtelSpan(Span):
     def add(
         self, name: str, *, began: float, ended: float, moments: Sequence[Moment], attributes: Attributes
     ) -> None:
-        """See `Span.add`."""
+        """Adds a child span that has ended, also if this span ended before."""
         span = self._tracer.start_span(
             name,
             self._below,
@@ -129,7 +129,7 @@ class OtelTracer(Tracer):
         self._tracer = provider.get_tracer("tidewire", __version__)
 
     def begin(self, name: str, parent: Parent, *, at: float) -> OtelSpan | None:
-        """See `Tracer.begin`; the sampler has its say."""
+        """Begins a span below one of another process; None if the sampler does not record it."""
         remote = SpanContext(parent.trace_id, parent.span_id, True, TraceFlags(parent.flags))
         span = self._tracer.start_span(
             name,
@@ -140,7 +140,7 @@ class OtelTracer(Tracer):
         return OtelSpan(self._tracer, span) if span.is_recording() else None
 
     def close(self) -> None:
-        """See `Tracer.close`; a collector that doesn't answer is left to a thread that ends with the process."""
+        """Exports what is left, for a second at most; a collector that doesn't answer is left to a daemon thread."""
         closing = threading.Thread(target=self._provider.shutdown, name="closing-traces", daemon=True)
         closing.start()
         closing.join(CLOSE_WITHIN)

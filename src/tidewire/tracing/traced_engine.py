@@ -30,14 +30,14 @@ class _Confirming:
 
 
 class TracedEngine(Engine):
-    """See the module; its shard is a `TracedShard`."""
+    """An engine that makes spans of publishing and delivery; its shard is a `TracedShard`."""
 
     def __init__(self, *, shard: TracedShard[PollWaiter], clock: Clock, **rest: Any) -> None:
         super().__init__(shard=shard, clock=clock, **rest)
         self._traces = shard.traces
 
     def publish(self, notices: Sequence[Notice], waiter: Waiter[int]) -> None:
-        """See `Engine.publish`."""
+        """Publishes notices, with a span for each that carries a trace context."""
         carrying = [notice for notice in notices if notice.traceparent]
         begun = self._traces.begin(carrying, self._clock.now()) if carrying else []
         if not begun:
@@ -55,7 +55,7 @@ class TracedEngine(Engine):
             traces.publishing = {}
 
     def tick(self) -> None:
-        """See `Engine.tick`."""
+        """Does the work of each second, and ends spans that have been open for too long."""
         super().tick()
         self._traces.tell(self._clock.now())
 

@@ -45,7 +45,7 @@ class TracedDispatch(Dispatch[W]):
         suffix: bytes = b"",
         missed: PendingNotification | None = None,
     ) -> None:
-        """See `Dispatch.push`."""
+        """Adds an event to a queue, and notes the delivery in the notice's trace."""
         event_id = descriptor.queue.next_event_id
         super().push(descriptor, shaped, suffix, missed)
         if len(self._first) < self._most:
@@ -54,7 +54,7 @@ class TracedDispatch(Dispatch[W]):
             self._more += 1
 
     def refuse(self, descriptor: Descriptor[W], kind: str, refusal: str) -> None:
-        """See `Dispatch.refuse`."""
+        """Notes that a queue did not take an event, and why."""
         super().refuse(descriptor, kind, refusal)
         self._refused += 1
 
@@ -96,7 +96,7 @@ class TracedShard(Shard[W]):
         self.traces = traces
 
     def apply(self, record: Record) -> list[Failure]:
-        """See `Shard.apply`."""
+        """Carries out a record, with traces for its notices."""
         failures = super().apply(record)
         if self.traces.queues:
             if isinstance(record, Removed):
@@ -108,7 +108,7 @@ class TracedShard(Shard[W]):
     def apply_part(
         self, record: Published, part: PublishBatch, by: Dispatching[W] | None = None
     ) -> list[Failure]:
-        """See `Shard.apply_part`."""
+        """Carries out a record whose notices are decoded, with traces for them."""
         traces = self.traces
         if not (traces.publishing or traces.queues):
             return super().apply_part(record, part, by)
@@ -149,7 +149,7 @@ class TracedShard(Shard[W]):
         now: float,
         heartbeat_at: float,
     ) -> Batch | None:
-        """See `Shard.poll`."""
+        """Answers or parks a poll, and notes in the traces which events it acknowledges."""
         # Not by way of `super`, which would cost each poll another call with all of this.
         batch = polling.poll(
             self._state,
@@ -168,7 +168,7 @@ class TracedShard(Shard[W]):
         return batch
 
     def take_ready(self, limit: int, *, now: float) -> list[tuple[W, Batch]]:
-        """See `Shard.take_ready`."""
+        """Takes up to `limit` polls with events for them, and notes in the traces that they were sent."""
         taken = super().take_ready(limit, now=now)
         queues = self.traces.queues
         if queues:

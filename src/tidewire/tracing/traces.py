@@ -8,7 +8,7 @@
    `most_open` deliveries are open, the oldest gives way: what is known of it is handed on. So a few clients that are
    gone for days can't end all tracing. A batch begins `MOST_PUBLISHING` spans.
 4. Nothing of it is journalled. After a crash what was open is gone; a clean stop hands it on as it is.
-5. No span says what an event says. A queue's id is no credential: whoever polls must be its owner.
+5. No span says what an event says. A queue's id is no credential: only its owner can poll it.
 """
 
 from collections import OrderedDict

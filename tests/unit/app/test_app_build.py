@@ -21,6 +21,7 @@ from tidewire.core.state.state import Batch
 from tidewire.engine.timing import run_inline
 from tidewire.observability.log import LogReporter, build_log
 from tidewire.ports.storage import StateStore
+from tidewire.server.takeover import take_over
 from tidewire.storage.directory import open_directory
 
 
@@ -60,7 +61,7 @@ def test_queues_of_before_and_queues_of_a_dump_hear_of_the_same_generation_r1_23
     )
     with contextlib.closing(open_directory(tmp_path / "state", durability="process")) as store:
         app = built(tmp_path, store)
-        app.begin()
+        take_over(app, log=build_log(form="json", level="error"))
         slot = KeepingSlot[Batch]()
         app.engine.poll(registered.answers[0], user_id=user, last_event_id=-1, block=False, waiter=slot)
         (batch,) = slot.answers

@@ -111,7 +111,7 @@ async def test_while_nothing_can_be_taken_everything_waits_in_order(
     await asyncio.sleep(0.02)  # several tries, of which one line is written
     assert rig.logged.count(("warning", "notices of the bus wait")) == 1
     rig.engine.full = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(rig.engine.taken) < 3:  # noqa: ASYNC110 - the engine is no part of the loop
             await asyncio.sleep(0.001)
     assert rig.engine.taken == ["n1", "n3", "n4"]

@@ -89,7 +89,7 @@ async def forward(
         log=structlog.wrap_logger(None, processors=[keep]),
     )
     running = asyncio.create_task(forwarder.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not until(outbox, way):  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
     running.cancel()

@@ -62,7 +62,7 @@ async def put(sender: ScriptedSender, *bodies: bytes) -> tuple[list[bytes], list
             done=lambda body=body: done.append(body),  # type: ignore[misc]
             failed=lambda reason, body=body: failed.append((body, reason)),  # type: ignore[misc]
         )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(done) + len(failed) < len(bodies):  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
     return done, failed

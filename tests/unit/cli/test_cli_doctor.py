@@ -89,7 +89,7 @@ def test_a_directory_in_order_says_what_it_holds_and_that_nothing_is_to_be_done(
     assert (result.exit_code, result.stderr) == (0, "")
     for words in (
         "not in use",
-        "1 queues at position 1 (snapshot)",
+        "1 queue at position 1 (snapshot)",
         "3 records after it, up to position 4",
         "records 2 to 4",
         "state after record 1",

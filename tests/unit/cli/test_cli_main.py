@@ -158,7 +158,7 @@ def test_the_module_runs_as_the_command_does() -> None:
         capture_output=True,
         text=True,
         env=clean_environment(),
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

@@ -172,7 +172,7 @@ def test_an_endless_input_is_confirmed_as_it_comes(stub: StubServer) -> None:
             process.stdin.write(notice_lines(name).encode())
             process.stdin.flush()
             assert stub.wait_for(count)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, b"confirmed 2 of 2 notices\n")
 
 

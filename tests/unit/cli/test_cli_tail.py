@@ -106,7 +106,7 @@ def test_a_signal_ends_it_cleanly_and_deletes_the_queue(stub: StubServer, number
         assert json.loads(process.stdout.readline()) == {"id": 0, "type": "t"}
         assert stub.wait_for(3)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, b"", b"")
     assert stub.deleted == ["q1"]
 
@@ -124,7 +124,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(stub: StubServer) -> None:
         process.stdout.close()
         stub.release()
         assert process.stderr.read() == b""
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
     assert stub.deleted == ["q1"]
 
 

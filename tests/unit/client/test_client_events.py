@@ -114,7 +114,7 @@ def test_a_poll_without_an_answer_in_time_is_tried_again(stub: StubServer) -> No
     fake_time = FakeTime()
     stub.script(REGISTERED, Reply(hang=True), events_answer(0))
     timing = fake_time.timing
-    with Client(stub.url, email="e", api_key="a", timeout=0.05, _timing=timing) as client:
+    with Client(stub.url, email="e", api_key="a", timeout=0.75, _timing=timing) as client:
         assert ids(client.events(), 1) == [0]
 
 

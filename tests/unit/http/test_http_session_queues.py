@@ -196,7 +196,7 @@ async def test_a_poll_does_not_outlive_what_it_was_let_in_by(local: LocalSite) -
     door.ends_at = START + 0.05
     query = {"queue_id": answer.json["queue_id"], "last_event_id": -1}
     answer = await asyncio.wait_for(
-        site.ask(None, "GET", "/api/v1/events", query=query, headers=BEARER), timeout=10
+        site.ask(None, "GET", "/api/v1/events", query=query, headers=BEARER), timeout=60
     )
     assert (answer.status, answer.json["code"]) == (401, "INVALID_TOKEN")
     assert site.engine.waiting() == 0

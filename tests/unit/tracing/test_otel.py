@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from support.core_rig import START, KeepingSlot, Rig
 from support.events import notice
 from support.http_stub import Reply, StubServer
+from support.stopwatch import Stopwatch
 from support.traces import SAMPLED, SPAN, TRACE, UNSAMPLED
 from tidewire import __version__
 from tidewire.core.errors import NoticeIdReused
@@ -186,8 +187,10 @@ def test_a_collector_that_never_answers_does_not_hold_a_stop() -> None:
         assert span is not None
         span.end(time.time(), {})
         began = time.monotonic()
+        watch = Stopwatch()
         tracer.close()
-        assert 0.9 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.9
+        assert watch.seconds < 2
 
 
 def test_what_an_application_injects_is_what_is_read() -> None:

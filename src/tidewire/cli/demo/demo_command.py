@@ -24,7 +24,7 @@ from tidewire.config import load
 from tidewire.core.notices.notice import decode_notice
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
-from tidewire.server.server import run
+from tidewire.server.server import Embedding, run
 
 SECRET = "demo-secret"  # noqa: S105 - printed for everybody to use, on loopback only
 
@@ -63,9 +63,8 @@ def demo_command(port: int, state_dir: Path | None, quiet: bool) -> None:
         run(
             settings,
             log=log,
+            embedding=Embedding(more_routes=DemoRoutes(board).table(), log_control=control),
             on_ready=demo.begin,
-            more_routes=DemoRoutes(board).table(),
-            log_control=control,
         )
 
 
@@ -104,7 +103,7 @@ class _Ignored:
     """The slot of whoever does not need the answer."""
 
     def complete(self, answer: object) -> None:
-        """Takes it."""
+        """Ignores the answer: the demo needs none."""
 
 
 def _traffic(board: Board) -> Iterator[Mapping[str, Any]]:

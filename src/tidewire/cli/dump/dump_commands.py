@@ -1,4 +1,4 @@
-"""`tidewire import-dump` and `export-dump`: queues from another server, and for another (section 10)."""
+"""`tidewire import-dump` and `export-dump`: queues from another server, and for another."""
 
 import contextlib
 import sys
@@ -11,7 +11,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.cli.dump.dump_files import DumpFileError, dumps_at, read_file, retire, write_file
 from tidewire.cli.dump.running_server import DumpServer, Imported
 from tidewire.cli.dump.stopped_server import Stopped, open_group, open_stopped
@@ -164,7 +164,7 @@ def _report(path: Path, outcome: Imported, total: int) -> None:
     for skipped in outcome.skipped:
         named = "" if skipped.queue_id is None else f" ({skipped.queue_id})"
         click.echo(escaped(f"{path}: queue {skipped.place}{named} not imported: {skipped.reason}"), err=True)
-    click.echo(escaped(f"{path}: imported {outcome.queues} of {total} queues"))
+    click.echo(escaped(f"{path}: imported {outcome.queues:,} of {counted(total, 'queue')}"))
 
 
 def _warn(stopped: Stopped) -> None:

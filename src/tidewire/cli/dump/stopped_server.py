@@ -165,7 +165,7 @@ class _Imports:
     answer: Imports
 
     def complete(self, answer: Imports) -> None:
-        """Takes the answer."""
+        """Keeps the answer for the command."""
         self.answer = answer
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tidewire._http import Connection, TransportFailed, bearer, error_of
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.cli.options import load_settings
 from tidewire.config import ConfigError, Problem, Settings, shared_secret
 from tidewire.config.shards import read_shard_map, write_toml
@@ -118,11 +118,11 @@ def apply_command(
     for move in progress.moves:
         done = "would move" if dry_run else "moved"
         click.echo(
-            f"{move['from']} -> {move['to']}: {move['users']} users with {move['queues']} queues {done}"
+            f"{move['from']} -> {move['to']}: {counted(move['users'], 'user')} with {counted(move['queues'], 'queue')} {done}"
         )
     if not dry_run:
         click.echo(
-            f"version {newer.version} is in force: {progress.users} users moved in "
+            f"version {newer.version} is in force: {counted(progress.users, 'user')} moved in "
             f"{time.monotonic() - progress.began:.1f} s, each held for {progress.longest:.0f} ms at most"
         )
 
@@ -251,7 +251,7 @@ def _progress(said: list[dict[str, Any]], count: int) -> str:
     open_ = [str(one["port"]) for one in said if one["closed"] < one["version"]]
     silent = f"; {count - len(said)} shards do not answer" if len(said) < count else ""
     if open_:
-        return f"{left} users to move, shards that have not finished: {', '.join(open_)}{silent}"
+        return f"{counted(left, 'user')} to move, shards that have not finished: {', '.join(open_)}{silent}"
     return f"all users moved, shards finish{silent}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tidewire._text import escaped
+from tidewire._text import counted, escaped
 from tidewire.cli.options import load_settings
 from tidewire.cli.shards.apply_map import Shard, apply_command, shards_of
 from tidewire.config import ConfigError, Problem, Settings
@@ -75,7 +75,7 @@ def show_command(
 def check_command(file: Path, config: Path | None, settings: tuple[str, ...]) -> None:
     """Check the shard map in FILE, and say what it would change."""
     newer = read_shard_map(file)
-    click.echo(f"{file}: version {newer.version}, {len(newer.shards)} shards, right")
+    click.echo(f"{file}: version {newer.version}, {counted(len(newer.shards), 'shard')}, right")
     older = shard_map_of(load_settings(config, list(settings)))
     if older is not None and older != newer:
         for line in changes(older, newer):
@@ -97,11 +97,11 @@ def _hand_over(shard: Shard) -> str:
         return ""
     stuck = said.get("waits")
     held = "" if stuck is None else f", held up for {stuck['seconds']:.0f} s: {stuck['reason']}"
-    text = f", version {said['version']}, {said['users']} users with {said['queues']} queues"
+    text = f", version {said['version']}, {counted(said['users'], 'user')} with {counted(said['queues'], 'queue')}"
     if said["before"] is None:
         return text + held
     waits = f", waits for {', '.join(map(str, said['awaited']))}" if said["awaited"] else ""
-    return f"{text}, hand-over from version {said['before']}: {said['left']} users to move{waits}{held}"
+    return f"{text}, hand-over from version {said['before']}: {counted(said['left'], 'user')} to move{waits}{held}"
 
 
 def text_of(shard_map: ShardMap, states: Mapping[ShardAddress, str]) -> list[str]:

@@ -56,7 +56,7 @@ export class Shards {
           <h2>Shard ${shard.index}</h2>
           ${shard.healthy ? (wrong.length ? badge("offline", "degraded") : badge("healthy")) : badge("failed", "not healthy")}
         </header>
-        <p>${own ? "You look at this one." : link(shard.url)}</p>
+        <p>${own ? "You are viewing this shard." : link(shard.url)}</p>
         <dl class="facts">
           <div><dt>Address</dt><dd><code>${shard.url}</code></dd></div>
           ${shard.serves ? html`<div><dt>Serves</dt><dd>${shard.serves}</dd></div>` : nothing}

@@ -72,11 +72,11 @@ class QueueAdmin(admin.ModelAdmin):
         return TemplateResponse(request, "tidewire/queues.html", context)
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
-        """Clients make them."""
+        """Never: clients make queues."""
         return False
 
     def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
-        """Nobody changes them."""
+        """Never: queues can't be edited."""
         return False
 
     def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:

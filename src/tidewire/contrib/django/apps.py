@@ -13,7 +13,7 @@ from tidewire.initial_state import StateProvider
 
 
 class TidewireConfig(AppConfig):
-    """`tidewire.contrib.django`."""
+    """The Django application: its outbox and checks."""
 
     name = "tidewire.contrib.django"
     label = "tidewire"

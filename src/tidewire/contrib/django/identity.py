@@ -12,7 +12,7 @@ from tidewire.core.users import Role
 
 
 def describe(user: Any) -> dict[str, Any]:
-    """What the server is told of a user: superusers are owners, staff admins, all others members."""
+    """Describes a user to the server: superusers are owners, staff admins, all others members."""
     role = Role.ADMIN if user.is_staff else Role.MEMBER
     return {
         "id": user.pk,
@@ -44,7 +44,7 @@ class Bearer(NamedTuple):
 
 
 def identified(request: HttpRequest, *, is_session: bool) -> dict[str, Any] | None:
-    """Who a request comes from, as the server is told; None when it is nobody."""
+    """The user of a request, as described to the server; None without a user."""
     if is_session:
         return _of_session(request)
     found = _authenticated(request)

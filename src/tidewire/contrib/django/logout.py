@@ -1,4 +1,4 @@
-"""Sessions that end: the server is told with the transaction that ends them."""
+"""Revokes a session at the server in the transaction that ends it."""
 
 from typing import Any
 

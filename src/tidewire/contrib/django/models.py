@@ -1,17 +1,17 @@
-"""The outbox: what is to be told to the server, written in the transaction that it tells of."""
+"""The outbox: notices for the server, written in the transaction that they report."""
 
 from django.db import models
 
 
 class Outgoing(models.Model):
-    """One thing to be told.
+    """One notice or revocation to be sent.
 
     It is there until the server has confirmed it. What the server refuses for good stays, with the reason, and holds up
     nothing behind it.
     """
 
     class Kind(models.TextChoices):
-        """What it is."""
+        """The kinds of rows in the outbox."""
 
         NOTICE = "notice", "notice"
         SESSION = "session", "revoked session"
@@ -23,7 +23,7 @@ class Outgoing(models.Model):
     reason = models.TextField(blank=True)
 
     class Meta:
-        """The oldest first."""
+        """Rows are sent in the order in which they were written."""
 
         verbose_name = "outgoing notice"
         indexes = (models.Index(fields=("refused", "id"), name="tidewire_outgoing_waiting"),)
@@ -36,7 +36,7 @@ class Queue(models.Model):
     """A queue of the server's, for the admin alone: there is no table, the page asks the server."""
 
     class Meta:
-        """Not in the database."""
+        """The model has no table; the admin shows the server's queues by it."""
 
         managed = False
         verbose_name = "event queue"

@@ -25,13 +25,13 @@ def send_event(
     users: Iterable[int | Mapping[str, Any]],
     id: str | None = None,  # noqa: A002 - the notice's own name for it
 ) -> None:
-    """Has an event told once the transaction is committed; outside one, at once.
+    """Publishes an event once the transaction is committed; outside a transaction, at once.
 
     Args:
         realm_id: queues of other realms are skipped; every realm's are served when None.
         event: the event, with its `type`. Dates and decimals become text, as Django's encoder has it.
         users: ids of the users it is for, or objects with `id` and what the event's type needs.
-        id: names the notice; one that is sent twice under the same name is told once.
+        id: names the notice; one that is sent twice under the same id is delivered once.
 
     Raises:
         InvalidNotice: it is not of the right form; the transaction may go on.

@@ -83,7 +83,7 @@ class Dispatch(Generic[W]):
 
     @property
     def presentation(self) -> Presentation:
-        """How people are shown."""
+        """How users are presented: the settings that shape names, addresses and avatars."""
         return self._state.presentation
 
     def recipients(self, notice: Notice) -> Collection[UserId]:

@@ -1,4 +1,4 @@
-"""Dumps: the JSON that queues can be carried in from one server to another (section 10).
+"""Dumps: the JSON that queues can be carried in from one server to another.
 
 A dump is one array of pairs `[queue id, descriptor]`. What it can't say is written as the server would answer
 it: a group of waiting events becomes the one event that they merge to, and a shaped event the JSON that its

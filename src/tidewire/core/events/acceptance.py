@@ -1,4 +1,4 @@
-"""Acceptance: the part of a registration that decides whether an event is delivered (D1, section 3).
+"""Acceptance: the part of a registration that decides whether an event is delivered (D1).
 
 `Acceptance.refusal` answers None (accepted) or the name of the rule that refused, so that metrics and
 `explain` get the reason for nothing. Rules beyond the list of event types concern single event types and
@@ -82,7 +82,7 @@ def _muted_topics(acceptance: Acceptance, _event: Event, _flags: Flags) -> str |
 
 
 def _message(acceptance: Acceptance, event: Event, flags: Flags) -> str | None:
-    """R3.3."""
+    """A message is accepted if it matches the narrow (R3.3)."""
     predicate = acceptance.predicate
     if predicate is None:
         return None
@@ -91,13 +91,13 @@ def _message(acceptance: Acceptance, event: Event, flags: Flags) -> str | None:
 
 
 def _typing(acceptance: Acceptance, event: Event, _flags: Flags) -> str | None:
-    """R3.4."""
+    """Typing in a channel needs a capability (R3.4)."""
     refused = "stream_id" in event and not acceptance.key.stream_typing_notifications
     return "stream_typing_notifications" if refused else None
 
 
 def _older_settings(acceptance: Acceptance, _event: Event, _flags: Flags) -> str | None:
-    """R3.5."""
+    """Settings events of the older form are for older clients (R3.5)."""
     return "user_settings_object" if acceptance.key.user_settings_object else None
 
 
@@ -114,7 +114,7 @@ def _user_group(acceptance: Acceptance, event: Event, _flags: Flags) -> str | No
 
 
 def _stream(acceptance: Acceptance, event: Event, _flags: Flags) -> str | None:
-    """R3.8."""
+    """A channel's archiving, as an update, needs a capability (R3.8)."""
     archiving = event.get("op") == "update" and event.get("property") == "is_archived"
     return "archived_channels" if archiving and not acceptance.key.archived_channels else None
 

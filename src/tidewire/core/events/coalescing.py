@@ -55,7 +55,7 @@ class FlagChanges:
         return None if key.startswith("flags/remove/read") else key
 
     def closes(self, event: Event, open_keys: Collection[str]) -> Collection[str]:
-        """R1.15, by sealing."""
+        """Returns the open groups that this event contradicts, which a read then seals (R1.15)."""
         ended = []
         for key in open_keys:
             _, operation, flag = key.split("/", 2)
@@ -167,7 +167,7 @@ class LatestByKey(_ByKey):
         _check_names("key_fields", self.key_fields)
 
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The newest."""
+        """Returns the newest of the events."""
         return dict(events[-1])
 
 
@@ -292,7 +292,7 @@ class Counter(_ByKey):
         _check_names("key_fields", self.key_fields)
 
     def merge(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The sum."""
+        """Returns the newest event with the sum of the counters."""
         return {**events[-1], self.number_field: sum(event[self.number_field] for event in events)}
 
     def _understands(self, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""The message filter of a queue: a list of (operator, operand) terms, compiled once into one test (R12).
+"""The message filter of a queue: a list of (operator, operand) terms, compiled once into one test.
 
 A term is a test on the message as the client would get it and on the recipient's flags. All terms must
 hold. Unknown operators and operands are refused at registration (R12.4, D-29).

@@ -217,7 +217,7 @@ class HistoryStore:
             self._memory.trails -= OVERHEAD + len(history) + len(history.refusals or b"")
 
     def end_all(self, trails: Iterable[QueueHistory]) -> None:
-        """The same for many."""
+        """Ends the histories of several queues."""
         for history in trails:
             self.end(history)
 
@@ -291,7 +291,7 @@ class HistoryStore:
         self._grown(history, len(history) - before)
 
     def refuse(self, history: QueueHistory, record: bytes) -> None:
-        """Notes a refusal."""
+        """Adds a refusal to the queue's history."""
         refusals = history.refusals
         if refusals is None:
             refusals = history.refusals = bytearray()

@@ -1,4 +1,4 @@
-"""Rehearsal: what a notice would bring to whom, by the very code that delivers, with nothing delivered (issue 8)."""
+"""Rehearsal: what a notice would bring to whom, by the very code that delivers, with nothing delivered."""
 
 from collections import Counter
 from collections.abc import Collection, Container
@@ -157,10 +157,10 @@ class _DryRun(Dispatch[W]):
             self._end(descriptor, "revoked")
 
     def restore_user(self, user_id: UserId) -> None:
-        """Nobody would see anything."""
+        """Does nothing: a dry run shows queues only."""
 
     def note_unknown_queue(self, kind: str, queue_id: str) -> None:
-        """Nobody would see anything."""
+        """Does nothing: a dry run shows queues only."""
 
     def _end(self, descriptor: Descriptor[W], reason: str) -> None:
         if self._has_room("ended"):

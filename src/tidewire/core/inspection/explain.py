@@ -1,4 +1,4 @@
-"""Explaining: what became of an event in a queue, and by which rule (issue 8).
+"""Explaining: what became of an event in a queue, and by which rule.
 
 What a queue holds is certain; what its trail says is true, but need not go back to its beginning (`core/history/history.py`).
 So a story tells of times as far as they are known, and its `state` always.

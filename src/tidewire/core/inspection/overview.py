@@ -1,4 +1,4 @@
-"""An operator's view of a shard: one of its queues in full, and its totals (issue 8)."""
+"""An operator's view of a shard: one of its queues in full, and its totals."""
 
 from collections.abc import Iterator
 from heapq import merge

@@ -1,4 +1,4 @@
-"""A listing of queues: the first of them in an order, found out in slices, since there may be very many (issue 8).
+"""A listing of queues: the first of them in an order, found out in slices, since there may be very many.
 
 The queues are those that were there when it began, each as it is when its turn comes.
 """

@@ -21,7 +21,7 @@ DEPTHS = (0, 1, 10, 100, 1_000, 10_000, 100_000)
 """Events of a queue: upper bounds of the classes that queues are counted in."""
 
 SIZES = (0, 1_024, 16_384, 262_144, 1_048_576, 16_777_216, 67_108_864)
-"""The same for their bytes."""
+"""Upper bounds of the ranges by which queues are counted, in bytes of the events they hold."""
 
 
 class Distribution:
@@ -43,7 +43,7 @@ class Distribution:
         self.most = 0
 
     def add(self, figure: int) -> None:
-        """Counts a queue."""
+        """Adds a queue to the totals."""
         self.counts[bisect_left(self.bounds, figure)] += 1
         self.total += figure
         self.most = max(self.most, figure)

@@ -230,7 +230,7 @@ class UserNoticeLog:
         ]
 
     def drop(self, user_id: UserId) -> None:
-        """Forgets a user."""
+        """Drops the log of a user."""
         for notice_id in self._of_user.pop(user_id, ()):
             users = self._notices[notice_id].users
             del users[user_id]
@@ -254,7 +254,7 @@ class UserNoticeLog:
             del self._notices[notice_id]
 
     def images(self) -> list[UserNoticeLogImage]:
-        """Everything."""
+        """All users' notice logs, for a snapshot."""
         return [(notice_id, *notice[:2], tuple(notice.users)) for notice_id, notice in self._notices.items()]
 
     def __len__(self) -> int:

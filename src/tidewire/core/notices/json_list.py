@@ -25,7 +25,7 @@ BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]{0,64}(,)[ \t\r\n]{0,64}\{")
 """Where a list of objects may be cut."""
 
 BETWEEN_ANY = re.compile(rb"[}0-9][ \t\r\n]{0,64}(,)[ \t\r\n]{0,64}[{0-9-]")
-"""The same for a list of objects and numbers."""
+"""A comma between two members of a list of objects and numbers."""
 
 _STRUCTURE = re.compile(rb'["\[\]{},]')
 _STRING_END = re.compile(rb'["\\]')

@@ -57,7 +57,7 @@ class _Wire(Struct, forbid_unknown_fields=True):
 
 
 class _Outline(Struct, forbid_unknown_fields=True):
-    """The same, with its two long members left as they are."""
+    """A notice whose two long members, the users and the event, are left as raw JSON."""
 
     event: msgspec.Raw
     users: msgspec.Raw
@@ -107,7 +107,7 @@ class Notice:
         passed: users whom it names, or would reach, who were given it before.
         hearers: of a part of a public message, for which of those whom it does not name it is: index and count, for users
             whose id modulo the count is the index; a count of 0 is for nobody.
-        traceparent: the W3C trace context that it belongs to, as it came; whoever traces reads it.
+        traceparent: the W3C trace context that it belongs to, as it came; tracing reads it.
     """
 
     __slots__ = (
@@ -184,7 +184,7 @@ def decode_notice(raw: bytes) -> Notice:
 
 
 def decode_in_slices(raw: bytes) -> Work[Notice]:
-    """The same for a notice that somebody sends: bounded, and if it is large, with turns for others in between.
+    """Decodes a notice from an untrusted sender: bounded, and in slices if it is large.
 
     Raises:
         InvalidNotice: as `decode_notice`; or it is larger than a notice may be.
@@ -412,7 +412,7 @@ def _digest(wire: _Wire) -> bytes:
 
 
 class _Digest:
-    """The same of a large notice, whose users come some at a time."""
+    """The digest of a large notice, computed over its users a slice at a time."""
 
     def __init__(self, event: dict[str, Any], realm_id: int | None) -> None:
         self._hash = hashlib.blake2b(b"[%b,[" % _DIGEST_ENCODER.encode(event), digest_size=DIGEST_SIZE)

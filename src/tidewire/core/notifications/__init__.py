@@ -1,4 +1,4 @@
-"""Who is told of a message outside the server, by push or email, and why (section 5 of the specification).
+"""Who is told of a message outside the server, by push or email, and why (docs/reference/behaviour.md, R5).
 
 Pure functions of a notice, or of what a queue keeps. They read from the bottom up:
 

@@ -45,7 +45,7 @@ class PendingNotification(Struct, frozen=True, array_like=True, gc=False):
         return NotificationDecision(user_id, self.message_id, push, email, self.mentioned_user_group_id)
 
     def marked(self, notified: NotificationDecision) -> "PendingNotification":
-        """The same after a notification (R5.36, D-7)."""
+        """A copy in which what was sent is marked as notified (R5.36, D-7)."""
         return replace(
             self,
             push_notified=self.push_notified or notified.push is not None,

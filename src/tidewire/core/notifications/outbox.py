@@ -80,7 +80,7 @@ class _Queue:
 
 
 class Outbox:
-    """All queues, bounded together."""
+    """The notification records of all worker queues, with one common limit."""
 
     __slots__ = ("_mobile_shards", "_most", "_queues", "_size", "next_number")
 
@@ -196,7 +196,7 @@ class Outbox:
         return through >= queue.first
 
     def acknowledge(self, name: str, *, through: int) -> None:
-        """Drops what was taken."""
+        """Drops the records that a worker has taken."""
         queue = self._queue(name)
         while queue.records and queue.first <= through:
             queue.drop_first()

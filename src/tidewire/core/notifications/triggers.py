@@ -126,7 +126,7 @@ EMAIL_TRIGGERS: tuple[tuple[str, str], ...] = (
     ("followed_topic_email_notify", "followed_topic_email_notify"),
     ("stream_email_notify", "stream_email_notify"),
 )
-"""The same for email."""
+"""The inputs that cause an email, with the trigger that each gives, the first true one winning."""
 
 
 def push_trigger(record: UserRecord) -> str | None:

@@ -128,12 +128,12 @@ class Tombstones:
         return UNKNOWN if known is None or known[0] != user_id else known[1]
 
     def end_of(self, queue_id: str) -> tuple[str, float] | None:
-        """Why and when a queue ended, whoever owned it: for operators."""
+        """Why and when a queue of any owner ended, for operators."""
         known = self._ended.get(queue_id)
         return None if known is None else known[1:]
 
     def owners(self) -> set[UserId]:
-        """Whose queues they were."""
+        """The owners of the queues that ended."""
         return {user_id for user_id, _, _ in self._ended.values()}
 
     def of(self, user_ids: Container[UserId]) -> list[Tombstone]:

@@ -21,11 +21,11 @@ Made: TypeAlias = Callable[[bytes], None]
 
 
 def ignored(_kind: str, _error: Exception) -> None:
-    """Nobody wants to know."""
+    """Ignores the failure of a merge rule."""
 
 
 def uncounted(_body: bytes) -> None:
-    """Nobody counts."""
+    """Counts nothing, where merges are not measured."""
 
 
 def size_of(entries: Iterable[Entry]) -> int:

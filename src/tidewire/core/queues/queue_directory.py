@@ -33,7 +33,7 @@ class QueueIndex(Generic[K, W]):
         self._queues: dict[K, Descriptor[W] | dict[QueueId, Descriptor[W]]] = {}
 
     def add(self, key: K, descriptor: Descriptor[W]) -> None:
-        """Enters a queue."""
+        """Adds a queue."""
         owned = self._queues.get(key)
         if owned is None:
             self._queues[key] = descriptor
@@ -97,7 +97,7 @@ class Firehose(Generic[W]):
             self._queues.add(place, descriptor)
 
     def remove(self, descriptor: Descriptor[W]) -> None:
-        """Takes a queue out."""
+        """Removes a queue."""
         place = self._place(descriptor)
         if place is not None:
             self._queues.remove(place, descriptor)
@@ -143,7 +143,7 @@ class Directory(Generic[W]):
             self._firehose.add(descriptor)
 
     def add(self, descriptor: Descriptor[W]) -> None:
-        """Enters a new queue."""
+        """Adds a new queue to all indexes."""
         self._by_id[descriptor.queue_id] = descriptor
         self.by_user.add(descriptor.spec.user_id, descriptor)
         self._firehose.add(descriptor)
@@ -155,7 +155,7 @@ class Directory(Generic[W]):
         self._firehose.remove(descriptor)
 
     def get(self, queue_id: str) -> Descriptor[W] | None:
-        """The queue of that id, whoever owns it."""
+        """The queue with this id, of any owner."""
         return self._by_id.get(QueueId(queue_id))
 
     def owned(self, queue_id: str, user_id: UserId) -> Descriptor[W]:
@@ -176,7 +176,7 @@ class Directory(Generic[W]):
         return self.by_user.of(user_id)
 
     def public_listeners(self, realm_id: RealmId, channel: object) -> Iterable[Descriptor[W]]:
-        """See `Firehose.public_listeners`."""
+        """The queues that may get public messages to this channel; their narrows are checked later."""
         return self._firehose.public_listeners(realm_id, channel)
 
     def is_hearing(self, descriptor: Descriptor[W]) -> bool:

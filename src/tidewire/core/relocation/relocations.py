@@ -1,7 +1,7 @@
 """Users on their way between shards, as one of them sees it (docs: the hand-over of a user).
 
 Who owns a user is a matter of the two maps and of what stands here (`Relocations.absent`, `adopted`, `awaited`, `closed`);
-`place` is the rule. Where users are by a map is not known here: whoever asks says so.
+`place` is the rule. Where a map puts users is not known here; the caller says so.
 
 Which notices a user was given is remembered for all users of the shard as one (`core/notices/deduplication.py`), as long as nobody
 moves. For the others:
@@ -170,7 +170,7 @@ class Relocations:
 
     @property
     def under_way(self) -> bool:
-        """Whether a hand-over is."""
+        """Whether a relocation is under way."""
         return bool(self.before)
 
     def place(self, user_id: UserId, before: int, after: int) -> Place:

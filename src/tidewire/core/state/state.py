@@ -201,7 +201,7 @@ class State(Generic[W]):
         return descriptor
 
     def _share(self, spec: QueueSpec) -> QueueSpec:
-        """The same registration, of the parts that those like it have already."""
+        """Replaces a registration's parts by the equal ones that other queues already share."""
         own = spec.kept
         kept = self._kept.acquire(own, lambda: own)
         if kept is own:

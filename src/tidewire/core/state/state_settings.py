@@ -40,7 +40,7 @@ _DECODER = msgspec.msgpack.Decoder(Shaping)
 
 
 def shaping_of(limits: Limits, presentation: Presentation) -> Shaping:
-    """Those of a shard."""
+    """The settings of a shard that shape queues."""
     return Shaping(
         remember_ids_for=limits.remember_ids_for,
         outbox_max=limits.outbox_most(NOTIFICATION),

@@ -87,7 +87,7 @@ class Statistics:
         self.pushes: Counter[str] = Counter()
         """Push notifications put in the outbox, by trigger (R5.8)."""
         self.emails: Counter[str] = Counter()
-        """The same for email."""
+        """Emails put in the outbox, by trigger (R5.8)."""
         self.turned_away: Counter[str] = Counter()
         """Registrations and publications refused because of a bound, by what was asked."""
         self.gave_way: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from tidewire.core.delivery.processors import check_event
 from tidewire.core.dump import DumpedQueue
 from tidewire.core.errors import InvalidNotice, UserDeactivated, UserMoving
 from tidewire.core.events.acceptance import Acceptance
-from tidewire.core.ids import QueueId
+from tidewire.core.ids import QueueId, UserId
 from tidewire.core.notices.deduplication import reused
 from tidewire.core.notices.notice import LARGE_BYTES, Notice
 from tidewire.core.notifications.candidates import Candidates, candidates
@@ -25,6 +25,7 @@ from tidewire.core.records import (
     Acknowledged,
     Announced,
     Imported,
+    PartialDelivery,
     Published,
     QueuePolled,
     Registered,
@@ -136,8 +137,10 @@ def decide_publish(state: State[W], notices: Sequence[Notice]) -> list[PublishBa
     fresh: list[Notice] = []
     found: list[Candidates] = []
     within: dict[str, bytes] = {}
+    absent = state.relocations.absent
     for index, notice in enumerate(notices):
-        _check_here(state, notice, index)
+        if absent:
+            _check_here(absent, notice, index)
         is_repeat = notice.id in within
         is_known = _check_id(state, notice, index, within)
         if is_repeat or (is_known and not redelivery.restrict_to_unseen(state, notice)):
@@ -203,13 +206,14 @@ def _checked(state: State[W], notice: Notice, index: int) -> Candidates:
 
 
 def _check_room(state: State[W], notices: Sequence[Notice]) -> None:
-    if any(notice.kind not in FREEING for notice in notices):
-        check_memory(state, "publish")
+    for notice in notices:
+        if notice.kind not in FREEING:
+            check_memory(state, "publish")
+            return
 
 
-def _check_here(state: State[W], notice: Notice, index: int) -> None:
-    absent = state.relocations.absent
-    if absent and not absent.keys().isdisjoint(notice.users):
+def _check_here(absent: Mapping[UserId, object], notice: Notice, index: int) -> None:
+    if not absent.keys().isdisjoint(notice.users):
         error = UserMoving()
         error.data["index"] = index
         raise error
@@ -217,14 +221,15 @@ def _check_here(state: State[W], notice: Notice, index: int) -> None:
 
 def decide_part(state: State[W], part: PublishBatch, now: float) -> Published:
     """The record of one part; what came before it has been applied."""
-    raw = tuple(notice.raw for notice in part.notices)
-    asides = [redelivery.decide_aside(state, notice, place) for place, notice in enumerate(part.notices)]
-    return Published(
-        now=now,
-        notices=raw,
-        outcomes=notify.decide_outcomes(state, part),
-        asides=tuple(partial for partial in asides if partial is not None),
-    )
+    raw: list[bytes] = []
+    asides: list[PartialDelivery] = []
+    for place, notice in enumerate(part.notices):
+        raw.append(notice.raw)
+        partial = redelivery.decide_aside(state, notice, place)
+        if partial is not None:
+            asides.append(partial)
+    outcomes = notify.decide_outcomes(state, part)
+    return Published(now=now, notices=tuple(raw), outcomes=outcomes, asides=tuple(asides))
 
 
 def decide_acknowledge(state: State[W], queue: str, through: int, now: float) -> Acknowledged | None:
@@ -259,7 +264,7 @@ def _realm_of(state: State[W], queue_id: QueueId) -> int:
 
 
 def decide_tick(state: State[W], now: float, *, collect: bool) -> Ticked | None:
-    """What a second brings, or None when it brings nothing; `collect` runs the collector too (R2.24)."""
+    """The record of a tick, or None if nothing is due; `collect` runs the collector too (R2.24)."""
     expired, offline = _collect(state, now) if collect else ([], [])
     tick = Ticked(
         now=now,

@@ -19,7 +19,7 @@ MISSED = "missed"
 
 
 class Dependence(NamedTuple):
-    """One type of notice."""
+    """What notices of one type read and change, which decides whether they fit in one batch."""
 
     rests_on: frozenset[str] = frozenset()
     changes: frozenset[str] = frozenset()

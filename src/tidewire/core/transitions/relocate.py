@@ -376,7 +376,7 @@ class Relocation(Generic[W]):
         return Agreed(now) if self.relocations.under_way and not self.relocations.agreed else None
 
     def users_to_move(self) -> list[UserId]:
-        """See `relocate.concerned`."""
+        """The users with any state here whom the new map gives to another shard."""
         return users_to_move(self._state)
 
     def queues_of(self, user_id: UserId) -> list[QueueId]:
@@ -397,19 +397,19 @@ class Relocation(Generic[W]):
         return next((queue.spec.realm_id for queue in self._state.directory.of_user(user_id)), None)
 
     def decide_moving(self, users: Sequence[UserId], to: int, *, now: float) -> Moving | None:
-        """See `relocate.decide_moving`."""
+        """Returns the record that begins to move users to the shard `to`; None if all of them are moving or gone already."""
         return decide_moving(self._state, users, to, now)
 
     def chunks(self, users: Sequence[UserId]) -> Iterator[Chunk]:
-        """See `relocate.chunks`."""
+        """Everything of users who are moving, in chunks; with the last of them the users have arrived."""
         return chunks(self._state, users)
 
     def tables(self) -> Iterator[Chunk]:
-        """See `relocate.tables`."""
+        """The notice ids that this shard remembered when the relocation began, in chunks."""
         return tables(self._state)
 
     def decide_moved(self, users: Iterable[UserId], *, now: float) -> Moved | None:
-        """See `relocate.decide_moved`."""
+        """Returns the record that the other shard has the users; None if that was known."""
         return decide_moved(self._state, users, now)
 
     def decide_close(self, *, now: float) -> Closed:
@@ -423,15 +423,15 @@ class Relocation(Generic[W]):
         return fresh
 
     def decide_chunk(self, chunk: Chunk, *, now: float) -> list[Record]:
-        """See `relocate.decide_chunk`."""
+        """Returns the records that take a chunk in. Raises `ShardMapDiffers` under another shard map."""
         return decide_chunk(self._state, chunk, now)
 
     def decide_settled(self, shard: int, *, now: float) -> Settled | None:
-        """See `relocate.decide_settled`."""
+        """Returns the record that another shard has sent everything; None if that was known."""
         return decide_settled(self._state, shard, now)
 
     def whose_rights_changed(
         self, users: Iterable[UserId], rights: Callable[[UserId], bytes]
     ) -> list[UserId]:
-        """See `relocate.decide_revoked`."""
+        """Of the users who arrived, those whose rights changed on the way."""
         return decide_revoked(self._state, users, rights)

@@ -59,7 +59,7 @@ class LaneConnection(HttpConnection):
         self._parked = 0.0
         self._displaces = False
         self._ends_at = math.inf
-        """When what the poll under way was let in by ends."""
+        """When the token or session of the poll under way expires."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the engine when a poll waited here (R2.21)."""
@@ -204,7 +204,7 @@ class LaneConnection(HttpConnection):
         )
 
     def expire(self) -> None:
-        """What the poll here was let in by has ended: it is told so, unless its answer is under way."""
+        """Ends the poll because its token or session has expired, unless its answer is under way."""
         context, queue_id = self._lane.context, self._waits_on
         if queue_id is None or not context.engine.poll_disconnected(queue_id, self):
             return
@@ -256,7 +256,7 @@ class LaneConnection(HttpConnection):
         return True
 
     def _remember(self, head: Head, info: RequestInfo) -> None:
-        """Notes the head of a publisher that was let in, for the next of its requests."""
+        """Remembers the head of an authenticated publisher's request, for its next one."""
         parts = parts_of(head, self._lane.bounds) if self._keep_alive else None
         line = self._lane.log.known_line
         self._republish = None if parts is None else RememberedHead(*parts, info.headers, line(info))

@@ -51,7 +51,7 @@ class Admission:
         return not (most and self.total > most) and not (most_of_one and count > most_of_one)
 
     def leave(self, address: str) -> None:
-        """Counts it out."""
+        """Counts a closed connection out."""
         self.total -= 1
         count = self.by_address[address] - 1
         if count:

@@ -39,7 +39,7 @@ class Refusal(NamedTuple):
 
 
 class Signal(Enum):
-    """Events that carry nothing."""
+    """Events of the framer that carry no data."""
 
     END = auto()
     """The body has come to its end. A request whose head announces none has no such event."""
@@ -134,7 +134,7 @@ class RequestFramer:
         return self._left if self._state is _State.LENGTH else None
 
     def receive(self, data: bytes) -> None:
-        """Takes what came."""
+        """Adds bytes that the connection received."""
         if self._state is _State.BROKEN:
             return
         self.untouched = False

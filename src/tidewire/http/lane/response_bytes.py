@@ -55,7 +55,7 @@ class Renderer:
     def answer(
         self, response: Response, *, allowance: Allowance | None, stopping: bool, keep_alive: bool
     ) -> bytes:
-        """Any answer."""
+        """The bytes of a response of any kind."""
         lines = head_lines(response, cross_origin=self._cross_origin, allowance=allowance, close=stopping)
         after = b"" if stopping or keep_alive else _CLOSE
         status = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n".encode()

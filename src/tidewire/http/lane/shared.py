@@ -31,7 +31,7 @@ class Peer(Protocol):
         """It does not read what it asked for."""
 
     def expire(self) -> None:
-        """What its poll was let in by has ended."""
+        """Ends the waiting poll, because its token or session has expired."""
 
 
 class Lane:
@@ -84,7 +84,7 @@ class Lane:
         self.sending: Waitlist[Peer] = Waitlist(bounds.request_deadline, lambda peer: peer.too_slow())
         """Peers whose request's body has not come whole."""
         self.expiring: dict[Peer, float] = {}
-        """Peers whose poll waits, and when what it was let in by ends."""
+        """Peers whose poll waits, and when its token or session expires."""
         self.idle: Waitlist[Peer] = Waitlist(bounds.keep_alive, lambda peer: peer.end())
         self.ending: Waitlist[Peer] = Waitlist(LINGER, lambda peer: peer.abort())
         """Peers that have had their last answer, and may still be sending."""

@@ -1,6 +1,6 @@
 """A connection's transport: what the framer finds in its bytes is served, one request at a time, and answered.
 
-Deadlines, back-pressure and the end of a connection are here, and hold for every request on it, whoever answers. No
+Deadlines, back-pressure and the end of a connection are here, and apply to every request on it, on either route. No
 other protocol ever gets the transport, so nothing else can read from it. What an accepted upgrade will
 speak belongs here too: its bytes then go to a framer of its own, in place of `RequestFramer`.
 """
@@ -102,7 +102,7 @@ class HttpConnection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def expire(self) -> None:
-        """Ends the poll that waits here, because what it was let in by has ended."""
+        """Ends the waiting poll, because its token or session has expired."""
 
     @property
     def held_bytes(self) -> int:
@@ -140,7 +140,7 @@ class HttpConnection(asyncio.Protocol, ABC):
             self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        """It is gone; whoever answers a request is told."""
+        """The connection is closed; a request under way is cancelled."""
         lane = self._lane
         lane.connections.discard(self)
         lane.admission.leave(self._address)
@@ -154,7 +154,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         self._lane.block(self, self.transport)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Called by the loop: the peer reads again, so more may be written."""
         self._blocked = False
         self._lane.unblock(self)
         if self._drained is not None:
@@ -424,7 +424,7 @@ class HttpConnection(asyncio.Protocol, ABC):
         self._linger()
 
     def _drop_request(self) -> None:
-        """Forgets the request under way; whoever answers it is told that nobody waits for it."""
+        """Cancels the request under way: nobody waits for its answer any more."""
         exchange, self._exchange = self._exchange, None
         self._let_go_of_body()
         self._busy = False

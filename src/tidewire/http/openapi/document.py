@@ -64,7 +64,7 @@ def document() -> Part:
 
 
 def _plain(value: Any) -> Any:
-    """The same as dicts and lists; the tables' mappings can't be changed."""
+    """Copies mappings and tuples, which can't be changed, into dicts and lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

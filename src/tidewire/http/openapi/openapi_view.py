@@ -1,4 +1,4 @@
-"""The description of the routes, as the server gives it to whoever asks."""
+"""The view that serves the OpenAPI document."""
 
 from functools import cache
 

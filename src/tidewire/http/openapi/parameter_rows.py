@@ -124,7 +124,7 @@ REGISTER_CAPABILITIES = (
         example={"notification_settings_null": True, "bulk_message_deletion": True},
     ),
 )
-"""As `register` takes them."""
+"""The parameters of `register`."""
 
 SNAPSHOT = (
     Parameter(

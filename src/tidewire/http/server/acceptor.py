@@ -41,7 +41,7 @@ class Rate:
         return min(AT_ONCE, int(self._left))
 
     def took(self, count: int) -> None:
-        """So many came."""
+        """Notes how many connections were accepted in this turn."""
         if self._per_second:
             self._left -= count
 

@@ -1,6 +1,6 @@
 """Listening: uvicorn as this server uses it, and the socket it listens on.
 
-When to begin and when to stop is said by `server/server.py`, who is let in by `http/server/acceptor.py`. Connections are the fast lane's from
+`server/server.py` starts and stops it, and `http/server/acceptor.py` decides which connections are accepted. Connections are the fast lane's from
 their first byte to their last: of uvicorn there is what starts, ticks and stops, and none of its protocols.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -84,24 +84,33 @@ def taken_over(descriptor: int, port: int) -> socket.socket:
 
 
 class Listener(uvicorn.Server):
-    """uvicorn without its signal handling (when to stop is said here), with the lane, and with word of its start."""
+    """uvicorn with the fast lane and without its signal handling; it runs from `open` to `close`."""
 
     def __init__(
         self,
         application: ASGIApp,
+        bound: socket.socket,
         *,
         context: ServerContext,
         bounds: Bounds,
         accept_rate: int = 0,
-        on_started: Callable[[], None],
     ) -> None:
-        """Takes the application, what the lane shares with it, and whom to call when connections are accepted."""
+        """Prepares to listen.
+
+        Args:
+            application: answers what the fast lane does not.
+            bound: the socket to listen on; it is closed with the listener.
+            context: what the lane shares with the application.
+            bounds: what peers may cost.
+            accept_rate: connections to accept a second at most; 0 for no limit.
+        """
         super().__init__(_config(application))
         loop = asyncio.get_running_loop()
         self._context = context
         self._per_second = accept_rate
+        self._bound = bound
         self._acceptors: list[Acceptor] = []
-        self._on_started = on_started
+        self._accepting = asyncio.Event()
         self.lane = Lane(
             context,
             bounds=bounds,
@@ -126,13 +135,37 @@ class Listener(uvicorn.Server):
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
+    async def open(self) -> None:
+        """Begins to listen; returns once connections are accepted."""
+        self._serving = asyncio.create_task(self.serve(sockets=[self._bound]))
+        await self.until(self._accepting.wait())
+
+    async def until(self, event: Coroutine[Any, Any, object]) -> None:
+        """Waits for an event; should listening fail before it comes, that failure is raised."""
+        waiting = asyncio.create_task(event)
+        try:
+            await asyncio.wait([self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self._serving.done():
+            await self._serving
+
+    def sweep(self, now: float) -> None:
+        """Closes connections that have been idle or slow for too long; `now` is the loop's time."""
+        self.lane.sweep(now)
+
+    async def close(self) -> None:
+        """Ends all connections; those that stay busy are cut off."""
+        self.should_exit = True
+        await self._serving
+
     def stop_accepting(self) -> None:
         """Lets nobody in any more; who is in stays."""
         for acceptor in self._acceptors:
             acceptor.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to accept connections, and says so."""
+        """Uvicorn's first step: begins to accept connections."""
         await super().startup([])  # accepting is our own
         for listener in sockets or ():
             acceptor = Acceptor(
@@ -140,10 +173,10 @@ class Listener(uvicorn.Server):
             )
             acceptor.start(BACKLOG)
             self._acceptors.append(acceptor)
-        self._on_started()
+        self._accepting.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends connections as uvicorn does, but cuts off those that stay busy."""
+        """Uvicorn's last step: ends connections, and cuts off those that stay busy."""
         self.stop_accepting()
         cutting = asyncio.get_running_loop().call_later(STOP_GRACE, self._cut_off)
         await super().shutdown(sockets)

@@ -1,4 +1,4 @@
-"""The dump views: queues that come from another server, and those of this one for another (section 10).
+"""The dump views: queues that come from another server, and those of this one for another.
 
 Both do their work in slices, with a turn of the loop in between: however large a dump is, polls are answered.
 """
@@ -58,7 +58,7 @@ async def take(request: Request, context: ServerContext) -> Response:
 
 
 class _Taking:
-    """An import under way."""
+    """An import under way: the queues read so far."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context

@@ -237,7 +237,7 @@ class _Nobody:
     """Waits for no answer."""
 
     def complete(self, answer: QueueId) -> None:
-        """Nobody is told."""
+        """Does nothing: nobody waits."""
 
 
 def _discard(context: ServerContext, queue_id: str, user_id: UserId) -> None:
@@ -348,7 +348,7 @@ async def _wait(
 
 
 def _left(info: RequestInfo, context: ServerContext) -> float | None:
-    """Seconds until what the user was let in by comes to its end; None when it has none."""
+    """Seconds until the user's token or session expires; None if it does not."""
     if info.admitted is None or info.admitted.ends_at == math.inf:
         return None
     return max(0.0, info.admitted.ends_at - context.now())

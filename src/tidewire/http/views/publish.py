@@ -78,7 +78,7 @@ def _parameters(request: Request, form: dict[str, str]) -> Parameters:
 def check_internal(request: Request, context: ServerContext) -> None:
     """Checks a request that has no form, so that its secret can only be in the header.
 
-    One that was let in already, for its session in the console, needs no secret.
+    A request of a console session is authenticated already and needs no secret.
     """
     info = note_of(request)
     if info.internal:
@@ -179,7 +179,7 @@ async def read_notices_of(body: bytes, context: ServerContext) -> list[Notice]:
 
 
 def notices_of(body: bytes) -> list[Notice]:
-    """The same for a short body.
+    """Decodes the notices of a short body in one go.
 
     Raises:
         InvalidNotice, BadRequest: as before.

@@ -80,5 +80,5 @@ class _One:
         self._family = family
 
     def collect(self) -> Iterator[Family]:
-        """It."""
+        """Yields the metrics in the form that the Prometheus library expects."""
         return iter((self._family,))

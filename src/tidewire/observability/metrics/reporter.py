@@ -9,7 +9,7 @@ from tidewire.ports.engine import Collection, Reporter
 
 
 class CountingReporter:
-    """See the module.
+    """Counts what the engine reports, for the metrics.
 
     Attributes:
         answers_failed: answers that could not be handed to their connections.
@@ -78,11 +78,11 @@ class CountingReporter:
         self._told.queues_gave_way(ended)
 
     def contradictory_notice(self, message_id: int) -> None:
-        """A producer contradicts itself."""
+        """Counts a notice with contradictory notification inputs."""
         self._told.contradictory_notice(message_id)
 
     def collected(self, collection: Collection) -> None:
-        """The collector ran."""
+        """Counts a run of the collector."""
         self.collections += 1
         self.collecting += collection.seconds
         self._told.collected(collection)

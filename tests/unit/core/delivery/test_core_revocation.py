@@ -1,4 +1,4 @@
-"""Revocation by notices: what a user loses, for how long, and that it survives everything (issue 5, D11)."""
+"""Revocation by notices: what a user loses, for how long, and that it survives everything (D11)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tombstones: who is told why a queue is gone, and for how long (issue 5)."""
+"""Tombstones: who is told why a queue is gone, and for how long."""
 
 import pytest
 

@@ -1,10 +1,10 @@
-"""The outbox."""
+"""Makes the table of the outbox."""
 
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """The first one."""
+    """Makes the table of the outbox."""
 
     initial = True
     dependencies = ()

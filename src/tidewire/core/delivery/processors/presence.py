@@ -21,7 +21,7 @@ SLIM = ("type", "user_id", "server_timestamp")
 
 
 def check(event: Event) -> None:
-    """What is there must be of its type; a notice without `user_id` is let in, and dropped.
+    """What is there must be of its type; a notice without `user_id` is accepted, and dropped.
 
     Raises:
         InvalidNotice: a member is of the wrong type, or the notice says nothing of anybody's presence.

@@ -18,20 +18,21 @@ from tidewire.contrib.django.relay import Relay, keep_relaying
 from tidewire.contrib.django.server_settings import shard_settings
 from tidewire.observability.log import build_log
 from tidewire.observability.log_level import LogControl
-from tidewire.server.server import as_it_is, run
+from tidewire.server.endpoint import as_it_is
+from tidewire.server.server import Embedding, run
 
 WRONG_USAGE = 2
 """The exit code for a configuration that can't be used, as `tidewire` has it."""
 
 
 class Command(BaseCommand):
-    """The command."""
+    """`manage.py runtidewire`: serves Tidewire with the project's settings."""
 
     help = "Serves events until SIGTERM or Ctrl-C, with the project's own sessions, tokens and state."
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Its options."""
+        """Declares the command's options."""
         parser.add_argument(
             "--config", type=Path, help="Settings file of the server [tidewire.toml, if there]."
         )
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
-        """Serves."""
+        """Serves until a stop signal."""
         found = conf()
         try:
             port = [] if options["port"] is None else [f"server.port={options['port']}"]
@@ -68,9 +69,7 @@ class Command(BaseCommand):
             run(
                 settings,
                 log=build_log(form=settings.log.format, level=control),
-                log_control=control,
-                providers=in_this_process(),
-                inside=inside,
+                embedding=Embedding(providers=in_this_process(), inside=inside, log_control=control),
                 around=beside_the_server if pages else as_it_is,
             )
 

@@ -13,12 +13,12 @@ from tidewire.publisher import PublishFailed
 
 
 class Command(BaseCommand):
-    """The command."""
+    """`manage.py tidewire_relay`: publishes what the outbox holds."""
 
     help = "Sends the events of committed transactions to the Tidewire server, and removes what it confirmed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Its options."""
+        """Declares the command's options."""
         parser.add_argument("--once", action="store_true", help="Stop when the outbox is empty.")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
