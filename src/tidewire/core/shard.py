@@ -47,6 +47,7 @@ from tidewire.core.state.statistics import Statistics, Stopwatch
 from tidewire.core.transitions import apply, decide, polling, removal
 from tidewire.core.transitions.publish_batch import PublishBatch
 from tidewire.core.transitions.relocate import Relocation
+from tidewire.core.transitions.removal import GivingWay
 
 W = TypeVar("W")
 
@@ -238,9 +239,17 @@ class Shard(ShardInspection[W]):
         """Returns the records that end queues with more events or bytes than a queue may hold."""
         return removal.decide_overflow(self._state, now)
 
-    def decide_pressure(self, *, now: float) -> list[Removed]:
-        """Returns records that end queues to free memory; to be repeated until there are none."""
+    def free_memory(self) -> None:
+        """Gives up what is worth less than any queue, while the memory budget is passed."""
+        removal.free_memory(self._state)
+
+    def decide_pressure(self, *, now: float) -> GivingWay:
+        """Returns records that end queues to free memory, and what a snapshot holds of them; to be repeated until there are none."""
         return removal.decide_pressure(self._state, now)
+
+    def note_giving_way(self, giving: GivingWay) -> None:
+        """Enters a decision of `decide_pressure` in the account of memory, before it is carried out."""
+        removal.note_giving_way(self._state, giving)
 
     @property
     def is_over(self) -> bool:

@@ -62,11 +62,19 @@ class LimitEnforcer:
                 self._commit(record)
             for peer in self._shard.take_unread():
                 peer.abort()
-            while records := self._shard.decide_pressure(now=self._clock.now()):
-                for record in records:
-                    self._commit(record)
+            while self._give_way():
+                pass
         except Unavailable:
             return  # whoever keeps the journal has said so; the next tick tries again
+
+    def _give_way(self) -> bool:
+        """Has some queues give way for want of memory; False when none has to, or can."""
+        self._shard.free_memory()
+        giving = self._shard.decide_pressure(now=self._clock.now())
+        self._shard.note_giving_way(giving)
+        for record in giving.ends:
+            self._commit(record)
+        return bool(giving.ends)
 
     def revoke(self, user_ids: Iterable[UserId], queue_ids: Iterable[QueueId] = ()) -> int:
         """Ends every queue of these users, and these queues; returns how many could be ended at once."""

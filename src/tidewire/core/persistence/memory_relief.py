@@ -17,7 +17,7 @@ from tidewire.core.queues.image import QueueImage
 from tidewire.core.records import Record, Removed, Ticked
 from tidewire.core.state.state import State
 from tidewire.core.transitions.apply import apply_record
-from tidewire.core.transitions.removal import ROOM, decide_pressure
+from tidewire.core.transitions.removal import ROOM, decide_pressure, free_memory, note_giving_way
 
 W = TypeVar("W")
 
@@ -49,13 +49,21 @@ class Relief(Generic[W]):
         if not budget or state.memory.used(len(state.directory)) <= self._look_above:
             return
         self._let_go_of_bodies()
-        while records := decide_pressure(state, state.recorded_at, self._left()):
-            for record in records:
-                self._end(record)
+        while self._give_way():
             self._let_go_of_bodies()
         # Where nothing can give way, everything need not be looked through for every record.
         used = state.memory.used(len(state.directory))
         self._look_above = max(budget, used + budget * ROOM)
+
+    def _give_way(self) -> bool:
+        """Ends some queues; False when none has to end, or can."""
+        state = self._state
+        free_memory(state)
+        giving = decide_pressure(state, state.recorded_at, self._left())
+        note_giving_way(state, giving)
+        for record in giving.ends:
+            self._end(record)
+        return bool(giving.ends)
 
     def placed(self) -> None:
         """All queues are in place that name the bodies which are there."""

@@ -3,9 +3,10 @@
 A limit ends whole queues. Events are never dropped singly.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from tidewire.core.errors import BadRequest, Unavailable
 from tidewire.core.ids import QueueId, UserId
@@ -16,6 +17,18 @@ from tidewire.core.state.state import State
 from tidewire.core.transitions import notify
 
 W = TypeVar("W")
+
+
+class GivingWay(NamedTuple):
+    """Which queues give way to come back within the memory budget, as far as one turn goes.
+
+    Attributes:
+        ends: the records that end them; none when there is room enough, or when nothing is left that could give way.
+        held: bytes of their events that a snapshot on its way keeps until it is taken.
+    """
+
+    ends: list[Removed]
+    held: int = 0
 
 
 def decide_ends(
@@ -90,6 +103,10 @@ GIVE_WAY = ("explanations", "unread_answers")
 """What gives way before any queue, in this order."""
 
 
+NONE_KNOWN: Mapping[int, int] = MappingProxyType({})
+"""How many entries bodies have, where who refers to them tells it."""
+
+
 ENTRIES_AT_ONCE = 200_000
 """Entries that give way before other work gets a turn: some fifty milliseconds."""
 
@@ -139,28 +156,37 @@ def check_memory(state: State[W], what: str) -> None:
         raise Unavailable("The memory budget of the server is used up")
 
 
-def decide_pressure(state: State[W], now: float, left: dict[int, int] | None = None) -> list[Removed]:
-    """The end of queues that give way; to be repeated until there is none, since much is done in parts.
-
-    Args:
-        state: whose queues they are.
-        now: the time.
-        left: how many entries bodies have, by their `id`, where that can't be told by who refers to them.
-    """
-    memory = state.memory
+def free_memory(state: State[W]) -> None:
+    """Gives up what is worth less than any queue, while the budget is passed; before `decide_pressure`."""
     if is_pressed(state):
-        memory.sweep_all()
+        state.memory.sweep_all()
         state.count_tables()
     if is_pressed(state) and len(state.ended):
         state.forget_ended()
         state.count_tables()
+
+
+def decide_pressure(state: State[W], now: float, left: Mapping[int, int] = NONE_KNOWN) -> GivingWay:
+    """The end of queues that give way; to be repeated until there is none, since much is done in parts.
+
+    Args:
+        state: whose queues they are; `free_memory` has given up what it can.
+        now: the time.
+        left: how many entries bodies have, by their `id`, where that can't be told by who refers to them.
+    """
     if not is_pressed(state):
-        memory.exhausted = False
-        return []
-    target = state.limits.memory_budget * (1 - ROOM)
-    ending = list(_giving_way(state, memory.used(len(state.directory)) - target, left or {}))
-    memory.exhausted = not ending
-    return decide_ends(state, ending, "memory", now)
+        return GivingWay([])
+    memory = state.memory
+    excess = memory.used(len(state.directory)) - state.limits.memory_budget * (1 - ROOM)
+    giving = list(_giving_way(state, excess, dict(left)))
+    ending = [descriptor for descriptor, _ in giving]
+    return GivingWay(decide_ends(state, ending, "memory", now), sum(held for _, held in giving))
+
+
+def note_giving_way(state: State[W], giving: GivingWay) -> None:
+    """Enters a decision of `decide_pressure` in the account of memory, before it is carried out."""
+    state.memory.promised += giving.held
+    state.memory.exhausted = not giving.ends and is_pressed(state)
 
 
 def take_unread(state: State[W]) -> list[Any]:
@@ -178,8 +204,8 @@ def take_unread(state: State[W]) -> list[Any]:
     return peers
 
 
-def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterator[Descriptor[W]]:
-    """As many queues, in their order, as take `excess` bytes, or a first few of them."""
+def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterator[tuple[Descriptor[W], int]]:
+    """As many queues, in their order, as take `excess` bytes, or a first few of them; each with what a snapshot holds."""
     absent = state.relocations.absent
     holding = [queue for queue in state.directory if queue.queue and queue.spec.user_id not in absent]
     holding.sort(key=lambda descriptor: (descriptor.waiter is not None, descriptor.queue.since))
@@ -191,10 +217,9 @@ def _giving_way(state: State[W], excess: float, left: dict[int, int]) -> Iterato
         queue = descriptor.queue
         waiting = chain.from_iterable(group.contributors for group in queue.groups())
         gone = freed((entry[1] for entry in chain(queue.entries, waiting)), left, numbered)
-        state.memory.promised += gone.later
         excess -= (QUEUE + gone.total) * state.memory.correction
         entries += len(queue)
-        yield descriptor
+        yield descriptor, gone.later
 
 
 def account(state: State[W], resident: int) -> None:

@@ -1,5 +1,6 @@
 """Bounds: what ends when a queue, a user or the shard has too much, and who is told (D8, D-13)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tidewire.core.notices.request_body import decode_notices
 from tidewire.core.records import Removed
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
+from tidewire.core.transitions import removal
 
 DEPLOY = {"type": "deploy"}
 
@@ -292,6 +294,50 @@ def test_no_more_gives_way_while_a_snapshot_holds_what_goes() -> None:
     capture.end()
     assert memory.counted(0) <= held
     assert memory.promised == 0
+
+
+def test_deciding_who_gives_way_changes_neither_the_account_nor_the_queues() -> None:
+    rig = Rig(limits=Limits(explain_bytes=1000))
+    for user in range(10):
+        rig.register(spec(user=user))
+        rig.publish({**TEXT, "user": user}, users=[user])
+    rig.delete(rig.register())
+    shard = rig.engine.shard
+    state = shard._state
+    capture = shard.capture()
+    while not capture.done:
+        capture.take(position=0, now=0.0, effort=10.0)
+    state.limits = replace(state.limits, memory_budget=int(state.memory.counted(10) * 0.7))
+    known = {1: 2}
+
+    def account() -> tuple[Any, ...]:
+        memory = state.memory
+        queues = [(queue.queue_id, len(queue.queue), queue.queue.since) for queue in state.directory]
+        parts = memory.parts(len(queues)), memory.promised, memory.exhausted, dict(memory.marks)
+        return parts, queues, len(state.ended), dict(state.statistics.gave_way), known
+
+    before = account()
+    first = removal.decide_pressure(state, 0.0, known)
+    assert account() == before
+    assert removal.decide_pressure(state, 0.0, known) == first
+    assert first.ends
+    assert first.held > 0
+    shard.note_giving_way(first)
+    assert state.memory.promised == first.held
+    capture.end()
+
+
+def test_what_explains_ended_queues_is_given_up_before_any_queue_is_looked_at() -> None:
+    rig = Rig(limits=Limits(explain_bytes=1000))
+    rig.delete(rig.register())
+    shard = rig.engine.shard
+    shard.free_memory()
+    assert len(shard._state.ended) == 1
+    shard._state.limits = replace(shard._state.limits, memory_budget=1)
+    shard.free_memory()
+    assert len(shard._state.ended) == 0
+    assert shard.statistics.gave_way == {"explanations": 1}
+    assert not shard.decide_pressure(now=0.0).ends
 
 
 def test_recovery_ends_what_records_ended_and_nothing_else() -> None:
