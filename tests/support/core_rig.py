@@ -18,6 +18,7 @@ from tidewire.core.records import Record, decode_record, encode_record
 from tidewire.core.shard import Shard
 from tidewire.core.state.limits import Limits
 from tidewire.core.state.state import Batch
+from tidewire.core.state.state_settings import encode_shaping
 from tidewire.engine.engine import Engine, PollWaiter
 from tidewire.engine.recovery import RecoveryReport, recover
 from tidewire.engine.snapshots import TAIL_AT_LEAST
@@ -379,7 +380,8 @@ class Rig:
         """Goes on with a new engine, made from what the journal keeps."""
         shard: Shard[PollWaiter] = Shard(limits=self.limits, rules=self.rules)
         report = recover(self.journal, shard, fingerprint=fingerprint)
-        self.journal.fingerprint = fingerprint
+        # As a store does: what this process writes, its `Restarted` too, stands under its own settings.
+        self.journal.fingerprint, self.journal.settings = fingerprint, encode_shaping(shard._state.shaping)
         self.found = {
             queue.queue_id: (queue.offline, queue.queue.newest_pruned_id) for queue in shard._state.directory
         }

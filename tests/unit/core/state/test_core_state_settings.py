@@ -29,7 +29,6 @@ def test_settings_that_change_at_restarts_give_what_a_run_that_never_restarted_g
         if isinstance(step, int):
             rig.limits = Limits(tombstones_max=step, max_events=1000 + step)
             report = rig.recover()
-            under(rig)
             assert report.upgraded == []
             if report.anything:
                 twin.engine.shard._state.take_up(rig.engine.shard._state.shaping)
