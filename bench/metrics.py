@@ -72,7 +72,7 @@ def _deliveries(rig: ModuleType, decoding: ModuleType, times: EventTimes | None,
     slots = [rig.Kept() for _ in range(WAITING)]
     acknowledged = [-1] * WAITING
     for user in range(WAITING):
-        engine.poll(queue_ids[user], user_id=user, last_event_id=-1, block=True, slot=slots[user])
+        engine.poll(queue_ids[user], user_id=user, last_event_id=-1, block=True, waiter=slots[user])
     notices_of_a_run = ROUNDS * WAITING // users // (1 if users == WAITING else 4)
 
     def run() -> int:
@@ -87,7 +87,7 @@ def _deliveries(rig: ModuleType, decoding: ModuleType, times: EventTimes | None,
                     user_id=user,
                     last_event_id=acknowledged[user],
                     block=True,
-                    slot=slots[user],
+                    waiter=slots[user],
                 )
         return notices_of_a_run * users
 

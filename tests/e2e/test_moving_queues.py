@@ -92,7 +92,7 @@ def test_a_large_dump_goes_through_whole_while_polls_are_answered(
         dump(*(pair(f"q{n}", stored_queue({"type": "t", "x": f"{n:05}" * 2000})) for n in range(1500)))
     )
     waiting = server.park("ada", server.register("ada"))
-    assert "imported 1500 of 1500" in tidewire("import-dump", *of(server), path).stdout
+    assert "imported 1,500 of 1,500" in tidewire("import-dump", *of(server), path).stdout
     server.publish_event("ada", type="t")
     assert waiting.answer().json["events"][0]["type"] == "t"
     done = tidewire("export-dump", *of(server))

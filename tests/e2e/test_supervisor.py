@@ -194,15 +194,24 @@ def test_the_next_process_serves_while_the_one_before_still_ends_its_connections
     running_service: Service,
 ) -> None:
     service = running_service
-    # A request that never comes whole is busy for seconds: longer than the next process takes.
+    # A request whose body never comes whole is busy for seconds: longer than the next process takes.
+    unfinished = request_bytes("POST", "/api/v1/register", headers=credentials("ada"), form={"narrow": "[]"})[
+        :-1
+    ]
     with RawConnection(service.ports[0]) as connection:
-        connection.send(request_bytes("POST", "/api/v1/register", headers=credentials("ada"), form={})[:-1])
+        connection.send(unfinished)
         assert service.ask("ada", "GET", "/health/live") == 200
         restarted = service.run("restart", "--config", str(service.settings), "--reload-rate", "0")
         assert restarted.returncode == 0, restarted.stderr
-    told = [entry["event"] for entry in service.log if entry.get("shard") == service.ports[0]]
-    begun = len(told) - told[::-1].index("listening")
-    assert "stopped" in told[begun:]
+
+    def told_since() -> list[str]:
+        """What the port's processes said since the next one listens."""
+        told = [str(entry["event"]) for entry in service.log if entry.get("shard") == service.ports[0]]
+        return told[len(told) - told[::-1].index("listening") :]
+
+    eventually(
+        lambda: "stopped" in told_since(), what="the one before has stopped after the next one listened"
+    )
 
 
 def test_a_restart_with_a_users_file_that_is_wrong_leaves_the_shards_alone(running_service: Service) -> None:
