@@ -11,6 +11,7 @@ from support.broker import NOTIFICATIONS, Broker
 from support.fake_time import FakeTime
 from support.http_stub import StubServer
 from support.programs import require_programs
+from support.server_process import ServerProcess, StartServer
 
 TESTS = Path(__file__).parent
 UNIT = (TESTS / "unit", TESTS / "test_architecture.py")
@@ -87,3 +88,21 @@ def broker(running_broker: Broker) -> Broker:
     """RabbitMQ, running, without notifications of other tests; queues for notices are for each test to name."""
     running_broker.delete(*NOTIFICATIONS)
     return running_broker
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers with `section.key=value` settings; all are gone after the test."""
+    started: list[ServerProcess] = []
+
+    def start(*settings: str) -> ServerProcess:
+        directory = tmp_path / f"server-{len(started)}"
+        directory.mkdir()
+        server = ServerProcess(directory, *settings)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.destroy()

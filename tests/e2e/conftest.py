@@ -12,24 +12,6 @@ from support.server_process import ServerProcess, StartServer
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Starts servers with `section.key=value` settings; all are gone after the test."""
-    started: list[ServerProcess] = []
-
-    def start(*settings: str) -> ServerProcess:
-        directory = tmp_path / f"server-{len(started)}"
-        directory.mkdir()
-        server = ServerProcess(directory, *settings)
-        started.append(server)
-        server.start()
-        return server
-
-    yield start
-    for server in started:
-        server.destroy()
-
-
-@pytest.fixture
 def server(start_server: StartServer) -> ServerProcess:
     """A server of the test's own."""
     return start_server()

@@ -1,11 +1,10 @@
 """Fixtures of the attacks."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.server_process import ServerProcess, StartServer
+from support.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module")
@@ -19,22 +18,4 @@ def attacked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         assert server.stop() == 0, server.log
         assert "Traceback" not in server.log, server.log
     finally:
-        server.destroy()
-
-
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Starts servers with `section.key=value` settings; all are gone after the test."""
-    started: list[ServerProcess] = []
-
-    def start(*settings: str) -> ServerProcess:
-        directory = tmp_path / f"server-{len(started)}"
-        directory.mkdir()
-        server = ServerProcess(directory, *settings)
-        started.append(server)
-        server.start()
-        return server
-
-    yield start
-    for server in started:
         server.destroy()
